@@ -1,0 +1,65 @@
+# Finds the third-party libraries and gives each one imported target. Used by the build and by the installed package.
+#   fat::openblas    CBLAS by OpenBLAS
+#   fat::onnx_proto  the protobuf classes of the ONNX format
+# and the targets of the libraries' own packages: xtensor, xtensor-blas, JPEG::JPEG, PNG::PNG, ZLIB::ZLIB, Threads::Threads.
+include_guard(GLOBAL)
+
+macro(fat_find_threads)
+  set(THREADS_PREFER_PTHREAD_FLAG ON)
+  find_package(Threads QUIET)
+endmacro()
+
+# A macro, not a function: packages define variables that later calls read.
+macro(fat_find_openblas)
+  if(NOT TARGET fat::openblas)
+    find_package(OpenBLAS QUIET)
+    if(NOT OpenBLAS_LIBRARIES)
+      find_library(OpenBLAS_LIBRARIES openblas)
+      find_path(OpenBLAS_INCLUDE_DIRS cblas.h PATH_SUFFIXES openblas)
+    endif()
+    if(OpenBLAS_LIBRARIES AND OpenBLAS_INCLUDE_DIRS)
+      add_library(fat::openblas INTERFACE IMPORTED)
+      target_include_directories(fat::openblas INTERFACE ${OpenBLAS_INCLUDE_DIRS})
+      target_link_libraries(fat::openblas INTERFACE ${OpenBLAS_LIBRARIES})
+    endif()
+  endif()
+endmacro()
+
+macro(fat_find_zlib)
+  find_package(ZLIB QUIET)
+endmacro()
+
+macro(fat_find_zlib)
+  if(NOT TARGET ZLIB::ZLIB)
+    find_package(ZLIB QUIET)
+  endif()
+endmacro()
+
+macro(fat_find_xtensor)
+  if(NOT TARGET xtensor)
+    find_package(xtensor QUIET)
+  endif()
+  if(TARGET xtensor AND NOT TARGET xtensor-blas)
+    find_package(xtensor-blas QUIET)
+  endif()
+endmacro()
+
+macro(fat_find_onnx_proto)
+  if(NOT TARGET fat::onnx_proto)
+    find_package(Protobuf QUIET)
+    find_path(FAT_ONNX_INCLUDE_DIR onnx/onnx_pb.h)
+    find_library(FAT_ONNX_PROTO_LIBRARY onnx_proto)
+    mark_as_advanced(FAT_ONNX_INCLUDE_DIR FAT_ONNX_PROTO_LIBRARY)
+    if(TARGET protobuf::libprotobuf AND FAT_ONNX_INCLUDE_DIR AND FAT_ONNX_PROTO_LIBRARY)
+      add_library(fat::onnx_proto INTERFACE IMPORTED)
+      target_include_directories(fat::onnx_proto INTERFACE ${FAT_ONNX_INCLUDE_DIR})
+      target_compile_definitions(fat::onnx_proto INTERFACE ONNX_NAMESPACE=onnx ONNX_ML=1)
+      target_link_libraries(fat::onnx_proto INTERFACE ${FAT_ONNX_PROTO_LIBRARY} protobuf::libprotobuf)
+    endif()
+  endif()
+endmacro()
+
+macro(fat_find_images)
+  find_package(JPEG QUIET)
+  find_package(PNG QUIET)
+endmacro()

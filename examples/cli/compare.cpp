@@ -1,0 +1,76 @@
+// fat compare: two models side by side, tensor by tensor.
+#include "executor.hpp"
+#include "report.hpp"
+
+#include <fat/model/quantize_model.hpp>
+
+#include <cstdio>
+#include <map>
+#include <string>
+
+namespace cli {
+namespace {
+
+/// Float models in the form that is quantized, so that tensors have the same names.
+LoadedModel load_prepared(const std::string& path) {
+  LoadedModel loaded = load_model(path);
+  if (loaded.floating) loaded.floating = fat::prepare_model(std::move(*loaded.floating));
+  drop_softmax(loaded);
+  return loaded;
+}
+
+}  // namespace
+
+int compare(const Settings& settings) {
+  check_writable(settings.json);
+  const LoadedModel a = load_prepared(settings.model);
+  const LoadedModel b = load_prepared(settings.second_model);
+  fat::expects(a.graph().input_extent().size() == b.graph().input_extent().size() &&
+                   a.graph().output_extent().size() == b.graph().output_extent().size(),
+               settings.second_model, ": its input or output has another size than that of ", settings.model);
+  const fat::ImageSet images = load_images(settings.images, "", a.graph(), settings);
+  std::map<std::string, fat::ValueId> by_name;
+  for (fat::ValueId value = 0; value != b.graph().values.size(); ++value) by_name[b.graph().values[value].name] = value;
+  Executor first{a, settings.simulate, settings.options.threads};
+  Executor second{b, settings.simulate, settings.options.threads};
+  std::vector<fat::Distance> distances(a.graph().values.size());
+  fat::Score score;
+  {
+    ProgressBar bar;
+    std::vector<float> image(images.image_size());
+    for (std::size_t i = 0; i != images.size(); ++i) {
+      images.load(i, image);
+      const auto mine = first.values(image);
+      const auto theirs = second.values(image);
+      for (fat::ValueId value = 0; value != mine.size(); ++value) {
+        const auto at = by_name.find(a.graph().values[value].name);
+        if (at != by_name.end() && theirs[at->second].size() == mine[value].size())
+          distances[value].add(mine[value], theirs[at->second]);
+      }
+      score.add(theirs[b.graph().output], {}, mine[a.graph().output]);
+      bar({.stage = "compare", .done = i + 1, .total = images.size()});
+    }
+  }
+  Table table{{"tensor", "SQNR dB", "RMSE"}};
+  Json tensors = Json::array();
+  for (fat::ValueId value = 0; value != distances.size(); ++value) {
+    if (distances[value].count == 0) continue;
+    const std::string& name = a.graph().values[value].name;
+    table.add({name, text("%.2f", distances[value].sqnr_db()), text("%.4g", distances[value].rmse())});
+    Json json{{"name", name}, {"rmse", distances[value].rmse()}};
+    if (std::isfinite(distances[value].sqnr_db())) json["sqnr_db"] = distances[value].sqnr_db();
+    tensors.push_back(std::move(json));
+  }
+  table.print();
+  const fat::Metrics metrics = score.metrics();
+  std::printf("%s against %s: %zu images\n", settings.second_model.c_str(), settings.model.c_str(), images.size());
+  print_metrics("second", metrics);
+  Json json{{"model", settings.second_model}, {"reference", settings.model}, {"images", images.size()}};
+  json[b.quantized ? "quantized" : "float"] = metrics_json(metrics);
+  json["tensors"] = std::move(tensors);
+  json["peak_rss_mib"] = peak_rss_mib();
+  write_json(settings, json);
+  return 0;
+}
+
+}  // namespace cli

@@ -1,0 +1,162 @@
+// Files: models by extension, image sets by option, results by extension.
+#include "files.hpp"
+
+#include <fat/io/encodings_json.hpp>
+#include <fat/io/images.hpp>
+#include <fat/io/onnx.hpp>
+#include <fat/io/quantized_npz.hpp>
+#include <fat/io/tflite.hpp>
+
+#include <array>
+#include <cctype>
+#include <cmath>
+#include <cstdio>
+#include <filesystem>
+#include <string_view>
+#include <unistd.h>
+#include <utility>
+
+namespace cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string extension_of(const std::string& path) {
+  std::string extension = fs::path{path}.extension().string();
+  for (char& c : extension) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  return extension;
+}
+
+/// Errors of f get the file's name in front where they lack it.
+template <class Function>
+auto naming(const std::string& path, Function f) {
+  try {
+    return f();
+  } catch (const fat::error& problem) {
+    const std::string_view message = problem.what();
+    if (message.find(path) != std::string_view::npos) throw;
+    fat::fail(path, ": ", message);
+  }
+}
+
+using Writer = void (*)(const fat::QuantizedModel&, const std::string&);
+
+constexpr std::array<std::pair<std::string_view, Writer>, 3> writers{{
+    {".npz", [](const fat::QuantizedModel& model, const std::string& path) { fat::write_quantized(path, model); }},
+    {".json", [](const fat::QuantizedModel& model, const std::string& path) { fat::write_encodings_json(path, model); }},
+    {".tflite", [](const fat::QuantizedModel& model, const std::string& path) { fat::tflite::save(model, path); }},
+}};
+
+Writer writer_for(const std::string& path) {
+  const std::string extension = extension_of(path);
+  std::string known;
+  for (const auto& [name, writer] : writers) {
+    if (name == extension) return writer;
+    known += (known.empty() ? "" : ", ") + std::string{name};
+  }
+  fat::fail(path, ": the extension '", std::string_view{extension}, "' cannot be written; use one of ", std::string_view{known});
+}
+
+}  // namespace
+
+LoadedModel load_model(const std::string& path) {
+  const std::string extension = extension_of(path);
+  LoadedModel loaded{path, {}, {}};
+  fat::expects(extension == ".onnx" || extension == ".tflite" || extension == ".npz", path, ": the extension '",
+               std::string_view{extension}, "' is no model's; use .onnx, .tflite or .npz");
+  std::error_code status;
+  fat::expects(fs::exists(path, status), path, ": no such file; check the path");
+  naming(path, [&] {
+    if (extension == ".npz") {
+      loaded.quantized = fat::read_quantized(path);
+    } else if (extension == ".onnx") {
+      loaded.floating = fat::onnx::load(path);
+    } else {
+      if (fat::tflite::is_quantized(path)) loaded.quantized = fat::tflite::load_quantized(path);
+      else loaded.floating = fat::tflite::load(path);
+    }
+    if (loaded.floating) fat::validate(*loaded.floating);
+    else fat::validate(*loaded.quantized);
+  });
+  return loaded;
+}
+
+fat::Model load_float_model(const std::string& path) {
+  LoadedModel loaded = load_model(path);
+  fat::expects(loaded.floating.has_value(), path, ": is quantized; a float model is needed here");
+  return std::move(*loaded.floating);
+}
+
+void drop_softmax(LoadedModel& loaded) {
+  fat::Model& graph = loaded.floating ? *loaded.floating : loaded.quantized->graph;
+  for (std::size_t n = 0; n != graph.nodes.size(); ++n) {
+    if (graph.nodes[n].output != graph.output || !std::holds_alternative<fat::Softmax>(graph.nodes[n].op)) continue;
+    graph.output = graph.nodes[n].inputs[0];
+    graph.nodes.erase(graph.nodes.begin() + static_cast<std::ptrdiff_t>(n));
+    if (loaded.quantized) loaded.quantized->weights.erase(loaded.quantized->weights.begin() + static_cast<std::ptrdiff_t>(n));
+    return;
+  }
+}
+
+fat::Preprocessing preprocessing_for(const fat::Model& model, const Settings& settings) {
+  fat::Preprocessing how = fat::preprocessing_preset(settings.preprocess.empty() ? "tf" : settings.preprocess);
+  if (settings.preprocess.empty() && model.preprocessing) {
+    how = *model.preprocessing;
+  } else if (settings.preprocess != "raw") {
+    how.crop = model.input_extent().height;
+    how.resize = static_cast<std::size_t>(std::lround(static_cast<double>(how.crop) * 256.0 / 224.0));
+  }
+  if (settings.resize) how.resize = *settings.resize;
+  if (settings.crop) how.crop = *settings.crop;
+  return how;
+}
+
+std::size_t class_offset_for(const fat::Model& model, const Settings& settings) {
+  if (settings.class_offset) return *settings.class_offset;
+  if (model.class_offset) return *model.class_offset;
+  if (model.output_extent().size() == 1001)
+    std::fprintf(stderr,
+                 "fat: note: the model has 1001 outputs; where the first one is the background, --class-offset 1 gives the "
+                 "accuracy of the labels\n");
+  return 0;
+}
+
+fat::ImageSet load_images(const std::string& path, const std::string& labels, const fat::Model& model, const Settings& settings) {
+  std::vector<fat::ImageEntry> entries = fat::list_images(path);
+  if (!labels.empty()) {
+    fat::attach_labels(entries, labels);
+    for (const fat::ImageEntry& entry : entries)
+      fat::expects(entry.label.has_value(), labels, ": no class for '", std::string_view{entry.path},
+                   "'; add a line `path class`, or leave the image out");
+  }
+  fat::Threads threads{settings.options.threads};
+  fat::ImageSet images{entries, model.input_extent(), preprocessing_for(model, settings), threads};
+  for (const std::string& problem : images.skipped()) std::fprintf(stderr, "fat: skipped %s\n", problem.c_str());
+  if (!images.skipped().empty())
+    std::fprintf(stderr, "fat: %zu of %zu images skipped in %s\n", images.skipped().size(), entries.size(), path.c_str());
+  return images;
+}
+
+void check_writable(const std::string& path) {
+  if (path.empty()) return;
+  fs::path folder = fs::path{path}.parent_path();
+  if (folder.empty()) folder = ".";
+  std::error_code status;
+  fat::expects(fs::is_directory(folder, status), path, ": cannot be written: there is no such folder; create it first");
+  fat::expects(::access(folder.c_str(), W_OK) == 0, path, ": cannot be written: the folder is not writable; choose another");
+  fat::expects(!fs::is_directory(path, status), path, ": is a folder; name a file to write");
+}
+
+void check_outputs(std::span<const std::string> paths) {
+  for (const std::string& path : paths) {
+    writer_for(path);
+    check_writable(path);
+  }
+}
+
+void write_quantized_model(const fat::QuantizedModel& model, const std::string& path) {
+  const Writer write = writer_for(path);
+  naming(path, [&] { write(model, path); });
+}
+
+}  // namespace cli

@@ -1,0 +1,55 @@
+// Files: models by extension, image sets by option, results by extension.
+#ifndef FAT_CLI_FILES_HPP_INCLUDED
+#define FAT_CLI_FILES_HPP_INCLUDED
+
+#include "settings.hpp"
+
+#include <fat/io/image_set.hpp>
+#include <fat/model/quantized_model.hpp>
+
+#include <cstddef>
+#include <optional>
+#include <span>
+#include <string>
+
+namespace cli {
+
+/// A float or a quantized model as a file holds it.
+struct LoadedModel {
+  std::string path;
+  std::optional<fat::Model> floating;
+  std::optional<fat::QuantizedModel> quantized;
+  const fat::Model& graph() const { return floating ? *floating : quantized->graph; }
+};
+
+/// Reads .onnx, .tflite (both float or quantized) or .npz. Errors name the file.
+LoadedModel load_model(const std::string& path);
+
+/// Reads a model that must be float.
+fat::Model load_float_model(const std::string& path);
+
+/// Drops a softmax at the end, so that outputs are logits.
+void drop_softmax(LoadedModel& loaded);
+
+/// --preprocess, --resize and --crop over the model's own preprocessing over `tf`.
+fat::Preprocessing preprocessing_for(const fat::Model& model, const Settings& settings);
+
+/// --class-offset over the model's own over 0. Warns on stderr where 1001 outputs leave it open.
+std::size_t class_offset_for(const fat::Model& model, const Settings& settings);
+
+/// Reads images, with a line on stderr for each that cannot be used. With labels, every image must have one.
+fat::ImageSet load_images(const std::string& path, const std::string& labels, const fat::Model& model,
+                          const Settings& settings);
+
+/// Errors: a folder that does not exist or cannot be written to. An empty path is fine.
+void check_writable(const std::string& path);
+
+/// The same for models, whose extension must be known too.
+void check_outputs(std::span<const std::string> paths);
+
+/// Writes a quantized model by the extension of the path.
+void write_quantized_model(const fat::QuantizedModel& model, const std::string& path);
+
+}  // namespace cli
+
+#endif

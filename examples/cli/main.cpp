@@ -1,0 +1,43 @@
+// The program `fat`: reads the command line, runs one command, turns errors into one line.
+#include "settings.hpp"
+
+#include <fat/core/error.hpp>
+
+#include <array>
+#include <cstdio>
+#include <exception>
+#include <new>
+#include <utility>
+
+namespace {
+
+int fail_with(const char* message) {
+  std::fprintf(stderr, "fat: %s\n", message);
+  return 1;
+}
+
+int run_command(const cli::Settings& settings) {
+  constexpr std::array commands{
+      std::pair{"inspect", &cli::inspect}, std::pair{"quantize", &cli::quantize}, std::pair{"evaluate", &cli::evaluate},
+      std::pair{"compare", &cli::compare}, std::pair{"run", &cli::run},           std::pair{"bench", &cli::bench},
+      std::pair{"demo", &cli::demo}};
+  for (const auto& [name, command] : commands)
+    if (settings.command == name) return command(settings);
+  return 2;
+}
+
+}  // namespace
+
+int main(int count, char** words) {
+  try {
+    cli::Settings settings;
+    if (const auto stop = cli::parse(count, words, settings)) return *stop;
+    return run_command(settings);
+  } catch (const fat::error& problem) {
+    return fail_with(problem.what());
+  } catch (const std::bad_alloc&) {
+    return fail_with("not enough memory; use a smaller batch, fewer images or fewer threads");
+  } catch (const std::exception& problem) {
+    return fail_with(problem.what());
+  }
+}

@@ -1,0 +1,178 @@
+// The command line of `fat`: commands, options, their defaults and limits.
+#include "settings.hpp"
+
+#include <CLI/CLI.hpp>
+
+#include <cstdio>
+#include <map>
+#include <string>
+#include <thread>
+
+namespace cli {
+namespace {
+
+using fat::Finetuning;
+using fat::Granularity;
+using fat::RangeRule;
+using fat::Rescaling;
+using fat::Scheme;
+using fat::Switch;
+using fat::WeightRounding;
+
+const std::map<std::string, Scheme> schemes{{"symmetric", Scheme::symmetric}, {"asymmetric", Scheme::asymmetric}};
+const std::map<std::string, Granularity> granularities{{"scalar", Granularity::scalar}, {"per-channel", Granularity::per_channel}};
+const std::map<std::string, RangeRule> observers{{"minmax", RangeRule::minmax}, {"percentile", RangeRule::percentile},
+                                                 {"mse", RangeRule::mse}, {"entropy", RangeRule::entropy}};
+const std::map<std::string, Switch> switches{{"on", Switch::on}, {"off", Switch::off}, {"auto", Switch::automatic}};
+const std::map<std::string, bool> booleans{{"on", true}, {"off", false}};
+const std::map<std::string, WeightRounding> roundings{{"nearest", WeightRounding::nearest}, {"sum", WeightRounding::sum},
+                                                      {"learned", WeightRounding::learned}};
+const std::map<std::string, Rescaling> rescalings{{"none", Rescaling::none}, {"depthwise", Rescaling::depthwise},
+                                                  {"equalize", Rescaling::equalize}, {"auto", Rescaling::automatic}};
+const std::map<std::string, Finetuning> finetunings{{"none", Finetuning::none}, {"thresholds", Finetuning::thresholds},
+                                                    {"pointwise", Finetuning::pointwise}, {"both", Finetuning::both}};
+
+/// An option that takes one of a few words; the help shows them and the default.
+template <class T>
+void choice(CLI::App& app, const std::string& flag, T& value, const std::map<std::string, T>& words, const std::string& help) {
+  std::string list;
+  std::string preset;
+  for (const auto& [word, meaning] : words) {
+    list += (list.empty() ? "" : "|") + word;
+    if (meaning == value) preset = word;
+  }
+  app.add_option(flag, value, help + " [" + preset + "]")->transform(CLI::CheckedTransformer(words).description(list));
+}
+
+void add_images(CLI::App& app, Settings& s) {
+  app.add_option("--images", s.images, "folder (recursive), list file with `path class` lines, or .npy tensors")->required();
+}
+
+/// What every command that reads images or tensors takes.
+void add_common(CLI::App& app, Settings& s) {
+  app.add_option("--preprocess", s.preprocess, "how pixels become numbers [the model's, else tf]")
+      ->check(CLI::IsMember({"tf", "torch", "caffe", "raw"}));
+  app.add_option("--resize", s.resize, "shorter side before the crop, 0 for none [the model's, else 256 for a 224 input]")
+      ->check(CLI::Range(0, 65535));
+  app.add_option("--crop", s.crop, "side of the centre crop, 0 for none [the model's, else its input]")->check(CLI::Range(0, 65535));
+  app.add_option("--class-offset", s.class_offset, "class = arg-max - N [the model's, else 0]")->check(CLI::Range(0, 1 << 30));
+  app.add_option("--threads", s.options.threads, "threads to compute with [all processors]")->check(CLI::Range(1, 1024));
+}
+
+void add_json(CLI::App& app, Settings& s) { app.add_option("--json", s.json, "write the figures to this file too"); }
+
+void add_quantize_options(CLI::App& app, Settings& s) {
+  fat::QuantizeOptions& o = s.options;
+  choice(app, "--scheme", o.scheme, schemes, "of activations");
+  choice(app, "--weight-scheme", o.weight_scheme, schemes, "of weights");
+  choice(app, "--granularity", o.granularity, granularities, "of weights");
+  app.add_option("--bits", o.bits, "of weights [8]")->check(CLI::Range(2, 8));
+  app.add_option("--activation-bits", o.activation_bits, "of activations [8]")->check(CLI::Range(2, 8));
+  choice(app, "--observer", o.observer, observers, "how activation ranges follow from calibration");
+  app.add_option("--percentile", o.percentile, "percent of the values the percentile observer keeps [99.99]")
+      ->check(CLI::Range(50.0, 100.0));
+  choice(app, "--bias-correction", o.bias_correction, switches, "move biases so that mean outputs are kept");
+  choice(app, "--rounding", o.rounding, roundings, "of weights");
+  app.add_option("--keep-float", o.keep_float, "tensors or layers that stay float")->delimiter(',');
+  choice(app, "--train-activations", o.train_activations, booleans, "train the thresholds of activations");
+  choice(app, "--train-weights", o.train_weights, booleans, "train the thresholds of weights");
+  app.add_option("--calibration", o.calibration, "images to observe ranges on, drawn by the seed [100]")->check(CLI::Range(1, 1 << 30));
+  app.add_option("--train", o.train, "images to train on [all]")->check(CLI::Range(1, 1 << 30));
+  choice(app, "--rescale", o.rescale, rescalings, "change the float network first");
+  choice(app, "--finetune", o.finetune, finetunings, "what to train");
+  app.add_option("--epochs", o.epochs, "passes over the training images [6]")->check(CLI::Range(1, 1 << 20));
+  app.add_option("--batch", o.batch, "images a training step [16]")->check(CLI::Range(1, 4096));
+  app.add_option("--learning-rate", o.learning_rate, "of the optimizer [by what is trained]")->check(CLI::PositiveNumber);
+  app.add_option("--seed", o.seed, "of every random choice [0]");
+  app.add_option("--checkpoint", o.checkpoint, "folder for the state of the training");
+  app.add_flag("--resume", o.resume, "continue from --checkpoint");
+  app.add_option("--labels", s.labels, "file of `path class` lines, for --evaluate");
+  app.add_option("--evaluate", s.evaluate, "images to measure the result on");
+  app.add_option("--report", s.report, "write the per-layer table as a web page");
+}
+
+void add_commands(CLI::App& app, Settings& s) {
+  const auto model = [&](CLI::App& command, const char* help) { command.add_option("MODEL", s.model, help)->required(); };
+  CLI::App& inspect = *app.add_subcommand("inspect", "layers, sizes, ranges, and what will quantize badly");
+  model(inspect, ".onnx, .tflite or quantized .npz");
+  add_json(inspect, s);
+
+  CLI::App& quantize = *app.add_subcommand("quantize", "float model and images to an int8 model");
+  model(quantize, "float .onnx or .tflite");
+  add_images(quantize, s);
+  quantize.add_option("-o,--output", s.outputs, "file to write, by extension: .npz .json .onnx .tflite .h; may be repeated")
+      ->required()
+      ->take_all()
+      ->expected(1)
+      ->allow_extra_args(false);
+  add_quantize_options(quantize, s);
+  add_common(quantize, s);
+  add_json(quantize, s);
+
+  CLI::App& evaluate = *app.add_subcommand("evaluate", "accuracy of a float or quantized model");
+  model(evaluate, ".onnx, .tflite or quantized .npz");
+  add_images(evaluate, s);
+  evaluate.add_option("--labels", s.labels, "file of `path class` lines");
+  evaluate.add_option("--reference", s.reference, "float model to compare with");
+  evaluate.add_flag("--simulate", s.simulate, "run a quantized model as fake-quantized floats");
+  add_common(evaluate, s);
+  add_json(evaluate, s);
+
+  CLI::App& compare = *app.add_subcommand("compare", "two models side by side, layer by layer");
+  compare.add_option("MODEL_A", s.model, "the reference")->required();
+  compare.add_option("MODEL_B", s.second_model, "the other model")->required();
+  add_images(compare, s);
+  compare.add_flag("--simulate", s.simulate, "run quantized models as fake-quantized floats");
+  add_common(compare, s);
+  add_json(compare, s);
+
+  CLI::App& run = *app.add_subcommand("run", "raw tensors through a model");
+  model(run, ".onnx, .tflite or quantized .npz");
+  run.add_option("--input", s.input, ".npy tensor in the layout of the model's file")->required();
+  run.add_option("-o,--output", s.outputs, ".npy file to write")->required()->expected(1);
+  run.add_flag("--codes", s.codes, "write integer codes instead of reals");
+  run.add_option("--tensor", s.tensor, "write this tensor instead of the output");
+  run.add_flag("--simulate", s.simulate, "run a quantized model as fake-quantized floats");
+  add_common(run, s);
+
+  CLI::App& bench = *app.add_subcommand("bench", "time per layer");
+  model(bench, ".onnx, .tflite or quantized .npz");
+  bench.add_option("--threads", s.options.threads, "threads to compute with [1]")->check(CLI::Range(1, 1024));
+  bench.add_option("--batch", s.batch_of_bench, "images at a time [1]")->check(CLI::Range(1, 1024));
+  add_json(bench, s);
+
+  CLI::App& demo = *app.add_subcommand("demo", "the embedded network: float, scalar int8 and per-channel int8");
+  demo.add_option("--threads", s.options.threads, "threads to compute with [all processors]")->check(CLI::Range(1, 1024));
+  demo.add_option("--seed", s.options.seed, "of every random choice [0]");
+  add_json(demo, s);
+}
+
+}  // namespace
+
+std::optional<int> parse(int count, const char* const* words, Settings& settings) {
+  CLI::App app{"fat: int8 quantization of trained convolutional networks", "fat"};
+  app.require_subcommand(1);
+  app.set_version_flag("--version", std::to_string(FAT_VERSION_MAJOR) + "." + std::to_string(FAT_VERSION_MINOR) + "." +
+                                        std::to_string(FAT_VERSION_PATCH));
+  add_commands(app, settings);
+  const bool bench = count > 1 && std::string{words[1]} == "bench";
+  settings.options.threads = bench ? 1U : std::max(1U, std::thread::hardware_concurrency());
+  try {
+    app.parse(count, words);
+  } catch (const CLI::ParseError& problem) {
+    if (problem.get_exit_code() == 0) {
+      app.exit(problem);
+      return 0;
+    }
+    std::fprintf(stderr, "fat: %s; run `fat --help` or `fat COMMAND --help`\n", problem.what());
+    return 2;
+  }
+  settings.command = app.get_subcommands().front()->get_name();
+  if (settings.options.resume && settings.options.checkpoint.empty()) {
+    std::fprintf(stderr, "fat: --resume needs --checkpoint DIR; run `fat quantize --help`\n");
+    return 2;
+  }
+  return std::nullopt;
+}
+
+}  // namespace cli

@@ -1,0 +1,125 @@
+// fat quantize: a float model and images to an int8 model, with the figures that tell how good it is.
+#include "executor.hpp"
+#include "report.hpp"
+
+#include <fat/model/quantize_model.hpp>
+
+#include <algorithm>
+#include <cstdio>
+#include <iterator>
+#include <numeric>
+
+namespace cli {
+namespace {
+
+void print_layers(const fat::QuantizeReport& report) {
+  Table table{{"layer", "kind", "low", "high", "step", "weight step", "weight SQNR dB", "output SQNR dB"}};
+  for (const fat::LayerReport& layer : report.layers) {
+    std::string weight_step = "-";
+    if (layer.weight_step_high != 0.0) weight_step = text("%.3g", layer.weight_step_low);
+    if (layer.weight_step_high != layer.weight_step_low) weight_step += ".." + text("%.3g", layer.weight_step_high);
+    table.add({layer.name, layer.kind, text("%.4g", static_cast<double>(layer.range.low)),
+               text("%.4g", static_cast<double>(layer.range.high)),
+               layer.step ? text("%.4g", static_cast<double>(*layer.step)) : "float", weight_step,
+               text("%.1f", layer.weight_sqnr_db), text("%.1f", layer.output_sqnr_db)});
+  }
+  table.print();
+  for (const fat::LayerReport& layer : report.layers) {
+    if (layer.notes.dead_channels != 0)
+      std::printf("%s: %zu channels have only zero weights\n", layer.name.c_str(), layer.notes.dead_channels);
+    if (layer.notes.raised_channels != 0)
+      std::printf("%s: weight step raised in %zu channels, whose bias would not fit 32 bits\n", layer.name.c_str(),
+                  layer.notes.raised_channels);
+  }
+  for (const std::string& message : report.messages) std::printf("%s\n", message.c_str());
+}
+
+Json layers_json(const fat::QuantizeReport& report) {
+  Json layers = Json::array();
+  for (const fat::LayerReport& layer : report.layers) {
+    Json json{{"name", layer.name}, {"kind", layer.kind}, {"range", {layer.range.low, layer.range.high}}};
+    if (layer.step) json["step"] = *layer.step;
+    if (layer.weight_step_high != 0.0) json["weight_step"] = {layer.weight_step_low, layer.weight_step_high};
+    const auto put = [&](const char* key, const std::optional<double>& value) {
+      if (value && std::isfinite(*value)) json[key] = *value;
+    };
+    put("weight_sqnr_db", layer.weight_sqnr_db);
+    put("output_sqnr_db", layer.output_sqnr_db);
+    layers.push_back(std::move(json));
+  }
+  return layers;
+}
+
+/// Images to measure on where no others are named: up to 100 that took no part in calibration, or else those that did.
+std::vector<std::size_t> held_out(std::size_t total, const fat::QuantizeOptions& options, bool& fresh) {
+  const std::vector<std::size_t> used = fat::draw_indices(total, options.calibration, options.seed);
+  std::vector<std::size_t> all(total);
+  std::iota(all.begin(), all.end(), std::size_t{0});
+  std::vector<std::size_t> rest;
+  std::set_difference(all.begin(), all.end(), used.begin(), used.end(), std::back_inserter(rest));
+  fresh = !rest.empty();
+  std::vector<std::size_t>& chosen = fresh ? rest : all;
+  constexpr std::size_t most = 100;
+  if (chosen.size() > most) chosen.resize(most);
+  return chosen;
+}
+
+}  // namespace
+
+int quantize(const Settings& settings) {
+  check_outputs(settings.outputs);
+  check_writable(settings.json);
+  check_writable(settings.report);
+  fat::Model model = load_float_model(settings.model);
+  const std::size_t offset = settings.evaluate.empty() ? settings.class_offset.value_or(0) : class_offset_for(model, settings);
+  const fat::ImageSet images = load_images(settings.images, "", model, settings);
+  std::optional<fat::ImageSet> others;
+  if (!settings.evaluate.empty()) others.emplace(load_images(settings.evaluate, settings.labels, model, settings));
+  model.preprocessing = preprocessing_for(model, settings);
+  if (settings.class_offset) model.class_offset = settings.class_offset;
+
+  ProgressBar bar;
+  fat::QuantizeReport report;
+  LoadedModel loaded{settings.outputs.front(), {}, {}};
+  loaded.quantized =
+      fat::quantize_model(model, images, settings.options, [&](const fat::ProgressEvent& event) { bar(event); }, &report);
+  for (const std::string& path : settings.outputs) write_quantized_model(*loaded.quantized, path);
+
+  LoadedModel reference{settings.model, std::move(model), {}};
+  drop_softmax(loaded);
+  drop_softmax(reference);
+  Executor executor{loaded, false, settings.options.threads};
+  Executor exact{reference, false, settings.options.threads};
+  const fat::ImageSet& measured = others ? *others : images;
+  bool fresh = true;
+  std::vector<std::size_t> chosen(measured.size());
+  std::iota(chosen.begin(), chosen.end(), std::size_t{0});
+  if (!others) chosen = held_out(images.size(), settings.options, fresh);
+  const Measurement found =
+      measure(executor, &exact, measured, chosen, offset,
+              [&](std::size_t done) { bar({.stage = "evaluate", .done = done, .total = chosen.size()}); });
+
+  print_layers(report);
+  const char* where = others ? "" : fresh ? " (not used for calibration)" : " (the calibration images)";
+  std::printf("%s: measured on %zu images%s\n", settings.model.c_str(), chosen.size(), where);
+  print_metrics("float", *found.reference);
+  print_metrics("quantized", found.metrics);
+  for (const auto& [stage, seconds] : report.seconds) std::printf("%s %.1f s, ", stage.c_str(), seconds);
+  std::printf("evaluate %.1f s, peak memory %.0f MiB\n", found.seconds, peak_rss_mib());
+  for (const std::string& path : settings.outputs) std::printf("wrote %s\n", path.c_str());
+
+  Json json{{"model", settings.model}, {"images", chosen.size()}, {"float", metrics_json(*found.reference)},
+            {"quantized", metrics_json(found.metrics)}};
+  json["seconds"] = report.seconds;
+  json["seconds"]["evaluate"] = found.seconds;
+  json["ms_per_image"] = 1000.0 * found.seconds / static_cast<double>(chosen.size());
+  json["peak_rss_mib"] = peak_rss_mib();
+  json["options"] = options_json(settings.options);
+  json["messages"] = report.messages;
+  json["layers"] = layers_json(report);
+  if (!report.losses.empty()) json["losses"] = report.losses;
+  write_json(settings, json);
+  return 0;
+}
+
+}  // namespace cli

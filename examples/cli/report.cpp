@@ -1,0 +1,162 @@
+// Reports: the progress bar on stderr, tables on stdout, the same figures as JSON.
+#include "report.hpp"
+
+#include <fat/io/file.hpp>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstdio>
+#include <string_view>
+#include <sys/resource.h>
+#include <unistd.h>
+
+namespace cli {
+
+ProgressBar::ProgressBar() : terminal_(::isatty(STDERR_FILENO) != 0) {}
+
+ProgressBar::~ProgressBar() { clear(); }
+
+void ProgressBar::clear() {
+  if (drawn_) std::fprintf(stderr, "\r\033[K");
+  drawn_ = false;
+}
+
+void ProgressBar::operator()(const fat::ProgressEvent& event) {
+  using Clock = std::chrono::steady_clock;
+  if (!event.message.empty()) {
+    clear();
+    std::fprintf(stderr, "fat: note: %.*s\n", static_cast<int>(event.message.size()), event.message.data());
+  }
+  if (event.total == 0) return;
+  const auto now = Clock::now();
+  if (stage_ != event.stage) {
+    stage_ = event.stage;
+    start_ = last_ = now;
+  }
+  const double seconds = std::chrono::duration<double>(now - start_).count();
+  if (!terminal_) {
+    if (!event.ends_epoch && event.done != event.total) return;
+    std::fprintf(stderr, "%s: %zu of %zu", stage_.c_str(), event.done, event.total);
+    if (!std::isnan(event.loss)) std::fprintf(stderr, ", loss %.5g, rate %.3g", event.loss, event.rate);
+    std::fprintf(stderr, ", %.1f s\n", seconds);
+    return;
+  }
+  if (event.done != event.total && event.done != 0 && now - last_ < std::chrono::milliseconds{100}) return;
+  last_ = now;
+  draw(event, seconds);
+  if (event.done == event.total) clear();
+}
+
+void ProgressBar::draw(const fat::ProgressEvent& event, double seconds) {
+  constexpr std::size_t width = 30;
+  const std::size_t full = width * event.done / event.total;
+  const std::string bar = std::string(full, '#') + std::string(width - full, '.');
+  std::fprintf(stderr, "\r\033[K%-10s [%s] %zu/%zu", stage_.c_str(), bar.c_str(), event.done, event.total);
+  if (event.done != 0 && seconds > 0.0) {
+    const double rate = static_cast<double>(event.done) / seconds;
+    std::fprintf(stderr, "  %.1f/s  %.0f s left", rate, static_cast<double>(event.total - event.done) / rate);
+  }
+  if (!std::isnan(event.loss)) std::fprintf(stderr, "  loss %.5g  rate %.3g", event.loss, event.rate);
+  std::fflush(stderr);
+  drawn_ = true;
+}
+
+void Table::print() const {
+  std::vector<std::size_t> widths;
+  for (const auto& row : rows_) {
+    widths.resize(std::max(widths.size(), row.size()), 0);
+    for (std::size_t c = 0; c != row.size(); ++c) widths[c] = std::max(widths[c], row[c].size());
+  }
+  for (const auto& row : rows_) {
+    std::string line;
+    for (std::size_t c = 0; c != row.size(); ++c) {
+      const std::string gap(widths[c] - row[c].size(), ' ');
+      line += (c == 0 ? row[c] + gap : "  " + gap + row[c]);
+    }
+    line.erase(line.find_last_not_of(' ') + 1);
+    std::printf("%s\n", line.c_str());
+  }
+}
+
+std::string text(const char* format, double value) {
+  std::array<char, 64> buffer{};
+  std::snprintf(buffer.data(), buffer.size(), format, value);
+  return buffer.data();
+}
+
+std::string text(const char* format, const std::optional<double>& value) {
+  return value ? text(format, *value) : std::string{"-"};
+}
+
+Json metrics_json(const fat::Metrics& metrics) {
+  Json json = Json::object();
+  const auto put = [&](const char* key, const std::optional<double>& value) {
+    if (value && std::isfinite(*value)) json[key] = *value;
+  };
+  put("top1", metrics.top1);
+  put("top5", metrics.top5);
+  put("agreement", metrics.agreement);
+  put("logit_rmse", metrics.logit_rmse);
+  put("sqnr_db", metrics.sqnr_db);
+  return json;
+}
+
+Json options_json(const fat::QuantizeOptions& o) {
+  constexpr std::array schemes{"symmetric", "asymmetric"};
+  constexpr std::array granularities{"scalar", "per-channel"};
+  constexpr std::array observers{"minmax", "percentile", "mse", "entropy"};
+  constexpr std::array switches{"off", "on", "auto"};
+  constexpr std::array roundings{"nearest", "sum", "learned"};
+  constexpr std::array rescalings{"none", "depthwise", "equalize", "auto"};
+  constexpr std::array finetunings{"none", "thresholds", "pointwise", "both"};
+  const auto word = [](const auto& words, auto value) { return words[static_cast<std::size_t>(value)]; };
+  Json json{{"scheme", word(schemes, o.scheme)},
+            {"weight_scheme", word(schemes, o.weight_scheme)},
+            {"granularity", word(granularities, o.granularity)},
+            {"bits", o.bits},
+            {"activation_bits", o.activation_bits},
+            {"observer", word(observers, o.observer)},
+            {"bias_correction", word(switches, o.bias_correction)},
+            {"rounding", word(roundings, o.rounding)},
+            {"keep_float", o.keep_float},
+            {"calibration", o.calibration},
+            {"rescale", word(rescalings, o.rescale)},
+            {"finetune", word(finetunings, o.finetune)},
+            {"train_activations", o.train_activations},
+            {"train_weights", o.train_weights},
+            {"epochs", o.epochs},
+            {"batch", o.batch},
+            {"seed", o.seed},
+            {"threads", o.threads}};
+  if (o.train) json["train"] = *o.train;
+  if (o.learning_rate) json["learning_rate"] = *o.learning_rate;
+  return json;
+}
+
+void print_metrics(const char* name, const fat::Metrics& metrics) {
+  std::string line = name;
+  line.resize(std::max<std::size_t>(line.size(), 10), ' ');
+  const auto put = [&](const char* label, const char* format, const std::optional<double>& value) {
+    if (value) line += "  " + std::string{label} + " " + text(format, *value);
+  };
+  put("top-1", "%.4f", metrics.top1);
+  put("top-5", "%.4f", metrics.top5);
+  put("agreement", "%.4f", metrics.agreement);
+  put("logit RMSE", "%.4f", metrics.logit_rmse);
+  put("SQNR", "%.2f dB", metrics.sqnr_db);
+  std::printf("%s\n", line.c_str());
+}
+
+double peak_rss_mib() {
+  rusage usage{};
+  ::getrusage(RUSAGE_SELF, &usage);
+  return static_cast<double>(usage.ru_maxrss) / 1024.0;
+}
+
+void write_json(const Settings& settings, const Json& figures) {
+  if (settings.json.empty()) return;
+  fat::write_file_atomically(settings.json, figures.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
+}
+
+}  // namespace cli

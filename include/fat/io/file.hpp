@@ -1,0 +1,73 @@
+// Files: read whole with a limit, written to a temporary name and renamed.
+#ifndef FAT_IO_FILE_HPP_INCLUDED
+#define FAT_IO_FILE_HPP_INCLUDED
+
+#include <fat/core/error.hpp>
+
+#include <cerrno>
+#include <cstdint>
+#include <cstdio>
+#include <cstring>
+#include <filesystem>
+#include <memory>
+#include <random>
+#include <string>
+#include <string_view>
+#include <system_error>
+
+namespace fat::inline FAT_ABI {
+
+/// The largest file read_file takes unless told otherwise: 4 GiB.
+inline constexpr std::uintmax_t largest_file = std::uintmax_t{1} << 32;
+
+namespace detail {
+struct CloseFile {
+  void operator()(std::FILE* file) const noexcept { std::fclose(file); }
+};
+using File = std::unique_ptr<std::FILE, CloseFile>;
+
+/// Whether every byte reached the file; a full disk shows in any of the three steps.
+inline bool write_and_close(std::FILE* file, std::string_view bytes) {
+  bool written = std::fwrite(bytes.data(), 1, bytes.size(), file) == bytes.size();
+  written = std::fflush(file) == 0 && written;
+  return std::fclose(file) == 0 && written;
+}
+}  // namespace detail
+
+/// The bytes of a file. Errors: it cannot be read, is a folder, or has more than `limit` bytes (checked before allocating).
+inline std::string read_file(const std::filesystem::path& path, std::uintmax_t limit = largest_file) {
+  std::error_code code;
+  const auto status = std::filesystem::status(path, code);
+  expects(std::filesystem::exists(status), path.string(), ": no such file");
+  expects(!std::filesystem::is_directory(status), path.string(), ": is a folder, a file is needed");
+  const std::uintmax_t size = std::filesystem::file_size(path, code);
+  expects(!code, path.string(), ": cannot be read: ", code.message());
+  expects(size <= limit, path.string(), ": has ", size, " bytes, at most ", limit, " are read");
+  const detail::File file{std::fopen(path.c_str(), "rb")};
+  expects(file != nullptr, path.string(), ": cannot be opened: ", std::strerror(errno));
+  std::string bytes(static_cast<std::size_t>(size), '\0');
+  expects(std::fread(bytes.data(), 1, bytes.size(), file.get()) == bytes.size(), path.string(), ": cannot be read");
+  return bytes;
+}
+
+/// Writes `bytes` beside `path` under a temporary name, then renames: `path` holds either what it held or all the bytes.
+/// Errors: the folder is missing or not writable, the disk is full; the temporary file is removed.
+inline void write_file_atomically(const std::filesystem::path& path, std::string_view bytes) {
+  std::error_code code;
+  expects(!std::filesystem::is_directory(path, code), path.string(), ": is a folder; name a file to write");
+  std::filesystem::path temporary = path;
+  temporary += ".part" + std::to_string(std::random_device{}());
+  std::FILE* const file = std::fopen(temporary.c_str(), "wbx");
+  expects(file != nullptr, path.string(), ": cannot be written: ", std::strerror(errno));
+  const bool written = detail::write_and_close(file, bytes);
+  const int reason = errno;
+  if (written) std::filesystem::rename(temporary, path, code);
+  if (written && !code) return;
+  const std::string why = written ? code.message() : std::string{std::strerror(reason)};
+  std::filesystem::remove(temporary, code);
+  fail(path.string(), ": cannot be written: ", why);
+}
+
+}  // namespace fat::inline FAT_ABI
+
+#endif

@@ -1,0 +1,49 @@
+// ONNX files: float and QDQ models in, QDQ models out.
+#ifndef FAT_IO_ONNX_HPP_INCLUDED
+#define FAT_IO_ONNX_HPP_INCLUDED
+
+#include <fat/model/model.hpp>
+#include <fat/model/quantized_model.hpp>
+
+#include <string>
+#include <string_view>
+
+namespace fat::inline FAT_ABI::onnx {
+
+/// True where the file has QuantizeLinear operators on activations: load_quantized reads it, load does not.
+/// Errors: those of load.
+bool is_quantized(const std::string& path);
+
+/// Reads a float model of operator sets 7 to 28. Images become NHWC, weights OHWI; the batch is left open. Batch
+/// normalization, clamps and sums with constants stay layers of their own; constants are computed.
+/// Errors: an unreadable, truncated or malformed file, more than one input or output, an operator or attribute that is not
+/// supported (named with its node), sizes beyond 2^31 elements.
+Model load(const std::string& path);
+
+/// The same from memory; `name` is for messages.
+Model read(std::string_view file, std::string_view name);
+
+/// Reads a model whose layers stand between DequantizeLinear and QuantizeLinear operators (QDQ) as it is: codes, steps, zero
+/// points and int32 biases are taken over. Clamps before a QuantizeLinear belong to the layer before them.
+/// Errors: those of load, weights or biases without steps, a bias whose step is not that of input times weights.
+QuantizedModel load_quantized(const std::string& path);
+QuantizedModel read_quantized(std::string_view file, std::string_view name);
+
+/// Which runtime a file is written for.
+enum class Profile {
+  /// ONNX Runtime and everything that follows the standard: any zero point, int32 biases.
+  standard,
+  /// TensorRT: int8, zero points 0, float biases. Errors: unsigned or asymmetric activations.
+  tensorrt
+};
+
+/// Writes a QDQ model of operator set 13; codes, steps and zero points are stored as they are.
+/// Errors: codes of more than 8 bits, what the profile cannot express (named with its tensor), an unwritable path.
+void save(const QuantizedModel& model, const std::string& path, Profile profile = Profile::standard);
+
+/// The bytes that save writes.
+std::string write(const QuantizedModel& model, Profile profile = Profile::standard);
+
+}  // namespace fat::inline FAT_ABI::onnx
+
+#endif

@@ -1,0 +1,174 @@
+// AVX2: byte products by vpmaddubsw where packing proves them free of saturation, 16-bit pairs by vpmaddwd elsewhere.
+#ifndef FAT_KERNEL_ARCH_AVX2_HPP_INCLUDED
+#define FAT_KERNEL_ARCH_AVX2_HPP_INCLUDED
+
+#include <fat/kernel/arch/types.hpp>
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+
+#if defined(__clang__)
+#pragma clang attribute push(__attribute__((target("avx2"))), apply_to = function)
+#else
+#pragma GCC push_options
+#pragma GCC target("avx2")
+#endif
+#define FAT_KERNEL_INLINE [[gnu::always_inline]] inline
+
+namespace fat::inline FAT_ABI {
+namespace kernel::arch_avx2 {
+
+using Vector = __m256i;
+inline constexpr int lanes = 8;
+inline constexpr int rows = 6;
+inline constexpr int vectors = 2;
+inline constexpr bool has_pairs = true;
+inline constexpr std::int32_t byte_offset = 0;
+
+FAT_KERNEL_INLINE Vector load_sums(const std::int32_t* p) { return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)); }
+FAT_KERNEL_INLINE void store_sums(std::int32_t* p, Vector v) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), v); }
+
+alignas(32) inline constexpr std::int16_t ones[16] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
+
+// g++ 12 copies and spills the sums around intrinsics; with the sum tied to one operand of an asm it does not.
+struct Quad {
+  using Element = std::uint8_t;
+  using Weights = __m256i;
+  static constexpr int group = 4;
+  static constexpr bool ordered = true;
+  FAT_KERNEL_INLINE static Weights load(const std::int8_t* b) { return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(b)); }
+  FAT_KERNEL_INLINE static __m256i broadcast(const Element* a) {
+    std::int32_t four;
+    __builtin_memcpy(&four, a, 4);
+    return _mm256_set1_epi32(four);
+  }
+  template <int Vectors>
+  FAT_KERNEL_INLINE static void multiply_add(Vector (&sums)[Vectors], __m256i a, const Weights (&w)[Vectors]) {
+#pragma GCC unroll 8
+    for (int v = 0; v != Vectors; ++v) {
+#if defined(__clang__)
+      const __m256i one = *reinterpret_cast<const __m256i*>(ones);
+      sums[v] = _mm256_add_epi32(sums[v], _mm256_madd_epi16(_mm256_maddubs_epi16(a, w[v]), one));
+#else
+      __m256i t;
+      asm("vpmaddubsw %3, %2, %1\n\tvpmaddwd %4, %1, %1\n\tvpaddd %1, %0, %0"
+          : "+x"(sums[v]), "=&x"(t) : "x"(a), "x"(w[v]), "m"(*reinterpret_cast<const __m256i*>(ones)));
+#endif
+    }
+  }
+};
+
+struct Pair {
+  using Element = std::int16_t;
+  using Weights = __m256i;
+  static constexpr int group = 2;
+  static constexpr bool ordered = true;
+  FAT_KERNEL_INLINE static Weights load(const std::int8_t* b) {
+    return _mm256_cvtepi8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(b)));
+  }
+  FAT_KERNEL_INLINE static __m256i broadcast(const Element* a) {
+    std::int32_t two;
+    __builtin_memcpy(&two, a, 4);
+    return _mm256_set1_epi32(two);
+  }
+  template <int Vectors>
+  FAT_KERNEL_INLINE static void multiply_add(Vector (&sums)[Vectors], __m256i a, const Weights (&w)[Vectors]) {
+#pragma GCC unroll 8
+    for (int v = 0; v != Vectors; ++v) {
+#if defined(__clang__)
+      sums[v] = _mm256_add_epi32(sums[v], _mm256_madd_epi16(a, w[v]));
+#else
+      __m256i t;
+      asm("vpmaddwd %3, %2, %1\n\tvpaddd %1, %0, %0" : "+x"(sums[v]), "=&x"(t) : "x"(a), "x"(w[v]));
+#endif
+    }
+  }
+};
+
+struct Scale {
+  __m256i even, odd, rounding, left, right;
+};
+
+FAT_KERNEL_INLINE Scale make_scale(__m256i mantissa, __m256i shift, std::int32_t zero_point) {
+  const __m256i one = _mm256_set1_epi32(1);
+  Scale s;
+  s.even = mantissa;
+  s.odd = _mm256_srli_epi64(mantissa, 32);
+  s.left = _mm256_max_epi32(_mm256_sub_epi32(one, shift), _mm256_setzero_si256());
+  s.right = _mm256_max_epi32(shift, one);
+  s.rounding = _mm256_sllv_epi32(_mm256_set1_epi32(2 * zero_point + 1), _mm256_sub_epi32(s.right, one));
+  return s;
+}
+FAT_KERNEL_INLINE Scale load_scale(const std::int32_t* mantissa, const std::int8_t* shift, std::int32_t zero_point) {
+  return make_scale(load_sums(mantissa), _mm256_cvtepi8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(shift))), zero_point);
+}
+FAT_KERNEL_INLINE Scale broadcast_scale(std::int32_t mantissa, std::int8_t shift, std::int32_t zero_point) {
+  return make_scale(_mm256_set1_epi32(mantissa), _mm256_set1_epi32(shift), zero_point);
+}
+
+FAT_KERNEL_INLINE Vector requantize(Vector sums, const Scale& s) {
+  sums = _mm256_sllv_epi32(sums, s.left);
+  const __m256i even = _mm256_mul_epi32(sums, s.even);
+  const __m256i odd = _mm256_mul_epi32(_mm256_srli_epi64(sums, 32), s.odd);
+  const __m256i high = _mm256_blend_epi32(_mm256_shuffle_epi32(even, 0xF5), odd, 0xAA);
+  return _mm256_srav_epi32(_mm256_add_epi32(high, s.rounding), s.right);
+}
+
+FAT_KERNEL_INLINE Vector broadcast_sum(std::int32_t value) { return _mm256_set1_epi32(value); }
+FAT_KERNEL_INLINE Vector add_sums(Vector a, Vector b) { return _mm256_add_epi32(a, b); }
+/// codes * 2^20 + start
+FAT_KERNEL_INLINE Vector shifted_codes(const std::uint8_t* codes, Vector start) {
+  const __m256i wide = _mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(codes)));
+  return _mm256_add_epi32(_mm256_slli_epi32(wide, 20), start);
+}
+
+inline void widen(const std::uint8_t* bytes, std::size_t count, std::int16_t* out) {
+  std::size_t i = 0;
+  for (; i + 16 <= count; i += 16)
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(out + i), _mm256_cvtepu8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(bytes + i))));
+  for (; i != count; ++i) out[i] = bytes[i];
+}
+
+/// sums += x0 * w[..][0] + x1 * w[..][1], channel by channel.
+template <int Blocks>
+FAT_KERNEL_INLINE void add_tap_pair(Vector (&sums)[Blocks], const std::uint8_t* x0, const std::uint8_t* x1, const std::int16_t* w) {
+#pragma GCC unroll 4
+  for (int v = 0; v != Blocks; ++v) {
+    const __m128i pairs = _mm_unpacklo_epi8(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(x0 + v * lanes)),
+                                            _mm_loadl_epi64(reinterpret_cast<const __m128i*>(x1 + v * lanes)));
+    const __m256i taps = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(w + 2 * v * lanes));
+    sums[v] = _mm256_add_epi32(sums[v], _mm256_madd_epi16(_mm256_cvtepu8_epi16(pairs), taps));
+  }
+}
+
+/// Saturates to bytes, then holds them between low and high.
+template <int Vectors>
+FAT_KERNEL_INLINE void store_codes(std::uint8_t* out, const Vector (&sums)[Vectors], std::uint8_t low, std::uint8_t high) {
+  const __m128i least = _mm_set1_epi8(static_cast<char>(low)), most = _mm_set1_epi8(static_cast<char>(high));
+  if constexpr (Vectors == 2) {
+    const __m256i words = _mm256_permute4x64_epi64(_mm256_packs_epi32(sums[0], sums[1]), 0xD8);
+    const __m128i bytes = _mm_packus_epi16(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1));
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(out), _mm_min_epu8(_mm_max_epu8(bytes, least), most));
+  } else {
+    const __m128i words = _mm_packs_epi32(_mm256_castsi256_si128(sums[0]), _mm256_extracti128_si256(sums[0], 1));
+    const __m128i bytes = _mm_packus_epi16(words, words);
+    _mm_storel_epi64(reinterpret_cast<__m128i*>(out), _mm_min_epu8(_mm_max_epu8(bytes, least), most));
+  }
+}
+
+#include <fat/kernel/arch/tile.inl>
+
+inline constexpr Kernels kernels = make_kernels("avx2");
+
+}  // namespace kernel::arch_avx2
+}  // namespace fat::inline FAT_ABI
+
+#undef FAT_KERNEL_INLINE
+#if defined(__clang__)
+#pragma clang attribute pop
+#else
+#pragma GCC pop_options
+#endif
+
+#endif  // x86-64
+#endif

@@ -1,0 +1,213 @@
+// ARM: NEON smlal (every aarch64), sdot and usdot where the processor has them.
+#ifndef FAT_KERNEL_ARCH_NEON_HPP_INCLUDED
+#define FAT_KERNEL_ARCH_NEON_HPP_INCLUDED
+
+#include <fat/kernel/arch/types.hpp>
+
+#if defined(__aarch64__)
+#include <arm_neon.h>
+
+#define FAT_KERNEL_INLINE [[gnu::always_inline]] inline
+
+namespace fat::inline FAT_ABI {
+namespace kernel::arch_neon {
+
+using Vector = int32x4_t;
+inline constexpr int lanes = 4;
+inline constexpr int rows = 4;
+inline constexpr int vectors = 4;
+inline constexpr bool has_pairs = false;
+inline constexpr std::int32_t byte_offset = 0;
+
+FAT_KERNEL_INLINE Vector load_sums(const std::int32_t* p) { return vld1q_s32(p); }
+FAT_KERNEL_INLINE void store_sums(std::int32_t* p, Vector v) { vst1q_s32(p, v); }
+
+/// Four bytes at any address.
+FAT_KERNEL_INLINE uint32x2_t load_four(const void* p) {
+  std::uint32_t four;
+  __builtin_memcpy(&four, p, 4);
+  return vdup_n_u32(four);
+}
+
+struct Quad {
+  using Element = std::uint8_t;
+  using Weights = int16x4_t;
+  static constexpr int group = 1;
+  static constexpr bool ordered = false;
+  FAT_KERNEL_INLINE static Weights load(const std::int8_t* b) { return vget_low_s16(vmovl_s8(vreinterpret_s8_u32(load_four(b)))); }
+  FAT_KERNEL_INLINE static std::int16_t broadcast(const Element* a) { return *a; }
+  template <int Vectors>
+  FAT_KERNEL_INLINE static void multiply_add(Vector (&sums)[Vectors], std::int16_t a, const Weights (&w)[Vectors]) {
+#pragma GCC unroll 8
+    for (int v = 0; v != Vectors; ++v) sums[v] = vmlal_n_s16(sums[v], w[v], a);
+  }
+};
+using Pair = Quad;
+
+struct Scale {
+  int32x4_t mantissa, rounding, left, right;
+};
+
+FAT_KERNEL_INLINE Scale make_scale(int32x4_t mantissa, int32x4_t shift, std::int32_t zero_point) {
+  const int32x4_t one = vdupq_n_s32(1);
+  Scale s;
+  s.mantissa = mantissa;
+  s.left = vmaxq_s32(vsubq_s32(one, shift), vdupq_n_s32(0));
+  s.right = vnegq_s32(vmaxq_s32(shift, one));
+  s.rounding = vshlq_s32(vdupq_n_s32(2 * zero_point + 1), vsubq_s32(vmaxq_s32(shift, one), one));
+  return s;
+}
+FAT_KERNEL_INLINE Scale load_scale(const std::int32_t* mantissa, const std::int8_t* shift, std::int32_t zero_point) {
+  return make_scale(vld1q_s32(mantissa), vmovl_s16(vget_low_s16(vmovl_s8(vreinterpret_s8_u32(load_four(shift))))), zero_point);
+}
+FAT_KERNEL_INLINE Scale broadcast_scale(std::int32_t mantissa, std::int8_t shift, std::int32_t zero_point) {
+  return make_scale(vdupq_n_s32(mantissa), vdupq_n_s32(shift), zero_point);
+}
+
+FAT_KERNEL_INLINE Vector requantize(Vector sums, const Scale& s) {
+  sums = vshlq_s32(sums, s.left);
+  const int64x2_t low = vmull_s32(vget_low_s32(sums), vget_low_s32(s.mantissa));
+  const int64x2_t high = vmull_high_s32(sums, s.mantissa);
+  const int32x4_t halves = vcombine_s32(vshrn_n_s64(low, 32), vshrn_n_s64(high, 32));
+  return vshlq_s32(vaddq_s32(halves, s.rounding), s.right);
+}
+
+FAT_KERNEL_INLINE Vector broadcast_sum(std::int32_t value) { return vdupq_n_s32(value); }
+FAT_KERNEL_INLINE Vector add_sums(Vector a, Vector b) { return vaddq_s32(a, b); }
+FAT_KERNEL_INLINE uint16x4_t widen_four(const std::uint8_t* codes) { return vget_low_u16(vmovl_u8(vreinterpret_u8_u32(load_four(codes)))); }
+FAT_KERNEL_INLINE Vector shifted_codes(const std::uint8_t* codes, Vector start) {
+  return vaddq_s32(start, vreinterpretq_s32_u32(vshlq_n_u32(vmovl_u16(widen_four(codes)), 20)));
+}
+
+inline void widen(const std::uint8_t* bytes, std::size_t count, std::int16_t* out) {
+  for (std::size_t i = 0; i != count; ++i) out[i] = bytes[i];
+}
+
+template <int Blocks>
+FAT_KERNEL_INLINE void add_tap_pair(Vector (&sums)[Blocks], const std::uint8_t* x0, const std::uint8_t* x1, const std::int16_t* w) {
+#pragma GCC unroll 4
+  for (int v = 0; v != Blocks; ++v) {
+    const int16x4x2_t taps = vld2_s16(w + 2 * v * lanes);
+    sums[v] = vmlal_s16(sums[v], vreinterpret_s16_u16(widen_four(x0 + v * lanes)), taps.val[0]);
+    sums[v] = vmlal_s16(sums[v], vreinterpret_s16_u16(widen_four(x1 + v * lanes)), taps.val[1]);
+  }
+}
+
+template <int Vectors>
+FAT_KERNEL_INLINE void store_codes(std::uint8_t* out, const Vector (&sums)[Vectors], std::uint8_t low, std::uint8_t high) {
+#pragma GCC unroll 8
+  for (int v = 0; v != Vectors; ++v) {
+    const uint16x4_t words = vqmovun_s32(sums[v]);
+    const uint8x8_t bytes = vmin_u8(vmax_u8(vqmovn_u16(vcombine_u16(words, words)), vdup_n_u8(low)), vdup_n_u8(high));
+    const std::uint32_t four = vget_lane_u32(vreinterpret_u32_u8(bytes), 0);
+    __builtin_memcpy(out + v * lanes, &four, 4);
+  }
+}
+
+#include <fat/kernel/arch/tile.inl>
+
+inline constexpr Kernels kernels = make_kernels("neon");
+
+}  // namespace kernel::arch_neon
+}  // namespace fat::inline FAT_ABI
+
+#define FAT_KERNEL_NEON_COMMON                                                                                     \
+  using arch_neon::add_sums; using arch_neon::add_tap_pair; using arch_neon::broadcast_scale; using arch_neon::broadcast_sum;          \
+  using arch_neon::lanes; using arch_neon::load_scale; using arch_neon::load_sums; using arch_neon::requantize; using arch_neon::Scale;     \
+  using arch_neon::shifted_codes; using arch_neon::store_codes; using arch_neon::store_sums; using arch_neon::Vector;                  \
+  using arch_neon::vectors; using arch_neon::widen;                                                                          \
+  inline constexpr int rows = 6;                                                                                   \
+  inline constexpr bool has_pairs = false;
+
+#if defined(__clang__)
+#pragma clang attribute push(__attribute__((target("dotprod"))), apply_to = function)
+#else
+#pragma GCC push_options
+#pragma GCC target("arch=armv8.2-a+dotprod")
+#endif
+
+namespace fat::inline FAT_ABI {
+namespace kernel::arch_neon_dot {
+FAT_KERNEL_NEON_COMMON
+/// sdot takes signed bytes: the top bit of A is flipped, which subtracts 128.
+inline constexpr std::int32_t byte_offset = 128;
+
+struct Quad {
+  using Element = std::uint8_t;
+  using Weights = int8x16_t;
+  static constexpr int group = 4;
+  static constexpr bool ordered = false;
+  FAT_KERNEL_INLINE static Weights load(const std::int8_t* b) { return vld1q_s8(b); }
+  FAT_KERNEL_INLINE static int8x16_t broadcast(const Element* a) {
+    std::uint32_t four;
+    __builtin_memcpy(&four, a, 4);
+    return vreinterpretq_s8_u32(vdupq_n_u32(four ^ 0x80808080U));
+  }
+  template <int Vectors>
+  FAT_KERNEL_INLINE static void multiply_add(Vector (&sums)[Vectors], int8x16_t a, const Weights (&w)[Vectors]) {
+#pragma GCC unroll 8
+    for (int v = 0; v != Vectors; ++v) sums[v] = vdotq_s32(sums[v], w[v], a);
+  }
+};
+
+using Pair = Quad;
+
+#include <fat/kernel/arch/tile.inl>
+
+inline constexpr Kernels kernels = make_kernels("neon_dot");
+
+}  // namespace kernel::arch_neon_dot
+}  // namespace fat::inline FAT_ABI
+
+#if defined(__clang__)
+#pragma clang attribute pop
+#pragma clang attribute push(__attribute__((target("i8mm"))), apply_to = function)
+#else
+#pragma GCC pop_options
+#pragma GCC push_options
+#pragma GCC target("arch=armv8.2-a+i8mm")
+#endif
+
+namespace fat::inline FAT_ABI {
+namespace kernel::arch_neon_i8mm {
+FAT_KERNEL_NEON_COMMON
+inline constexpr std::int32_t byte_offset = 0;
+
+struct Quad {
+  using Element = std::uint8_t;
+  using Weights = int8x16_t;
+  static constexpr int group = 4;
+  static constexpr bool ordered = false;
+  FAT_KERNEL_INLINE static Weights load(const std::int8_t* b) { return vld1q_s8(b); }
+  FAT_KERNEL_INLINE static uint8x16_t broadcast(const Element* a) {
+    std::uint32_t four;
+    __builtin_memcpy(&four, a, 4);
+    return vreinterpretq_u8_u32(vdupq_n_u32(four));
+  }
+  template <int Vectors>
+  FAT_KERNEL_INLINE static void multiply_add(Vector (&sums)[Vectors], uint8x16_t a, const Weights (&w)[Vectors]) {
+#pragma GCC unroll 8
+    for (int v = 0; v != Vectors; ++v) sums[v] = vusdotq_s32(sums[v], a, w[v]);
+  }
+};
+
+using Pair = Quad;
+
+#include <fat/kernel/arch/tile.inl>
+
+inline constexpr Kernels kernels = make_kernels("neon_i8mm");
+
+}  // namespace kernel::arch_neon_i8mm
+}  // namespace fat::inline FAT_ABI
+
+#if defined(__clang__)
+#pragma clang attribute pop
+#else
+#pragma GCC pop_options
+#endif
+#undef FAT_KERNEL_NEON_COMMON
+#undef FAT_KERNEL_INLINE
+
+#endif  // aarch64
+
+#endif

@@ -1,0 +1,108 @@
+// What the driver and the micro-kernels of every instruction set agree on: call blocks, packed panels, one table each.
+#ifndef FAT_KERNEL_ARCH_TYPES_HPP_INCLUDED
+#define FAT_KERNEL_ARCH_TYPES_HPP_INCLUDED
+
+#include <fat/config.hpp>
+
+#include <cstddef>
+#include <cstdint>
+
+namespace fat::inline FAT_ABI {
+namespace kernel {
+
+/// Consecutive columns of packed weights. The depth is cut in groups of four; groups [0, quads) of `order` are multiplied
+/// byte by byte, the others as 16-bit pairs (only where the instruction set needs the difference).
+struct Panel {
+  const std::int8_t* weights = nullptr;
+  /// Group numbers in packed order; null: 0, 1, 2...
+  const std::uint16_t* order = nullptr;
+  std::size_t quads = 0;
+  std::size_t pairs = 0;
+};
+
+/// Constants of the output columns of a panel: code = clamp(zero point + round(sum * mantissa / 2^(32 + shift))), halves
+/// up, computed as (high half of ((sum << left) * mantissa) + rounding) >> right with left = max(1 - shift, 0),
+/// right = max(shift, 1) and rounding = half a unit and the zero point. Packing proves that nothing overflows.
+struct ColumnStage {
+  /// Start of the sums: bias and the correction for zero points.
+  const std::int32_t* start = nullptr;
+  const std::int32_t* mantissa = nullptr;
+  const std::int8_t* shift = nullptr;
+};
+
+/// rows x columns outputs: rows of A (bytes, and the same as 16-bit numbers where a panel has pairs) times one panel.
+struct TileCall {
+  const std::uint8_t* a = nullptr;
+  std::size_t a_stride = 0;
+  const std::int16_t* wide = nullptr;
+  std::size_t wide_stride = 0;
+  Panel panel;
+  ColumnStage stage;
+  std::int32_t zero_point = 0;
+  std::uint8_t low = 0;
+  std::uint8_t high = 255;
+  /// Valid columns; fewer than the vectors hold in the last panel.
+  std::size_t columns = 0;
+  /// Elements from row to row of the output.
+  std::size_t out_stride = 0;
+  /// The output: sums where that is not null, else codes.
+  std::int32_t* sums = nullptr;
+  std::uint8_t* codes = nullptr;
+};
+
+/// One output row segment of a depthwise convolution: `columns` output pixels of all channels.
+struct DepthwiseCall {
+  /// taps[t] points to the input pixel of tap t for the first output pixel; each moves by `step` bytes per output pixel.
+  const std::uint8_t* const* taps = nullptr;
+  std::size_t tap_count = 0;
+  std::size_t step = 0;
+  std::size_t channels = 0;
+  /// Tap pairs interleaved by channel: [ceil(taps / 2)][channels][2].
+  const std::int16_t* weights = nullptr;
+  ColumnStage stage;
+  std::int32_t zero_point = 0;
+  std::uint8_t low = 0;
+  std::uint8_t high = 255;
+  std::size_t columns = 0;
+};
+
+/// codes = requantized sum of two tensors of codes (AddStage); the shifts are as in ColumnStage.
+struct AddCall {
+  const std::uint8_t* a = nullptr;
+  const std::uint8_t* b = nullptr;
+  std::size_t size = 0;
+  std::int32_t a_zero = 0, b_zero = 0;
+  std::int32_t a_mantissa = 0, b_mantissa = 0, mantissa = 0;
+  std::int8_t a_shift = 0, b_shift = 0, shift = 0;
+  std::int32_t zero_point = 0;
+  std::uint8_t low = 0, high = 255;
+};
+
+using Tile = void (*)(const TileCall&);
+
+/// Everything one instruction set does. A tile covers `rows` x (`vectors` * `lanes`) outputs or less.
+struct Kernels {
+  static constexpr int max_rows = 6;
+  static constexpr int max_vectors = 4;
+
+  const char* name = "";
+  std::size_t rows = 0;
+  std::size_t vectors = 0;
+  std::size_t lanes = 0;
+  /// Byte products saturate unless packing proves the contrary, so some groups are kept as 16-bit pairs.
+  bool saturates = false;
+  /// Depth of one multiplication: weights are packed [depth / group][columns][group].
+  std::size_t group = 4;
+  /// What the micro-kernel subtracts from every byte of A.
+  std::int32_t offset = 0;
+  /// Indexed by vectors - 1 and rows - 1.
+  Tile tiles[max_vectors][max_rows] = {};
+  void (*depthwise)(const DepthwiseCall&, std::uint8_t* out) = nullptr;
+  void (*add)(const AddCall&, std::uint8_t* out) = nullptr;
+  void (*widen)(const std::uint8_t* bytes, std::size_t count, std::int16_t* out) = nullptr;
+};
+
+}  // namespace kernel
+}  // namespace fat::inline FAT_ABI
+
+#endif

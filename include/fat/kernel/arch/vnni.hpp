@@ -1,0 +1,206 @@
+// AVX-VNNI (256 bits) and AVX-512 VNNI: vpdpbusd multiplies unsigned by signed bytes in fours, exactly.
+// FAT_KERNEL_EMULATED: intrinsics come from elsewhere (SIMDe), so that any processor runs these kernels in tests.
+#ifndef FAT_KERNEL_ARCH_VNNI_HPP_INCLUDED
+#define FAT_KERNEL_ARCH_VNNI_HPP_INCLUDED
+
+#include <fat/kernel/arch/avx2.hpp>
+
+#if defined(__x86_64__) || defined(FAT_KERNEL_EMULATED)
+#if !defined(FAT_KERNEL_EMULATED)
+#include <immintrin.h>
+#endif
+
+#define FAT_KERNEL_INLINE [[gnu::always_inline]] inline
+
+#if !defined(FAT_KERNEL_EMULATED)
+#if defined(__clang__)
+#pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512vnni"))), apply_to = function)
+#else
+#pragma GCC push_options
+#pragma GCC target("avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")
+#endif
+#endif
+
+namespace fat::inline FAT_ABI {
+namespace kernel::arch_avx512_vnni {
+
+using Vector = __m512i;
+inline constexpr int lanes = 16;
+inline constexpr int rows = 6;
+inline constexpr int vectors = 4;
+inline constexpr bool has_pairs = false;
+inline constexpr std::int32_t byte_offset = 0;
+
+// The forms with a mask, all bits set: the plain ones make g++ 12 warn of an uninitialized value in its own header.
+inline constexpr __mmask16 all_lanes = 0xFFFF;
+inline constexpr __mmask8 all_eight = 0xFF;
+
+FAT_KERNEL_INLINE Vector load_sums(const std::int32_t* p) { return _mm512_loadu_si512(p); }
+FAT_KERNEL_INLINE void store_sums(std::int32_t* p, Vector v) { _mm512_storeu_si512(p, v); }
+
+struct Quad {
+  using Element = std::uint8_t;
+  using Weights = __m512i;
+  static constexpr int group = 4;
+  static constexpr bool ordered = false;
+  FAT_KERNEL_INLINE static Weights load(const std::int8_t* b) { return _mm512_loadu_si512(b); }
+  FAT_KERNEL_INLINE static __m512i broadcast(const Element* a) {
+    std::int32_t four;
+    __builtin_memcpy(&four, a, 4);
+    return _mm512_set1_epi32(four);
+  }
+  template <int Vectors>
+  FAT_KERNEL_INLINE static void multiply_add(Vector (&sums)[Vectors], __m512i a, const Weights (&w)[Vectors]) {
+#pragma GCC unroll 8
+    for (int v = 0; v != Vectors; ++v) {
+#if defined(__clang__) || defined(FAT_KERNEL_EMULATED)
+      sums[v] = _mm512_dpbusd_epi32(sums[v], a, w[v]);
+#else  // g++ 12 spills the sums around the intrinsic
+      asm("vpdpbusd %2, %1, %0" : "+v"(sums[v]) : "v"(a), "v"(w[v]));
+#endif
+    }
+  }
+};
+
+struct Scale {
+  __m512i even, odd, rounding, left, right;
+};
+
+FAT_KERNEL_INLINE Scale make_scale(__m512i mantissa, __m512i shift, std::int32_t zero_point) {
+  const __m512i one = _mm512_set1_epi32(1);
+  Scale s;
+  s.even = mantissa;
+  s.odd = _mm512_maskz_srli_epi64(all_eight, mantissa, 32);
+  s.left = _mm512_maskz_max_epi32(all_lanes, _mm512_sub_epi32(one, shift), _mm512_setzero_si512());
+  s.right = _mm512_maskz_max_epi32(all_lanes, shift, one);
+  s.rounding = _mm512_maskz_sllv_epi32(all_lanes, _mm512_set1_epi32(2 * zero_point + 1), _mm512_sub_epi32(s.right, one));
+  return s;
+}
+FAT_KERNEL_INLINE Scale load_scale(const std::int32_t* mantissa, const std::int8_t* shift, std::int32_t zero_point) {
+  return make_scale(load_sums(mantissa), _mm512_maskz_cvtepi8_epi32(all_lanes, _mm_loadu_si128(reinterpret_cast<const __m128i*>(shift))), zero_point);
+}
+FAT_KERNEL_INLINE Scale broadcast_scale(std::int32_t mantissa, std::int8_t shift, std::int32_t zero_point) {
+  return make_scale(_mm512_set1_epi32(mantissa), _mm512_set1_epi32(shift), zero_point);
+}
+
+FAT_KERNEL_INLINE Vector requantize(Vector sums, const Scale& s) {
+  sums = _mm512_maskz_sllv_epi32(all_lanes, sums, s.left);
+  const __m512i even = _mm512_maskz_mul_epi32(all_eight, sums, s.even);
+  const __m512i odd = _mm512_maskz_mul_epi32(all_eight, _mm512_maskz_srli_epi64(all_eight, sums, 32), s.odd);
+  const __m512i high = _mm512_mask_blend_epi32(0xAAAA, _mm512_maskz_srli_epi64(all_eight, even, 32), odd);
+  return _mm512_maskz_srav_epi32(all_lanes, _mm512_add_epi32(high, s.rounding), s.right);
+}
+
+FAT_KERNEL_INLINE Vector broadcast_sum(std::int32_t value) { return _mm512_set1_epi32(value); }
+FAT_KERNEL_INLINE Vector add_sums(Vector a, Vector b) { return _mm512_add_epi32(a, b); }
+FAT_KERNEL_INLINE Vector shifted_codes(const std::uint8_t* codes, Vector start) {
+  const __m512i wide = _mm512_maskz_cvtepu8_epi32(all_lanes, _mm_loadu_si128(reinterpret_cast<const __m128i*>(codes)));
+  return _mm512_add_epi32(_mm512_maskz_slli_epi32(all_lanes, wide, 20), start);
+}
+
+inline void widen(const std::uint8_t* bytes, std::size_t count, std::int16_t* out) {
+  for (std::size_t i = 0; i != count; ++i) out[i] = bytes[i];
+}
+
+template <int Blocks>
+FAT_KERNEL_INLINE void add_tap_pair(Vector (&sums)[Blocks], const std::uint8_t* x0, const std::uint8_t* x1, const std::int16_t* w) {
+#pragma GCC unroll 4
+  for (int v = 0; v != Blocks; ++v) {
+    const __m128i one = _mm_loadu_si128(reinterpret_cast<const __m128i*>(x0 + v * lanes));
+    const __m128i two = _mm_loadu_si128(reinterpret_cast<const __m128i*>(x1 + v * lanes));
+    // bytes of both taps side by side in each 32-bit lane, as two 16-bit numbers
+    const __m512i pairs = _mm512_or_si512(_mm512_maskz_cvtepu8_epi32(all_lanes, one), _mm512_maskz_slli_epi32(all_lanes, _mm512_maskz_cvtepu8_epi32(all_lanes, two), 16));
+    sums[v] = _mm512_add_epi32(sums[v], _mm512_madd_epi16(pairs, _mm512_loadu_si512(w + 2 * v * lanes)));
+  }
+}
+
+template <int Vectors>
+FAT_KERNEL_INLINE void store_codes(std::uint8_t* out, const Vector (&sums)[Vectors], std::uint8_t low, std::uint8_t high) {
+  const __m512i least = _mm512_set1_epi32(low), most = _mm512_set1_epi32(high);
+#pragma GCC unroll 8
+  for (int v = 0; v != Vectors; ++v) {
+    const __m128i bytes = _mm512_maskz_cvtepi32_epi8(all_lanes, _mm512_maskz_min_epi32(all_lanes, _mm512_maskz_max_epi32(all_lanes, sums[v], least), most));
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(out + v * lanes), bytes);
+  }
+}
+
+using Pair = Quad;
+
+#include <fat/kernel/arch/tile.inl>
+
+inline constexpr Kernels kernels = make_kernels("avx512_vnni");
+
+}  // namespace kernel::arch_avx512_vnni
+}  // namespace fat::inline FAT_ABI
+
+#if !defined(FAT_KERNEL_EMULATED)
+#if defined(__clang__)
+#pragma clang attribute pop
+#pragma clang attribute push(__attribute__((target("avx2,avxvnni"))), apply_to = function)
+#else
+#pragma GCC pop_options
+#pragma GCC push_options
+#pragma GCC target("avx2,avxvnni")
+#endif
+#endif
+
+namespace fat::inline FAT_ABI {
+namespace kernel::arch_avx_vnni {
+
+using Vector = __m256i;
+using arch_avx2::add_sums;
+using arch_avx2::add_tap_pair;
+using arch_avx2::broadcast_scale;
+using arch_avx2::broadcast_sum;
+using arch_avx2::lanes;
+using arch_avx2::load_scale;
+using arch_avx2::load_sums;
+using arch_avx2::requantize;
+using arch_avx2::rows;
+using arch_avx2::Scale;
+using arch_avx2::shifted_codes;
+using arch_avx2::store_codes;
+using arch_avx2::store_sums;
+using arch_avx2::vectors;
+using arch_avx2::widen;
+inline constexpr bool has_pairs = false;
+inline constexpr std::int32_t byte_offset = 0;
+
+struct Quad : arch_avx2::Quad {
+  static constexpr bool ordered = false;
+  template <int Vectors>
+  FAT_KERNEL_INLINE static void multiply_add(Vector (&sums)[Vectors], __m256i a, const Weights (&w)[Vectors]) {
+#pragma GCC unroll 8
+    for (int v = 0; v != Vectors; ++v) {
+#if defined(FAT_KERNEL_EMULATED)
+      sums[v] = simde_mm256_dpbusd_epi32(sums[v], a, w[v]);
+#elif defined(__clang__)
+      sums[v] = _mm256_dpbusd_avx_epi32(sums[v], a, w[v]);
+#else
+      asm("%{vex%} vpdpbusd %2, %1, %0" : "+x"(sums[v]) : "x"(a), "x"(w[v]));
+#endif
+    }
+  }
+};
+
+using Pair = Quad;
+
+#include <fat/kernel/arch/tile.inl>
+
+inline constexpr Kernels kernels = make_kernels("avx_vnni");
+
+}  // namespace kernel::arch_avx_vnni
+}  // namespace fat::inline FAT_ABI
+
+#if !defined(FAT_KERNEL_EMULATED)
+#if defined(__clang__)
+#pragma clang attribute pop
+#else
+#pragma GCC pop_options
+#endif
+#endif
+#undef FAT_KERNEL_INLINE
+
+#endif  // x86-64
+
+#endif

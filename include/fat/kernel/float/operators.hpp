@@ -1,0 +1,190 @@
+// The unweighted float operators and their gradients over one NHWC image, row by row so that rows can be shared out.
+// Every gradient is added to dx; its argument order is (what the forward pass used, dy, dx).
+#ifndef FAT_KERNEL_FLOAT_OPERATORS_HPP_INCLUDED
+#define FAT_KERNEL_FLOAT_OPERATORS_HPP_INCLUDED
+
+#include <fat/kernel/float/geometry.hpp>
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <limits>
+
+namespace fat::inline FAT_ABI::float_operators {
+
+template <class Real>
+Real clamp(Real x, Real low, Real high) {
+  return std::min(std::max(x, low), high);
+}
+/// One inside the open interval, else zero: the gradient of a clamp, told from its result.
+template <class Real>
+Real clamp_slope(Real y, Real low, Real high) {
+  return y > low && y < high ? Real{1} : Real{0};
+}
+template <class Real>
+Real sigmoid(Real x) {
+  return Real{1} / (Real{1} + std::exp(-x));
+}
+template <class Real>
+Real hard_swish(Real x) {
+  return x * clamp(x / Real{6} + Real{0.5}, Real{0}, Real{1});
+}
+template <class Real>
+Real hard_swish_slope(Real x) {
+  return x <= Real{-3} ? Real{0} : x >= Real{3} ? Real{1} : x / Real{3} + Real{0.5};
+}
+
+/// Rows [first, last) of max or average pooling.
+template <class Real>
+void pool(const WindowShape& s, bool maximum, bool count_padding, std::size_t first, std::size_t last, const Real* x, Real* y) {
+  for (std::size_t r = first; r != last; ++r)
+    for (std::size_t c = 0; c != s.out_width; ++c) {
+      Real* to = y + (r * s.out_width + c) * s.out_channels;
+      std::fill_n(to, s.out_channels, maximum ? std::numeric_limits<Real>::lowest() : Real{0});
+      std::size_t taps = 0;
+      for (std::size_t kr = 0; kr != s.kernel_height; ++kr)
+        for (std::size_t kc = 0; kc != s.kernel_width; ++kc) {
+          const std::size_t row = s.input_row(r, kr);
+          const std::size_t column = s.input_column(c, kc);
+          if (row == s.in_height || column == s.in_width) continue;
+          const Real* from = x + (row * s.in_width + column) * s.in_channels;
+          ++taps;
+          if (maximum)
+            for (std::size_t k = 0; k != s.out_channels; ++k) to[k] = std::max(to[k], from[k]);
+          else
+            for (std::size_t k = 0; k != s.out_channels; ++k) to[k] += from[k];
+        }
+      const Real share = Real{1} / static_cast<Real>(count_padding ? s.taps() : taps);
+      if (!maximum)
+        for (std::size_t k = 0; k != s.out_channels; ++k) to[k] *= share;
+    }
+}
+
+/// Gradient of pooling. A maximum sends its gradient to the first tap that reaches it.
+template <class Real>
+void pool_backward(const WindowShape& s, bool maximum, bool count_padding, const Real* x, const Real* y, const Real* dy,
+                   Real* dx) {
+  for (std::size_t r = 0; r != s.out_height; ++r)
+    for (std::size_t c = 0; c != s.out_width; ++c)
+      for (std::size_t k = 0; k != s.out_channels; ++k) {
+        const std::size_t at = (r * s.out_width + c) * s.out_channels + k;
+        std::size_t taps = 0;
+        for (int pass = 0; pass != 2; ++pass)  // counts the taps, then spreads the gradient
+          for (std::size_t tap = 0; tap != s.taps(); ++tap) {
+            const std::size_t row = s.input_row(r, tap / s.kernel_width);
+            const std::size_t column = s.input_column(c, tap % s.kernel_width);
+            if (row == s.in_height || column == s.in_width) continue;
+            const std::size_t in = (row * s.in_width + column) * s.in_channels + k;
+            if (pass == 0) {
+              ++taps;
+            } else if (!maximum) {
+              dx[in] += dy[at] / static_cast<Real>(count_padding ? s.taps() : taps);
+            } else if (x[in] == y[at]) {
+              dx[in] += dy[at];
+              break;
+            }
+          }
+      }
+}
+
+template <class Real>
+void global_average_backward(std::size_t positions, std::size_t channels, const Real* dy, Real* dx) {
+  const Real share = Real{1} / static_cast<Real>(positions);
+  for (std::size_t p = 0; p != positions; ++p)
+    for (std::size_t k = 0; k != channels; ++k) dx[p * channels + k] += dy[k] * share;
+}
+
+/// Softmax over the channels of each of `positions` pixels.
+template <class Real>
+void softmax(std::size_t positions, std::size_t channels, const Real* x, Real* y) {
+  for (std::size_t p = 0; p != positions; ++p, x += channels, y += channels) {
+    const Real top = *std::max_element(x, x + channels);
+    Real sum{0};
+    for (std::size_t k = 0; k != channels; ++k) sum += y[k] = std::exp(x[k] - top);
+    for (std::size_t k = 0; k != channels; ++k) y[k] /= sum;
+  }
+}
+template <class Real>
+void softmax_backward(std::size_t positions, std::size_t channels, const Real* y, const Real* dy, Real* dx) {
+  for (std::size_t p = 0; p != positions; ++p, y += channels, dy += channels, dx += channels) {
+    Real mean{0};
+    for (std::size_t k = 0; k != channels; ++k) mean += y[k] * dy[k];
+    for (std::size_t k = 0; k != channels; ++k) dx[k] += y[k] * (dy[k] - mean);
+  }
+}
+
+/// Where an output coordinate falls in the input: between `low` and `high`, `fraction` of the way.
+template <class Real>
+struct Interpolation {
+  std::size_t low, high;
+  Real fraction;
+};
+/// How output coordinates are laid over the input.
+enum class Lattice { half_pixel, asymmetric, align_corners, pytorch_half_pixel };
+
+/// The nearest neighbour is the floor on an asymmetric lattice, else the closest pixel, the lower one of two.
+template <class Real>
+Interpolation<Real> interpolation(std::size_t at, std::size_t in, std::size_t out, Lattice lattice, bool nearest) {
+  const Real scale = static_cast<Real>(in) / static_cast<Real>(out);
+  const Real i = static_cast<Real>(at);
+  Real x = (i + Real{0.5}) * scale - Real{0.5};
+  if (lattice == Lattice::asymmetric) x = i * scale;
+  if (lattice == Lattice::align_corners) x = out == 1 ? Real{0} : i * static_cast<Real>(in - 1) / static_cast<Real>(out - 1);
+  if (lattice == Lattice::pytorch_half_pixel && out == 1) x = Real{0};
+  const Real last = static_cast<Real>(in - 1);
+  if (nearest) {
+    const auto pixel = clamp(lattice == Lattice::asymmetric ? std::floor(x) : std::ceil(x - Real{0.5}), Real{0}, last);
+    return {static_cast<std::size_t>(pixel), static_cast<std::size_t>(pixel), Real{0}};
+  }
+  x = clamp(x, Real{0}, last);
+  const auto low = static_cast<std::size_t>(x);
+  return {low, std::min(low + 1, in - 1), x - static_cast<Real>(low)};
+}
+
+/// Calls visit(output pixel, input pixel, weight) for every term of resized rows [first, last); pixels count from the top left.
+template <class Real, class Visit>
+void for_each_resized(const WindowShape& s, Lattice lattice, bool nearest, std::size_t first, std::size_t last, Visit&& visit) {
+  for (std::size_t r = first; r != last; ++r) {
+    const auto v = interpolation<Real>(r, s.in_height, s.out_height, lattice, nearest);
+    for (std::size_t c = 0; c != s.out_width; ++c) {
+      const auto h = interpolation<Real>(c, s.in_width, s.out_width, lattice, nearest);
+      const std::size_t out = r * s.out_width + c;
+      visit(out, v.low * s.in_width + h.low, (1 - v.fraction) * (1 - h.fraction));
+      if (h.fraction != 0) visit(out, v.low * s.in_width + h.high, (1 - v.fraction) * h.fraction);
+      if (v.fraction != 0) visit(out, v.high * s.in_width + h.low, v.fraction * (1 - h.fraction));
+      if (v.fraction != 0 && h.fraction != 0) visit(out, v.high * s.in_width + h.high, v.fraction * h.fraction);
+    }
+  }
+}
+template <class Real>
+void resize(const WindowShape& s, Lattice lattice, bool nearest, std::size_t first, std::size_t last, const Real* x, Real* y) {
+  const std::size_t row = s.out_width * s.out_channels;
+  std::fill(y + first * row, y + last * row, Real{0});
+  for_each_resized<Real>(s, lattice, nearest, first, last, [&](std::size_t out, std::size_t in, Real weight) {
+    for (std::size_t k = 0; k != s.out_channels; ++k) y[out * s.out_channels + k] += weight * x[in * s.in_channels + k];
+  });
+}
+template <class Real>
+void resize_backward(const WindowShape& s, Lattice lattice, bool nearest, const Real* dy, Real* dx) {
+  for_each_resized<Real>(s, lattice, nearest, 0, s.out_height, [&](std::size_t out, std::size_t in, Real weight) {
+    for (std::size_t k = 0; k != s.out_channels; ++k) dx[in * s.in_channels + k] += weight * dy[out * s.out_channels + k];
+  });
+}
+
+/// Calls visit(offset in the larger, offset in the smaller, count) for the runs of an image of `rows` x `width` (in
+/// elements) that lies at (top, left) inside one of width `whole`. Padding and concatenation are such placements.
+template <class Visit>
+void for_each_run(std::size_t rows, std::size_t width, std::size_t whole, std::size_t top, std::size_t left, Visit&& visit) {
+  for (std::size_t r = 0; r != rows; ++r) visit((top + r) * whole + left, r * width, width);
+}
+
+/// Calls visit(index in CHW order, index in HWC order): how a file that counts channels first flattens an image.
+template <class Visit>
+void for_each_transposed(std::size_t height, std::size_t width, std::size_t channels, Visit&& visit) {
+  for (std::size_t k = 0; k != channels; ++k)
+    for (std::size_t p = 0; p != height * width; ++p) visit(k * height * width + p, p * channels + k);
+}
+
+}  // namespace fat::inline FAT_ABI::float_operators
+
+#endif

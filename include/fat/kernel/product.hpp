@@ -1,0 +1,182 @@
+// PackedProduct: weights packed once for one instruction set, and the driver that runs its micro-kernels over rows.
+#ifndef FAT_KERNEL_PRODUCT_HPP_INCLUDED
+#define FAT_KERNEL_PRODUCT_HPP_INCLUDED
+
+#include <fat/core/array.hpp>
+#include <fat/kernel/arch/types.hpp>
+#include <fat/kernel/requantize.hpp>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+namespace fat::inline FAT_ABI {
+namespace kernel {
+
+/// Weights of a product as they lie in memory: weight of (depth k, column n) at k * depth_stride + n * column_stride.
+struct WeightView {
+  const std::int8_t* data = nullptr;
+  std::size_t depth = 0;
+  std::size_t columns = 0;
+  std::size_t depth_stride = 0;
+  std::size_t column_stride = 0;
+  std::int8_t at(std::size_t k, std::size_t n) const { return data[k * depth_stride + n * column_stride]; }
+};
+
+/// Packed weights B [depth, columns]. Rows of A are read as bytes up to depth_padded(): what lies beyond depth is
+/// multiplied by 0.
+class PackedProduct {
+ public:
+  PackedProduct() = default;
+  PackedProduct(const Kernels& kernels, const WeightView& weights)
+      : kernels_(&kernels), depth_(weights.depth), columns_(weights.columns), groups_((weights.depth + 3) / 4) {
+    const std::size_t width = kernels.vectors * kernels.lanes;
+    bytes_.reserve((columns_ + kernels.lanes - 1) / kernels.lanes * kernels.lanes * groups_ * 4 + 64);
+    for (std::size_t first = 0; first < columns_; first += width) pack_panel(weights, first, std::min(width, columns_ - first));
+    bytes_.resize(bytes_.size() + 32);  // the last vector load of a panel of pairs may be read whole
+    column_sums_.resize(columns_);
+    for (std::size_t n = 0; n != columns_; ++n)
+      for (std::size_t k = 0; k != depth_; ++k) column_sums_[n] += weights.at(k, n);
+  }
+
+  const Kernels& kernels() const noexcept { return *kernels_; }
+  std::size_t depth() const noexcept { return depth_; }
+  std::size_t columns() const noexcept { return columns_; }
+  std::size_t depth_padded() const noexcept { return groups_ * 4; }
+  /// Columns rounded up to whole vectors: the length of the arrays of a ColumnStage.
+  std::size_t columns_padded() const noexcept { return (columns_ + kernels_->lanes - 1) / kernels_->lanes * kernels_->lanes; }
+  const std::vector<std::int32_t>& column_sums() const noexcept { return column_sums_; }
+  /// Bytes of packed weights and their index.
+  std::size_t memory() const noexcept {
+    return bytes_.size() + order_.size() * sizeof(std::uint16_t) + parts_.size() * sizeof(Part);
+  }
+  /// Share of the products that run as bytes, without 16-bit pairs.
+  double byte_share() const noexcept {
+    std::size_t quads = 0;
+    for (const Part& part : parts_) quads += part.quads;
+    return parts_.empty() ? 1.0 : static_cast<double>(quads) / static_cast<double>(parts_.size() * groups_);
+  }
+
+  /// Rows worked on together so that they stay in the first cache.
+  std::size_t rows_at_once() const noexcept {
+    const std::size_t rows = std::clamp<std::size_t>(16384 / depth_padded(), kernels_->rows, 96);
+    return rows / kernels_->rows * kernels_->rows;
+  }
+  /// 16-bit elements of scratch memory for one worker.
+  std::size_t scratch() const noexcept { return has_pairs_ ? rows_at_once() * depth_padded() + 32 : 0; }
+  /// Tiles that `rows` rows are cut into, as evenly as can be.
+  std::size_t tiles(std::size_t rows) const noexcept { return (rows + kernels_->rows - 1) / kernels_->rows; }
+
+  /// out[rows, columns] = start + A * B in int32.
+  void sums(const std::uint8_t* a, std::size_t stride, std::size_t rows, const std::int32_t* start, std::int16_t* scratch,
+            std::int32_t* out, std::size_t out_stride) const {
+    TileCall call;
+    call.stage.start = start;
+    call.out_stride = out_stride;
+    call.sums = out;
+    run(call, a, stride, rows, scratch);
+  }
+  /// out[rows, columns] = codes of start + A * B.
+  void codes(const std::uint8_t* a, std::size_t stride, std::size_t rows, const ColumnStage& stage, std::int32_t zero_point,
+             std::uint8_t low, std::uint8_t high, std::int16_t* scratch, std::uint8_t* out, std::size_t out_stride) const {
+    TileCall call;
+    call.stage = stage;
+    call.zero_point = zero_point;
+    call.low = low;
+    call.high = high;
+    call.out_stride = out_stride;
+    call.codes = out;
+    run(call, a, stride, rows, scratch);
+  }
+
+ private:
+  struct Part {
+    std::size_t at = 0;
+    std::size_t quads = 0;
+  };
+
+  /// vpmaddubsw adds two products of a byte 0..255 and a weight in 16 bits: exact while the positive weights of the two
+  /// add up to 128 at most, and the negative ones likewise.
+  static bool free_of_saturation(const WeightView& w, std::size_t group, std::size_t first, std::size_t count) {
+    for (std::size_t n = first; n != first + count; ++n)
+      for (std::size_t k = 4 * group; k < std::min(4 * group + 4, w.depth); k += 2) {
+        const int one = w.at(k, n), two = k + 1 < w.depth ? w.at(k + 1, n) : 0;
+        if (std::max(one, 0) + std::max(two, 0) > 128 || std::min(one, 0) + std::min(two, 0) < -128) return false;
+      }
+    return true;
+  }
+
+  void pack_panel(const WeightView& w, std::size_t first, std::size_t count) {
+    Part part{bytes_.size(), groups_};
+    std::vector<std::uint16_t> order, pairs;
+    for (std::size_t group = 0; group != groups_; ++group) {
+      const bool quad = !kernels_->saturates || free_of_saturation(w, group, first, count);
+      (quad ? order : pairs).push_back(static_cast<std::uint16_t>(group));
+    }
+    part.quads = order.size();
+    order.insert(order.end(), pairs.begin(), pairs.end());
+    has_pairs_ = has_pairs_ || !pairs.empty();
+    const std::size_t width = (count + kernels_->lanes - 1) / kernels_->lanes * kernels_->lanes;
+    for (std::size_t at = 0; at != groups_; ++at) {
+      const std::size_t step = at < part.quads ? kernels_->group : 2;
+      for (std::size_t k = 4 * order[at]; k != 4 * order[at] + 4u; k += step)
+        for (std::size_t n = first; n != first + width; ++n)
+          for (std::size_t inner = k; inner != k + step; ++inner)
+            bytes_.push_back(inner < depth_ && n < columns_ ? w.at(inner, n) : std::int8_t{0});
+    }
+    if (kernels_->saturates) order_.insert(order_.end(), order.begin(), order.end());
+    parts_.push_back(part);
+  }
+
+  void run(const TileCall& call, const std::uint8_t* a, std::size_t stride, std::size_t rows, std::int16_t* scratch) const {
+    const std::size_t count = tiles(rows), at_once = rows_at_once() / kernels_->rows;
+    for (std::size_t first = 0; first < count; first += at_once)
+      run_block(call, a, stride, rows, first, std::min(first + at_once, count), scratch);
+  }
+
+  void run_block(TileCall call, const std::uint8_t* a, std::size_t stride, std::size_t rows, std::size_t first, std::size_t last,
+                 std::int16_t* scratch) const {
+    const std::size_t count = tiles(rows), top = first * rows / count, end = last * rows / count;
+    const std::size_t width = kernels_->vectors * kernels_->lanes;
+    const TileCall whole = call;
+    call.a_stride = stride;
+    call.wide_stride = depth_padded();
+    if (has_pairs_)
+      for (std::size_t row = top; row != end; ++row)
+        kernels_->widen(a + row * stride, depth_padded(), scratch + (row - top) * depth_padded());
+    for (std::size_t panel = 0; panel != parts_.size(); ++panel) {
+      const std::size_t column = panel * width;
+      call.panel = {bytes_.data() + parts_[panel].at, order_.empty() ? nullptr : order_.data() + panel * groups_,
+                    parts_[panel].quads, groups_ - parts_[panel].quads};
+      call.columns = std::min(width, columns_ - column);
+      call.stage = {whole.stage.start + column, whole.stage.mantissa + column, whole.stage.shift + column};
+      const Tile* const by_rows = kernels_->tiles[(call.columns + kernels_->lanes - 1) / kernels_->lanes - 1];
+      for (std::size_t tile = first; tile != last; ++tile) {
+        const std::size_t row = tile * rows / count, next = (tile + 1) * rows / count;
+        call.a = a + row * stride;
+        call.wide = has_pairs_ ? scratch + (row - top) * depth_padded() : nullptr;
+        const std::size_t at = row * call.out_stride + column;
+        if (whole.sums != nullptr) call.sums = whole.sums + at;
+        else call.codes = whole.codes + at;
+        by_rows[next - row - 1](call);
+      }
+    }
+  }
+
+  const Kernels* kernels_ = nullptr;
+  std::size_t depth_ = 0;
+  std::size_t columns_ = 0;
+  std::size_t groups_ = 0;
+  bool has_pairs_ = false;
+  aligned_vector<std::int8_t> bytes_;
+  std::vector<std::uint16_t> order_;
+  std::vector<Part> parts_;
+  std::vector<std::int32_t> column_sums_;
+};
+
+}  // namespace kernel
+}  // namespace fat::inline FAT_ABI
+
+#endif

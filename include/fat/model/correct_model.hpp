@@ -1,0 +1,185 @@
+// correct_model: layer after layer on calibration images, rounds weights by choice and corrects biases for what it costs.
+#ifndef FAT_MODEL_CORRECT_MODEL_HPP_INCLUDED
+#define FAT_MODEL_CORRECT_MODEL_HPP_INCLUDED
+
+#include <fat/model/layerwise.hpp>
+#include <fat/model/metrics.hpp>
+#include <fat/model/model_grids.hpp>
+#include <fat/model/moments.hpp>
+#include <fat/model/options.hpp>
+#include <fat/transform/bias_correction.hpp>
+#include <fat/transform/round.hpp>
+
+#include <span>
+#include <string>
+#include <vector>
+
+namespace fat::inline FAT_ABI {
+
+/// What correct_model does.
+struct CorrectionOptions {
+  WeightRounding rounding = WeightRounding::nearest;
+  bool biases = true;
+  /// Images used at most; fewer where they need more memory than `memory` bytes.
+  std::size_t images = 64;
+  std::size_t memory = std::size_t{600} << 20U;
+  /// Learned rounding is for layers in which an output reads at most this many inputs; the rest keep the sum of each filter
+  /// (depthwise layers) or the nearest code.
+  std::size_t largest_filter = 1024;
+};
+
+/// What was found at one layer.
+struct LayerCorrection {
+  std::string name;
+  double largest_shift = 0.0;     ///< of a bias
+  double sqnr_db = 0.0;           ///< of the layer's output in the quantized network, after correction
+  std::size_t moved_codes = 0;    ///< weights that are not at their nearest code
+};
+
+namespace detail {
+
+/// Gives each filter codes that keep its sum, and writes them back as reals. Returns how many are not the nearest.
+template <WeightedLayer Layer, class Choose>
+std::size_t round_filters(Layer& layer, const std::vector<Grid<float>>& grids, Choose&& choose) {
+  const Partition parts = partition(layer.kernel.shape(), Layer::channel_axis);
+  const std::size_t taps = parts.outer * parts.inner;
+  std::vector<float> units(taps);
+  std::vector<std::int32_t> codes(taps);
+  std::size_t moved = 0;
+  const auto at = [&](std::size_t c, std::size_t tap) -> float& {
+    return layer.kernel[(tap / parts.inner * parts.channels + c) * parts.inner + tap % parts.inner];
+  };
+  for (std::size_t c = 0; c != parts.channels; ++c) {
+    const Grid<float>& grid = channel_grid(grids, c);
+    if (grid.dead()) {
+      for (std::size_t tap = 0; tap != taps; ++tap) at(c, tap) = 0.0F;
+      continue;
+    }
+    const CodeLimits limits{grid.code_min - grid.zero_point, grid.code_max - grid.zero_point};
+    for (std::size_t tap = 0; tap != taps; ++tap) units[tap] = at(c, tap) * grid.codes_per_unit;
+    for (std::size_t tap = 0; tap != taps; ++tap) codes[tap] = nearest_code(units[tap], limits);
+    choose(c, std::span<const float>{units}, limits, std::span<std::int32_t>{codes});
+    for (std::size_t tap = 0; tap != taps; ++tap) {
+      moved += codes[tap] != nearest_code(units[tap], limits) ? 1U : 0U;
+      at(c, tap) = static_cast<float>(codes[tap]) * grid.step;
+    }
+  }
+  return moved;
+}
+
+/// Means over images and pixels of each channel, from per-image sums added up in the order of the images.
+class ChannelMeans {
+ public:
+  ChannelMeans(std::size_t images, const Extent& extent)
+      : channels_(extent.channels), pixels_(extent.size() / extent.channels), sums_(images * extent.channels) {}
+  void add(std::size_t image, std::span<const float> values) {
+    const std::span<double> sums = std::span{sums_}.subspan(image * channels_, channels_);
+    for (std::size_t i = 0; i != pixels_; ++i)
+      for (std::size_t c = 0; c != channels_; ++c) sums[c] += static_cast<double>(values[i * channels_ + c]);
+  }
+  std::vector<double> means() const {
+    std::vector<double> means(channels_);
+    for (std::size_t i = 0; i != sums_.size(); ++i) means[i % channels_] += sums_[i];
+    for (double& mean : means) mean /= static_cast<double>(sums_.size() / channels_ * pixels_);
+    return means;
+  }
+
+ private:
+  std::size_t channels_;
+  std::size_t pixels_;
+  std::vector<double> sums_;
+};
+
+}  // namespace detail
+
+/// Replaces the weights of every quantized layer by values on their grids, rounded as asked, and shifts its biases so that
+/// the mean of every output channel is the float network's although everything before is quantized too. Encoding the
+/// result with the same grids gives exactly these codes. Sequential: layer n is corrected on the quantized outputs of the
+/// layers before it. images: [count, input extent], preprocessed.
+/// Errors: grids that do not fit the model, images of another size.
+inline std::vector<LayerCorrection> correct_model(Model& model, const ModelGrids& grids, std::span<const float> images,
+                                                  Threads& threads, const CorrectionOptions& options = {}) {
+  expects(grids.activations.size() == model.values.size() && grids.weights.size() == model.nodes.size(),
+          "correct_model: grids of ", grids.activations.size(), " values and ", grids.weights.size(), " layers for a model of ",
+          model.values.size(), " and ", model.nodes.size());
+  const std::size_t in = model.input_extent().size();
+  const std::size_t affordable = std::max<std::size_t>(1, options.memory / (2 * LayerwiseRunner::peak_bytes(model)));
+  const std::size_t count = std::min({images.size() / in, options.images, affordable});
+  const std::span<const float> used = images.first(count * in);
+  const Model original = model;
+  LayerwiseRunner wanted{original, used, threads};
+  LayerwiseRunner found{original, used, threads};
+  const auto quantize = [&](ValueId value) {
+    if (!grids.activations[value]) return;
+    threads.run(count, [&](std::size_t image, std::size_t) {
+      const std::span<float> y = found.value(value, image);
+      fake_quantize_run(y.data(), y.data(), y.size(), *grids.activations[value]);
+    });
+  };
+  quantize(model.input);
+  std::vector<LayerCorrection> report;
+  for (std::size_t n = 0; n != model.nodes.size(); ++n) {
+    Node& node = model.nodes[n];
+    LayerCorrection done{node.name};
+    const Extent& extent = model.extent(node.output);
+    detail::ChannelMeans float_means{count, extent};
+    wanted.run(n, original.nodes[n].op, [&](std::size_t image, std::span<float> y) { float_means.add(image, y); });
+    const bool quantized = !grids.weights[n].empty();
+    if (quantized)
+      std::visit(
+          [&]<class Layer>(Layer& layer) {
+            if constexpr (WeightedLayer<Layer>) {
+              constexpr bool depthwise = std::is_same_v<Layer, DepthwiseConvolution>;
+              const std::size_t filter = layer.kernel.size() / layer.offset.size();
+              if (options.rounding == WeightRounding::learned && filter <= options.largest_filter) {
+                const InputMoments moments = input_moments(model, node, found, threads);
+                std::vector<float> slope(filter);
+                done.moved_codes = detail::round_filters(layer, grids.weights[n], [&](std::size_t c, auto units, auto limits, auto codes) {
+                  round_to_data<float>(units, moments.of(c), limits, codes, slope);
+                });
+              } else if (options.rounding != WeightRounding::nearest && depthwise) {
+                done.moved_codes = detail::round_filters(layer, grids.weights[n], [&](std::size_t, auto units, auto limits, auto codes) {
+                  round_preserving_sum(units, limits, codes);
+                });
+              } else {
+                fake_quantize_weights(layer, grids.weights[n]);
+              }
+            }
+          },
+          node.op);
+    detail::ChannelMeans means{count, extent};
+    found.run(n, with_clamp(node.op, {}), [&](std::size_t image, std::span<float> y) { means.add(image, y); });
+    std::vector<double> shift(extent.channels, 0.0);
+    if (quantized && options.biases) {
+      const std::vector<double> target = float_means.means();
+      const std::vector<double> mean = means.means();
+      std::visit(
+          [&]<class Layer>(Layer& layer) {
+            if constexpr (WeightedLayer<Layer>) done.largest_shift = correct_bias(layer, target, mean);
+          },
+          node.op);
+      for (std::size_t c = 0; c != shift.size(); ++c) shift[c] = target[c] - mean[c];
+    }
+    const Clamp clamp = clamp_of(node.op);
+    threads.run(count, [&](std::size_t image, std::size_t) {
+      const std::span<float> y = found.value(node.output, image);
+      for (std::size_t i = 0; i != y.size(); ++i)
+        y[i] = std::min(std::max(y[i] + static_cast<float>(shift[i % extent.channels]), clamp.low), clamp.high);
+    });
+    quantize(node.output);
+    if (quantized) {
+      Distance distance;
+      for (std::size_t image = 0; image != count; ++image)
+        distance.add(wanted.value(node.output, image), found.value(node.output, image));
+      done.sqnr_db = distance.sqnr_db();
+      report.push_back(done);
+    }
+    wanted.release(n);
+    found.release(n);
+  }
+  return report;
+}
+
+}  // namespace fat::inline FAT_ABI
+
+#endif

@@ -1,0 +1,193 @@
+// Encodings: which tensors of a model get a grid, which of them share one, and how ranges and weights become codes.
+#ifndef FAT_MODEL_ENCODINGS_HPP_INCLUDED
+#define FAT_MODEL_ENCODINGS_HPP_INCLUDED
+
+#include <fat/core/span_tensor.hpp>
+#include <fat/model/options.hpp>
+#include <fat/model/quantized_model.hpp>
+#include <fat/quantizer/bias.hpp>
+#include <fat/quantizer/run.hpp>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <numeric>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace fat::inline FAT_ABI {
+
+/// Which values are quantized, and which share one grid because the operator between them moves codes without changing
+/// them (max and average pools, pad, reshape, resize, concat): integer kernels and TFLite need equal encodings there.
+struct TensorPlan {
+  /// Smallest id of the values that share this value's grid.
+  std::vector<ValueId> group;
+  std::vector<bool> quantized;
+  /// Softmax and sigmoid outputs (and what shares their grid): [0, 1) in steps of 2^-bits, whatever was observed.
+  std::vector<bool> unit;
+
+  bool leads(ValueId value) const { return quantized[value] && group[value] == value; }
+};
+
+namespace detail {
+
+inline bool keeps_codes(const Operator& op) {
+  return std::holds_alternative<Pool>(op) || std::holds_alternative<Pad>(op) || std::holds_alternative<Reshape>(op) ||
+         std::holds_alternative<Resize>(op) || std::holds_alternative<Concat>(op);
+}
+
+inline ValueId value_named(const Model& model, std::string_view name) {
+  for (ValueId value = 0; value != model.values.size(); ++value)
+    if (model.values[value].name == name) return value;
+  for (const Node& node : model.nodes)
+    if (node.name == name) return node.output;
+  fail("quantize_model: keep_float names '", name, "', which is no tensor or layer of the model; `fat inspect` lists them");
+}
+
+}  // namespace detail
+
+/// Every value is quantized but those named in `keep_float` (and what shares their grid). A name is a value's or, for the
+/// output of a layer, the layer's. Errors: a name that the model does not have.
+inline TensorPlan plan_tensors(const Model& model, std::span<const std::string> keep_float = {}) {
+  const std::size_t count = model.values.size();
+  TensorPlan plan{std::vector<ValueId>(count), std::vector<bool>(count, true), std::vector<bool>(count, true)};
+  std::iota(plan.group.begin(), plan.group.end(), ValueId{0});
+  const auto join = [&](ValueId a, ValueId b) {
+    const ValueId from = std::max(plan.group[a], plan.group[b]);
+    const ValueId to = std::min(plan.group[a], plan.group[b]);
+    std::replace(plan.group.begin(), plan.group.end(), from, to);
+  };
+  const auto spoil = [&](std::vector<bool>& flags, ValueId value) {
+    for (ValueId other = 0; other != count; ++other)
+      if (plan.group[other] == plan.group[value]) flags[other] = false;
+  };
+  for (const Node& node : model.nodes)
+    if (detail::keeps_codes(node.op))
+      for (const ValueId input : node.inputs) join(input, node.output);
+  spoil(plan.unit, model.input);
+  for (const Node& node : model.nodes)
+    if (!detail::keeps_codes(node.op) && !std::holds_alternative<Softmax>(node.op) &&
+        !std::holds_alternative<Sigmoid>(node.op))
+      spoil(plan.unit, node.output);
+  for (const std::string& name : keep_float) spoil(plan.quantized, detail::value_named(model, name));
+  return plan;
+}
+
+/// The grid of an activation from its observed range. Symmetric: unsigned codes where nothing negative was observed.
+/// Asymmetric: the range is widened to hold 0.
+inline Grid<float> activation_grid(const Interval<float>& observed, Scheme scheme, int bits) {
+  if (scheme == Scheme::symmetric)
+    return symmetric_grid(threshold_of(observed), symmetric_codes(bits, observed.low < 0.0F));
+  const Interval<float> range = with_zero(observed);
+  return asymmetric_grid(range.low, range.high - range.low, asymmetric_codes(bits, true));
+}
+
+/// The fixed grid of outputs in [0, 1): step 2^-bits.
+inline Grid<float> unit_grid(Scheme scheme, int bits) {
+  const Codes codes = scheme == Scheme::symmetric ? symmetric_codes(bits, false) : asymmetric_codes(bits, true);
+  const auto levels = static_cast<float>(1 << bits);
+  return {levels, 1.0F / levels, codes.min, codes.min, codes.max};
+}
+
+/// What a model file says of an activation; a dead grid gets step 1.
+inline ActivationEncoding encoding_of(const Grid<float>& grid, Scheme scheme, int bits) {
+  return {grid.dead() ? 1.0F : grid.step, grid.zero_point, grid.code_min, grid.code_max, bits,
+          scheme == Scheme::symmetric};
+}
+
+/// The grid that an encoding stands for.
+inline Grid<float> grid_of(const ActivationEncoding& encoding) {
+  return {1.0F / encoding.step, encoding.step, encoding.zero_point, encoding.code_min, encoding.code_max};
+}
+
+/// Smallest and largest weight of every output channel, or of the layer (one entry).
+template <WeightedLayer Layer>
+std::vector<Interval<float>> weight_ranges(const Layer& layer, Granularity granularity) {
+  const array<float>& weights = layer.weights();
+  const Partition parts = partition(weights.shape(), Layer::channel_axis);
+  std::vector<Interval<float>> ranges(granularity == Granularity::scalar ? 1 : parts.channels);
+  std::vector<bool> seen(ranges.size(), false);
+  for (std::size_t i = 0; i != weights.size(); ++i) {
+    const std::size_t c = granularity == Granularity::scalar ? 0 : parts.channel(i);
+    if (!seen[c]) ranges[c] = {weights[i], weights[i]};
+    seen[c] = true;
+    ranges[c] = {std::min(ranges[c].low, weights[i]), std::max(ranges[c].high, weights[i])};
+  }
+  return ranges;
+}
+
+/// The grid of weights in a range: narrow codes around 0, or all codes over the range widened to hold 0.
+inline Grid<float> weight_grid(const Interval<float>& range, Scheme scheme, int bits) {
+  if (scheme == Scheme::symmetric) return symmetric_grid(threshold_of(range), symmetric_codes(bits, true));
+  const Interval<float> wide = with_zero(range);
+  return asymmetric_grid(wide.low, wide.high - wide.low, asymmetric_codes(bits, true));
+}
+
+/// What encode_layer had to do.
+struct EncodingNotes {
+  std::size_t dead_channels = 0;    ///< weights all zero; they take the layer's largest step
+  std::size_t raised_channels = 0;  ///< weight step raised so that the bias fits 32 bits
+};
+
+namespace detail {
+
+/// Gives dead grids the largest live step (1 where none lives) and raises steps whose bias would overflow (NUMERICS 5).
+inline EncodingNotes settle_grids(std::vector<Grid<float>>& grids, const array<float>& bias, float input_step) {
+  EncodingNotes notes;
+  float largest = 0.0F;
+  for (const Grid<float>& grid : grids) largest = std::max(largest, grid.step);
+  if (largest == 0.0F) largest = 1.0F;
+  const auto set_step = [](Grid<float>& grid, float step) {
+    grid.step = step;
+    grid.codes_per_unit = 1.0F / step;
+  };
+  for (Grid<float>& grid : grids)
+    if (grid.dead()) {
+      ++notes.dead_channels;
+      set_step(grid, largest);
+    }
+  for (std::size_t c = 0; c != bias.size(); ++c) {
+    Grid<float>& grid = grids[grids.size() == 1 ? 0 : c];
+    const auto before = static_cast<double>(grid.step);
+    const double after = safe_weight_step(static_cast<double>(bias[c]), static_cast<double>(input_step), before);
+    if (after <= before) continue;
+    ++notes.raised_channels;
+    set_step(grid, static_cast<float>(after));
+  }
+  return notes;
+}
+
+}  // namespace detail
+
+/// Codes of a layer's weights and bias. `grids` has one entry or one per output channel; `input_step` is the step of the
+/// tensor that the layer reads. The bias is rounded to multiples of input_step * weight step in double.
+template <WeightedLayer Layer>
+WeightEncoding encode_layer(const Layer& layer, std::vector<Grid<float>> grids, float input_step, int bits,
+                            EncodingNotes* notes = nullptr) {
+  const array<float>& weights = layer.weights();
+  const Partition parts = partition(weights.shape(), Layer::channel_axis);
+  const EncodingNotes done = detail::settle_grids(grids, layer.bias(), input_step);
+  if (notes != nullptr) *notes = done;
+  WeightEncoding encoding{array<std::int8_t>{weights.shape()}, {}, {}, bits, {}};
+  if (grids.size() == 1) {
+    quantize_run(weights.data(), encoding.codes.data(), weights.size(), grids[0]);
+  } else {
+    GridTable<float> table{parts.channels};
+    for (std::size_t c = 0; c != parts.channels; ++c) table.set(c, grids[c]);
+    quantize_channels(weights.data(), encoding.codes.data(), parts, table);
+  }
+  for (const Grid<float>& grid : grids) {
+    encoding.step.push_back(grid.step);
+    encoding.zero_point.push_back(grid.zero_point);
+  }
+  encoding.bias = quantize_bias(layer.bias(), static_cast<double>(input_step),
+                                span_tensor{encoding.step.data(), {encoding.step.size()}});
+  return encoding;
+}
+
+}  // namespace fat::inline FAT_ABI
+
+#endif

@@ -1,0 +1,503 @@
+// IntegerLayer: one node of a quantized network prepared for one instruction set; reads and writes bytes.
+#ifndef FAT_MODEL_INTEGER_LAYER_HPP_INCLUDED
+#define FAT_MODEL_INTEGER_LAYER_HPP_INCLUDED
+
+#include <fat/kernel/native.hpp>
+#include <fat/kernel/product.hpp>
+#include <fat/kernel/gemm.hpp>
+#include <fat/kernel/reference/convolution.hpp>
+#include <fat/kernel/reference/elementwise.hpp>
+#include <fat/kernel/reference/pool.hpp>
+#include <fat/kernel/reference/softmax.hpp>
+#include <fat/kernel/float/operators.hpp>
+#include <fat/model/float_layer.hpp>
+#include <fat/model/quantized_model.hpp>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <limits>
+#include <optional>
+#include <vector>
+
+namespace fat::inline FAT_ABI {
+
+namespace detail {
+
+/// Codes as the kernels hold them: bytes, raised by 128 where the encoding is signed.
+struct ByteGrid {
+  double step = 1.0;
+  std::int32_t zero = 0, low = 0, high = 255, raise = 0;
+
+  ByteGrid() = default;
+  explicit ByteGrid(const ActivationEncoding& e)
+      : step(static_cast<double>(e.step)), zero(e.zero_point + (e.is_signed() ? 128 : 0)), low(e.code_min + (e.is_signed() ? 128 : 0)),
+        high(e.code_max + (e.is_signed() ? 128 : 0)), raise(e.is_signed() ? 128 : 0) {}
+
+  std::int32_t nearest(double real) const {
+    return static_cast<std::int32_t>(std::clamp(std::nearbyint(real / step) + zero, static_cast<double>(low), static_cast<double>(high)));
+  }
+  /// Narrows low and high to a fused activation.
+  void clamp_to(const Clamp& clamp) {
+    const std::int32_t least = nearest(static_cast<double>(clamp.low)), most = nearest(static_cast<double>(clamp.high));
+    low = least, high = most;
+  }
+};
+
+inline Geometry geometry(const Window& window, const Extent& in, const Extent& out) {
+  Geometry g;
+  g.in_height = in.height, g.in_width = in.width, g.in_channels = in.channels;
+  g.out_height = out.height, g.out_width = out.width, g.out_channels = out.channels;
+  g.kernel_height = window.kernel.height, g.kernel_width = window.kernel.width;
+  g.stride_height = window.stride.height, g.stride_width = window.stride.width;
+  g.dilation_height = window.dilation.height, g.dilation_width = window.dilation.width;
+  g.pad_top = window.padding.top, g.pad_left = window.padding.left;
+  return g;
+}
+
+}  // namespace detail
+
+/// Reads its inputs' bytes and writes the output's, part by part: parts may run at the same time, in any order.
+class IntegerLayer {
+ public:
+  IntegerLayer(const Model& model, const Node& node, const std::vector<std::optional<ActivationEncoding>>& activations,
+               const WeightEncoding* weights, const kernel::Kernels& kernels)
+      : kernels_(&kernels), y_(*activations[node.output]), out_(model.extent(node.output)) {
+    for (const ValueId input : node.inputs) {
+      in_.push_back(model.extent(input));
+      x_.emplace_back(*activations[input]);
+    }
+    std::visit([&](const auto& op) { prepare(op, weights, node); }, node.op);
+  }
+
+  std::size_t parts() const noexcept { return parts_; }
+  std::size_t scratch_bytes() const noexcept { return scratch_bytes_; }
+  std::size_t scratch_words() const noexcept { return scratch_words_; }
+  std::size_t memory() const noexcept {
+    return products_memory() + taps_.size() * 2 + start_.size() * 4 + mantissa_.size() * 4 + shift_.size() + multipliers_.size() * sizeof(FixedPointMultiplier);
+  }
+  void run(const std::uint8_t* const* x, std::uint8_t* y, std::size_t part, std::uint8_t* bytes, std::int32_t* words) const {
+    run_(*this, x, y, part, bytes, words);
+  }
+
+ private:
+  using Run = void (*)(const IntegerLayer&, const std::uint8_t* const*, std::uint8_t*, std::size_t, std::uint8_t*, std::int32_t*);
+
+  std::size_t products_memory() const noexcept {
+    std::size_t bytes = 0;
+    for (const auto& product : products_) bytes += product.memory();
+    return bytes;
+  }
+
+  // ---- convolutions -------------------------------------------------------------------------------------------------
+
+  void prepare(const Convolution& op, const WeightEncoding* w, const Node& node) {
+    g_ = detail::geometry(op.window, in_[0], out_);
+    g_.groups = op.groups;
+    prepare_product(op.clamp, w, node);
+  }
+  void prepare(const Dense& op, const WeightEncoding* w, const Node& node) {
+    g_ = {};
+    g_.in_channels = in_[0].size();
+    g_.out_channels = out_.channels;
+    prepare_product(op.clamp, w, node);
+  }
+  void prepare_product(const Clamp& clamp, const WeightEncoding* w, const Node& node) {
+    y_.clamp_to(clamp);
+    const std::size_t depth = g_.taps() * g_.in_channels / g_.groups, width = g_.out_channels / g_.groups;
+    expects(depth <= 65793, "IntegerModel: layer '", node.name, "' sums ", depth, " products, which can overflow 32 bits; keep it float");
+    for (std::size_t group = 0; group != g_.groups; ++group)
+      products_.emplace_back(*kernels_, kernel::WeightView{w->codes.data() + group * width * depth, depth, width, 1, depth});
+    padded_ = products_[0].columns_padded();
+    set_stage(w, [&](std::size_t c) { return products_[c / width].column_sums()[c % width]; }, kernels_->offset, depth,
+              [&](std::size_t c) { return c / width * padded_ + c % width; }, padded_ * g_.groups);
+    const std::size_t at_once = products_[0].rows_at_once(), rows = g_.out_height * g_.out_width;
+    parts_ = (rows + at_once - 1) / at_once;
+    direct_ = g_.pointwise() && depth % 4 == 0 && !asymmetric_;
+    scratch_bytes_ = at_once * (products_[0].depth_padded() + g_.out_channels) + products_[0].scratch() * 2 + 256;
+    scratch_words_ = at_once * (width + 1);
+    run_ = [](const IntegerLayer& l, const std::uint8_t* const* x, std::uint8_t* y, std::size_t part, std::uint8_t* bytes, std::int32_t* words) {
+      l.run_product(x[0], y, part, bytes, words);
+    };
+  }
+
+  void prepare(const DepthwiseConvolution& op, const WeightEncoding* w, const Node&) {
+    g_ = detail::geometry(op.window, in_[0], out_);
+    y_.clamp_to(op.clamp);
+    const std::size_t taps = g_.taps(), channels = g_.out_channels;
+    padded_ = channels + 64;
+    std::vector<std::int32_t> sums(channels);
+    taps_.assign((taps + 1) / 2 * channels * 2 + 128, 0);
+    for (std::size_t t = 0; t != taps; ++t)
+      for (std::size_t c = 0; c != channels; ++c) {
+        const std::int32_t weight = w->codes[t * channels + c] - w->channel_zero_point(c);
+        taps_[((t / 2) * channels + c) * 2 + t % 2] = static_cast<std::int16_t>(weight);
+        sums[c] += weight;
+      }
+    set_stage(w, [&](std::size_t c) { return sums[c]; }, 0, 0, [](std::size_t c) { return c; }, padded_);
+    vectors_ = fast_ && channels == g_.in_channels && channels >= kernels_->lanes;
+    parts_ = g_.out_height;
+    scratch_bytes_ = channels + 64 + (taps + 1) * sizeof(void*) + 64;
+    weights_ = w->codes;
+    for (std::size_t c = 0; c != channels; ++c) {
+      weight_zeros_.push_back(w->channel_zero_point(c));
+      bias_.push_back(w->bias[c]);
+    }
+    scratch_words_ = g_.out_width * channels;
+    run_ = [](const IntegerLayer& l, const std::uint8_t* const* x, std::uint8_t* y, std::size_t part, std::uint8_t* bytes, std::int32_t* words) {
+      if (l.vectors_) l.run_depthwise(x[0], y, part, bytes);
+      else l.run_depthwise_plain(x[0], y, part, words);
+    };
+    if (vectors_) weights_ = {}, bias_ = {}, weight_zeros_ = {};
+  }
+
+  /// Start of the sums, multipliers and shifts; decides whether the vector requantization holds for every column.
+  template <class Sum, class Place>
+  void set_stage(const WeightEncoding* w, Sum column_sum, std::int32_t offset, std::size_t depth, Place place, std::size_t size) {
+    start_.assign(size + 64, 0);
+    mantissa_.assign(size + 64, 0);
+    shift_.assign(size + 64, 1);
+    asymmetric_ = depth != 0 && std::any_of(w->zero_point.begin(), w->zero_point.end(), [](std::int32_t z) { return z != 0; });
+    fast_ = !asymmetric_;
+    for (std::size_t c = 0; c != g_.out_channels; ++c) {
+      const double real = x_[0].step * static_cast<double>(w->channel_step(c)) / y_.step;
+      const auto m = FixedPointMultiplier::from_real(real);
+      const std::int64_t zero = w->channel_zero_point(c);
+      std::int64_t start = std::int64_t{w->bias[c]} + std::int64_t{offset - x_[0].zero} * column_sum(c);
+      if (depth != 0) start += std::int64_t{x_[0].zero} * zero * static_cast<std::int64_t>(depth);
+      start_[place(c)] = static_cast<std::int32_t>(static_cast<std::uint32_t>(static_cast<std::uint64_t>(start)));
+      const int shift = m.mantissa == 0 ? 1 : -1 - m.shift;
+      const int left = std::max(1 - shift, 0);
+      // |sum| <= 255 * 255 * taps + |bias|
+      const double bound = 65025.0 * static_cast<double>(std::max<std::size_t>(depth, g_.taps())) + std::abs(static_cast<double>(w->bias[c]));
+      if (shift > 22 || left > 15 || std::ldexp(bound, left) >= 2147483647.0) fast_ = false;
+      mantissa_[place(c)] = m.mantissa;
+      shift_[place(c)] = static_cast<std::int8_t>(std::clamp(shift, -100, 100));
+      multipliers_.push_back(m);
+      if (asymmetric_) weight_zeros_.push_back(w->channel_zero_point(c));
+    }
+    if (fast_) multipliers_ = {};
+  }
+
+  kernel::ColumnStage stage(std::size_t at) const { return {start_.data() + at, mantissa_.data() + at, shift_.data() + at}; }
+  OutputStage output_stage(std::size_t channel) const { return {multipliers_.data() + channel, false, y_.zero, y_.low, y_.high}; }
+
+  /// Rows of A for output positions [first, first + count) of one group, the image's zero point outside it.
+  void gather(const std::uint8_t* x, std::size_t group, std::size_t first, std::size_t count, std::uint8_t* to) const {
+    const std::size_t depth = g_.in_channels / g_.groups, padded = products_[0].depth_padded();
+    const auto zero = static_cast<std::uint8_t>(x_[0].zero);
+    for (std::size_t row = first; row != first + count; ++row, to += padded) {
+      const std::size_t oy = row / g_.out_width, ox = row % g_.out_width;
+      std::uint8_t* at = to;
+      for (std::size_t ky = 0; ky != g_.kernel_height; ++ky) {
+        const std::size_t y = g_.in_row(oy, ky), left = g_.in_column(ox, 0);
+        const bool whole_run = y < g_.in_height && g_.groups == 1 && g_.dilation_width == 1 && left < g_.in_width && left + g_.kernel_width <= g_.in_width;
+        if (whole_run) {
+          std::copy_n(x + (y * g_.in_width + left) * g_.in_channels, g_.kernel_width * depth, at);
+          at += g_.kernel_width * depth;
+          continue;
+        }
+        for (std::size_t kx = 0; kx != g_.kernel_width; ++kx, at += depth) {
+          const std::size_t column = g_.in_column(ox, kx);
+          if (y < g_.in_height && column < g_.in_width)
+            std::copy_n(x + (y * g_.in_width + column) * g_.in_channels + group * depth, depth, at);
+          else std::fill_n(at, depth, zero);
+        }
+      }
+      std::fill(at, to + padded, std::uint8_t{0});
+    }
+  }
+
+  void run_product(const std::uint8_t* x, std::uint8_t* y, std::size_t part, std::uint8_t* bytes, std::int32_t* words) const {
+    const std::size_t rows = g_.out_height * g_.out_width, width = g_.out_channels / g_.groups;
+    const std::size_t first = part * rows / parts_, count = (part + 1) * rows / parts_ - first;
+    const std::size_t at_once = products_[0].rows_at_once(), padded = products_[0].depth_padded();
+    auto* wide = reinterpret_cast<std::int16_t*>(bytes + (at_once * padded + 63) / 64 * 64);
+    for (std::size_t group = 0; group != g_.groups; ++group) {
+      const kernel::PackedProduct& product = products_[group];
+      const std::uint8_t* a = x + first * padded;
+      if (!direct_) gather(x, group, first, count, bytes), a = bytes;
+      std::uint8_t* out = y + first * g_.out_channels + group * width;
+      if (fast_) {
+        product.codes(a, padded, count, stage(group * padded_), y_.zero, static_cast<std::uint8_t>(y_.low), static_cast<std::uint8_t>(y_.high), wide,
+                      out, g_.out_channels);
+        continue;
+      }
+      product.sums(a, padded, count, start_.data() + group * padded_, wide, words, width);
+      if (asymmetric_) subtract_weight_zeros(a, padded, product.depth(), count, group * width, width, words);
+      for (std::size_t row = 0; row != count; ++row)
+        reference::finish(words + row * width, 1, width, output_stage(group * width), out + row * g_.out_channels);
+    }
+  }
+
+  void subtract_weight_zeros(const std::uint8_t* a, std::size_t stride, std::size_t depth, std::size_t rows, std::size_t channel,
+                             std::size_t width, std::int32_t* sums) const {
+    for (std::size_t row = 0; row != rows; ++row) {
+      std::int32_t sum = 0;
+      for (std::size_t k = 0; k != depth; ++k) sum += a[row * stride + k];
+      for (std::size_t c = 0; c != width; ++c) {
+        std::uint32_t& value = reinterpret_cast<std::uint32_t&>(sums[row * width + c]);
+        value -= static_cast<std::uint32_t>(sum) * static_cast<std::uint32_t>(weight_zeros_[channel + c]);
+      }
+    }
+  }
+
+  void run_depthwise(const std::uint8_t* x, std::uint8_t* y, std::size_t oy, std::uint8_t* bytes) const {
+    const std::size_t channels = g_.out_channels, taps = g_.taps();
+    auto** pointers = reinterpret_cast<const std::uint8_t**>(bytes);
+    std::uint8_t* zeros = bytes + (taps + 1) * sizeof(void*);
+    std::fill_n(zeros, channels, static_cast<std::uint8_t>(x_[0].zero));
+    kernel::DepthwiseCall call;
+    call.taps = pointers, call.tap_count = taps, call.channels = channels, call.weights = taps_.data(), call.stage = stage(0);
+    call.zero_point = y_.zero, call.low = static_cast<std::uint8_t>(y_.low), call.high = static_cast<std::uint8_t>(y_.high);
+    pointers[taps] = zeros;
+    y += oy * g_.out_width * channels;
+    const auto inside = [&](std::size_t ox) { return g_.in_column(ox, 0) < g_.in_width && g_.in_column(ox, g_.kernel_width - 1) < g_.in_width; };
+    for (std::size_t ox = 0; ox != g_.out_width;) {
+      std::size_t end = ox + 1;
+      bool rows_inside = true;
+      for (std::size_t ky = 0; ky != g_.kernel_height; ++ky) {
+        const std::size_t row = g_.in_row(oy, ky);
+        rows_inside = rows_inside && row < g_.in_height;
+        for (std::size_t kx = 0; kx != g_.kernel_width; ++kx) {
+          const std::size_t column = g_.in_column(ox, kx);
+          const bool valid = row < g_.in_height && column < g_.in_width;
+          pointers[ky * g_.kernel_width + kx] = valid ? x + (row * g_.in_width + column) * channels : zeros;
+        }
+      }
+      // pixels whose taps all move together; a tap that stays on `zeros` must not move
+      if (rows_inside && inside(ox)) {
+        while (end != g_.out_width && inside(end)) ++end;
+        // the spare tap of an odd count moves too, over any readable bytes: its weights are 0
+        pointers[taps] = pointers[taps - 1];
+      } else pointers[taps] = zeros;
+      call.step = g_.stride_width * channels;
+      call.columns = end - ox;
+      kernels_->depthwise(call, y + ox * channels);
+      ox = end;
+    }
+  }
+
+  void run_depthwise_plain(const std::uint8_t* x, std::uint8_t* y, std::size_t oy, std::int32_t* words) const {
+    Geometry row = g_;
+    row.out_height = 1;
+    row.pad_top = g_.pad_top - oy * g_.stride_height;  // wraps: input rows are counted from this output row
+    if (vectors_) return;
+    reference::depthwise(x, x_[0].zero, weights_.data(), weight_zeros_.data(), bias_.data(), row, words);
+    const bool kept = !multipliers_.empty();
+    std::vector<FixedPointMultiplier> made;
+    if (!kept)
+      for (std::size_t c = 0; c != g_.out_channels; ++c) made.push_back({mantissa_[c], mantissa_[c] == 0 ? 0 : -1 - shift_[c]});
+    OutputStage s = output_stage(0);
+    if (!kept) s.multipliers = made.data();
+    reference::finish(words, g_.out_width, g_.out_channels, s, y + oy * g_.out_width * g_.out_channels);
+  }
+
+  // ---- element-wise -------------------------------------------------------------------------------------------------
+
+  void prepare(const Add& op, const WeightEncoding*, const Node&) {
+    y_.clamp_to(op.clamp);
+    add_ = AddStage::from_steps(x_[0].step, x_[1].step, y_.step);
+    add_.a_zero = x_[0].zero, add_.b_zero = x_[1].zero, add_.zero_out = y_.zero, add_.low = y_.low, add_.high = y_.high;
+    const int shift = -1 - add_.multiplier.shift;
+    vectors_ = in_[0].size() == in_[1].size() && in_[0].size() >= 2 * kernels_->lanes && shift >= -1 && shift <= 22 &&
+               add_.a_multiplier.shift >= -23 && add_.b_multiplier.shift >= -23;
+    run_ = [](const IntegerLayer& l, const std::uint8_t* const* x, std::uint8_t* y, std::size_t, std::uint8_t*, std::int32_t*) {
+      if (!l.vectors_) {
+        reference::add(x[0], x[1], l.in_[0].size(), l.in_[1].size(), l.add_, y);
+        return;
+      }
+      const auto shift_of = [](FixedPointMultiplier m) { return static_cast<std::int8_t>(-1 - m.shift); };
+      const AddStage& s = l.add_;
+      const kernel::AddCall call{x[0], x[1], l.in_[0].size(), s.a_zero, s.b_zero, s.a_multiplier.mantissa, s.b_multiplier.mantissa,
+                                 s.multiplier.mantissa, shift_of(s.a_multiplier), shift_of(s.b_multiplier), shift_of(s.multiplier),
+                                 s.zero_out, static_cast<std::uint8_t>(s.low), static_cast<std::uint8_t>(s.high)};
+      l.kernels_->add(call, y);
+    };
+  }
+  void prepare(const Multiply& op, const WeightEncoding*, const Node&) {
+    y_.clamp_to(op.clamp);
+    multiply_ = {FixedPointMultiplier::from_real(x_[0].step * x_[1].step / y_.step), x_[0].zero, x_[1].zero, y_.zero, y_.low, y_.high};
+    run_ = [](const IntegerLayer& l, const std::uint8_t* const* x, std::uint8_t* y, std::size_t, std::uint8_t*, std::int32_t*) {
+      reference::multiply(x[0], x[1], l.in_[0].size(), l.in_[1].size(), l.multiply_, y);
+    };
+  }
+
+  /// Every code of input i as a code of the output.
+  std::array<std::uint8_t, 256> regrid(std::size_t i) const {
+    std::array<std::uint8_t, 256> table{};
+    const RequantizeStage s{FixedPointMultiplier::from_real(x_[i].step / y_.step), x_[i].zero, y_.zero, y_.low, y_.high};
+    for (unsigned code = 0; code != 256; ++code) {
+      const auto byte = static_cast<std::uint8_t>(code);
+      reference::requantize(&byte, 1, s, &table[code]);
+    }
+    return table;
+  }
+  template <class Function>
+  void tabulate(Function real_function) {
+    tables_.resize(1);
+    for (int code = 0; code != 256; ++code)
+      tables_[0][static_cast<std::size_t>(code)] = static_cast<std::uint8_t>(y_.nearest(real_function((code - x_[0].zero) * x_[0].step)));
+    run_table();
+  }
+  void run_table() {
+    run_ = [](const IntegerLayer& l, const std::uint8_t* const* x, std::uint8_t* y, std::size_t, std::uint8_t*, std::int32_t*) {
+      for (std::size_t i = 0; i != l.out_.size(); ++i) y[i] = l.tables_[0][x[0][i]];
+    };
+  }
+  void prepare(const ClampLayer& op, const WeightEncoding*, const Node&) {
+    y_.clamp_to(op.clamp);
+    tables_.push_back(regrid(0));
+    run_table();
+  }
+  void prepare(const HardSwish&, const WeightEncoding*, const Node&) {
+    tabulate([](double v) { return v * std::clamp(v / 6.0 + 0.5, 0.0, 1.0); });
+  }
+  void prepare(const HardSigmoid& op, const WeightEncoding*, const Node&) {
+    tabulate([&](double v) { return std::clamp(static_cast<double>(op.slope) * v + static_cast<double>(op.intercept), 0.0, 1.0); });
+  }
+  void prepare(const Sigmoid&, const WeightEncoding*, const Node&) {
+    tabulate([](double v) { return 1.0 / (1.0 + std::exp(-v)); });
+  }
+  void prepare(const Softmax&, const WeightEncoding*, const Node& node) {
+    expects(std::abs(y_.step * 256.0 - 1.0) < 1e-6 && y_.zero == 0, "IntegerModel: the output of softmax '", node.name,
+            "' must have step 1/256 and its lowest code as zero point; keep it float");
+    softmax_ = SoftmaxStage::from_step(x_[0].step);
+    run_ = [](const IntegerLayer& l, const std::uint8_t* const* x, std::uint8_t* y, std::size_t, std::uint8_t*, std::int32_t*) {
+      const std::size_t channels = l.out_.channels;
+      for (std::size_t at = 0; at != l.out_.size(); at += channels) reference::softmax(x[0] + at, channels, l.softmax_, 0, y + at);
+    };
+  }
+
+  // ---- moving codes -------------------------------------------------------------------------------------------------
+
+  /// Runs the operator on positions of floats once, to learn where every output byte comes from.
+  template <class Op>
+  void prepare_moves(const Op&, const Node& node, const Model& layout, std::int32_t outside) {
+    std::vector<std::vector<float>> positions;
+    std::vector<const float*> inputs;
+    std::size_t total = 1;
+    for (const Extent& extent : in_) {
+      positions.emplace_back(extent.size());
+      for (float& position : positions.back()) position = static_cast<float>(total++);
+    }
+    expects(total < (std::size_t{1} << 24U), "IntegerModel: '", node.name, "' moves more than 2^24 codes; keep it float");
+    for (const auto& each : positions) inputs.push_back(each.data());
+    const FloatLayer layer{layout, layout.nodes[0]};
+    std::vector<float> found(out_.size()), scratch(layer.scratch() + 1);
+    layer.run(inputs, found.data(), 0, layer.parts(), scratch.data());
+    for (const float position : found) moves_.push_back(position < 1.0F ? 0U : static_cast<std::uint32_t>(position));
+    outside_ = static_cast<std::uint8_t>(outside);
+    for (std::size_t i = 0; i != in_.size(); ++i) tables_.push_back(regrid(i));
+    run_ = [](const IntegerLayer& l, const std::uint8_t* const* x, std::uint8_t* y, std::size_t, std::uint8_t*, std::int32_t*) {
+      for (std::size_t i = 0; i != l.moves_.size(); ++i) {
+        std::size_t from = l.moves_[i], input = 0;
+        if (from == 0) {
+          y[i] = l.outside_;
+          continue;
+        }
+        for (--from; from >= l.in_[input].size(); ++input) from -= l.in_[input].size();
+        y[i] = l.tables_[input][x[input][from]];
+      }
+    };
+  }
+  /// A model of the one operator, to run it alone.
+  template <class Op>
+  Model alone(const Op& op) const {
+    Model model;
+    Node node;
+    node.name = "alone";
+    node.op = op;
+    for (const Extent& extent : in_) node.inputs.push_back(model.add_value("in", extent));
+    node.output = model.add_value("out", out_);
+    model.output = node.output;
+    model.nodes.push_back(std::move(node));
+    return model;
+  }
+  void prepare(const Concat& op, const WeightEncoding*, const Node& node) { prepare_moves(op, node, alone(op), 0); }
+  void prepare(const Reshape& op, const WeightEncoding*, const Node& node) { prepare_moves(op, node, alone(op), 0); }
+  void prepare(const Pad& op, const WeightEncoding*, const Node& node) {
+    Pad marked = op;
+    marked.value = 0.0F;
+    prepare_moves(marked, node, alone(marked), y_.nearest(static_cast<double>(op.value)));
+  }
+  void prepare(const Resize& op, const WeightEncoding*, const Node& node) {
+    if (op.kind == Resize::Kind::nearest) {
+      prepare_moves(op, node, alone(op), 0);
+      return;
+    }
+    fail("IntegerModel: bilinear resize '", node.name, "' has no integer form here; keep its output float");
+  }
+  void prepare(const BatchNormalization&, const WeightEncoding*, const Node& node) {
+    fail("IntegerModel: '", node.name, "' is a batch normalization; it has to be folded");
+  }
+
+  // ---- pools --------------------------------------------------------------------------------------------------------
+
+  void prepare(const Pool& op, const WeightEncoding*, const Node& node) {
+    g_ = detail::geometry(op.window, in_[0], out_);
+    pool_ = op;
+    expects(x_[0].step == y_.step && x_[0].zero == y_.zero, "IntegerModel: input and output of pool '", node.name, "' must share one grid");
+    parts_ = out_.height;
+    run_ = [](const IntegerLayer& l, const std::uint8_t* const* x, std::uint8_t* y, std::size_t oy, std::uint8_t*, std::int32_t*) {
+      Geometry row = l.g_;
+      row.out_height = 1;
+      row.pad_top = l.g_.pad_top - oy * l.g_.stride_height;
+      y += oy * row.out_width * row.out_channels;
+      if (l.pool_.kind == Pool::Kind::max) {
+        reference::max_pool(x[0], row, l.y_.low, l.y_.high, y);
+        return;
+      }
+      l.average(x[0], row, y);
+    };
+  }
+  /// Halves away from zero of the signed code, so bytes are lowered first.
+  void average(const std::uint8_t* x, const Geometry& g, std::uint8_t* y) const {
+    for (std::size_t ox = 0; ox != g.out_width; ++ox)
+      for (std::size_t c = 0; c != g.in_channels; ++c) {
+        std::int32_t sum = 0, count = 0;
+        reference::for_each_tap(g, 0, ox, [&](std::size_t tap) { sum += x[tap * g.in_channels + c] - y_.raise, ++count; });
+        const auto taps = static_cast<std::int32_t>(g.taps());
+        if (pool_.count_padding) sum += (taps - count) * (x_[0].zero - y_.raise), count = taps;
+        const std::int32_t mean = sum > 0 ? (sum + count / 2) / count : (sum - count / 2) / count;
+        *y++ = static_cast<std::uint8_t>(std::clamp(mean + y_.raise, y_.low, y_.high));
+      }
+  }
+  void prepare(const GlobalAveragePool&, const WeightEncoding*, const Node&) {
+    mean_ = {FixedPointMultiplier::from_real(x_[0].step / y_.step), x_[0].zero, y_.zero, y_.low, y_.high};
+    run_ = [](const IntegerLayer& l, const std::uint8_t* const* x, std::uint8_t* y, std::size_t, std::uint8_t*, std::int32_t*) {
+      reference::mean(x[0], l.in_[0].height * l.in_[0].width, l.in_[0].channels, l.mean_, y);
+    };
+  }
+
+  const kernel::Kernels* kernels_;
+  Run run_ = nullptr;
+  std::vector<detail::ByteGrid> x_;
+  detail::ByteGrid y_;
+  std::vector<Extent> in_;
+  Extent out_;
+  Geometry g_;
+  std::size_t parts_ = 1, scratch_bytes_ = 0, scratch_words_ = 0, padded_ = 0;
+  bool direct_ = false, fast_ = false, vectors_ = false, asymmetric_ = false;
+  std::vector<kernel::PackedProduct> products_;
+  std::vector<std::int16_t> taps_;
+  std::vector<std::int32_t> start_, mantissa_, weight_zeros_, bias_;
+  std::vector<std::int8_t> shift_;
+  std::vector<FixedPointMultiplier> multipliers_;
+  array<std::int8_t> weights_;
+  std::vector<std::array<std::uint8_t, 256>> tables_;
+  std::vector<std::uint32_t> moves_;
+  std::uint8_t outside_ = 0;
+  AddStage add_;
+  MultiplyStage multiply_;
+  RequantizeStage mean_;
+  SoftmaxStage softmax_;
+  Pool pool_;
+};
+
+}  // namespace fat::inline FAT_ABI
+
+#endif

@@ -1,0 +1,190 @@
+// Layers: the operators of a Model, each a plain struct of its attributes and weights (activations NHWC).
+#ifndef FAT_MODEL_LAYERS_HPP_INCLUDED
+#define FAT_MODEL_LAYERS_HPP_INCLUDED
+
+#include <fat/core/array.hpp>
+
+#include <cstddef>
+#include <limits>
+#include <type_traits>
+#include <variant>
+
+namespace fat::inline FAT_ABI {
+
+/// Extent of one image's tensor; the batch is left out. A vector (rank 2 in the file) has height = width = 1.
+struct Extent {
+  std::size_t height = 1;
+  std::size_t width = 1;
+  std::size_t channels = 1;
+  /// True for [batch, channels], false for [batch, height, width, channels].
+  bool vector = false;
+  std::size_t size() const noexcept { return height * width * channels; }
+  bool operator==(const Extent&) const = default;
+};
+
+/// A pair of extents, distances or steps along height and width.
+struct Pair {
+  std::size_t height = 1;
+  std::size_t width = 1;
+  bool operator==(const Pair&) const = default;
+};
+
+/// Rows and columns added around an image; the four sides are independent (TensorFlow's SAME is not symmetric).
+struct Padding {
+  std::size_t top = 0;
+  std::size_t left = 0;
+  std::size_t bottom = 0;
+  std::size_t right = 0;
+  bool operator==(const Padding&) const = default;
+};
+
+/// Activation fused into the layer before it: min(max(x, low), high). The default does nothing.
+struct Clamp {
+  float low = -std::numeric_limits<float>::infinity();
+  float high = std::numeric_limits<float>::infinity();
+  bool active() const noexcept { return *this != Clamp{}; }
+  bool operator==(const Clamp&) const = default;
+};
+inline constexpr Clamp relu{0.0F, std::numeric_limits<float>::infinity()};
+inline constexpr Clamp relu6{0.0F, 6.0F};
+
+/// What convolutions and pools share: kernel, stride, dilation, padding.
+struct Window {
+  Pair kernel;
+  Pair stride;
+  Pair dilation;
+  Padding padding;
+  bool operator==(const Window&) const = default;
+};
+
+/// Convolution, grouped where groups > 1. Weights [out, kernel height, kernel width, in / groups], bias [out].
+struct Convolution {
+  static constexpr std::size_t channel_axis = 0;
+  static constexpr std::size_t input_axis = 3;
+  Window window;
+  std::size_t groups = 1;
+  Clamp clamp;
+  array<float> kernel;
+  array<float> offset;
+  array<float>& weights() noexcept { return kernel; }
+  const array<float>& weights() const noexcept { return kernel; }
+  array<float>& bias() noexcept { return offset; }
+  const array<float>& bias() const noexcept { return offset; }
+};
+
+/// Depthwise convolution: output channel c reads input channel c / multiplier, multiplier = out / in.
+/// Weights [1, kernel height, kernel width, out], bias [out].
+struct DepthwiseConvolution {
+  static constexpr std::size_t channel_axis = 3;
+  static constexpr std::size_t input_axis = 0;
+  Window window;
+  std::size_t multiplier = 1;
+  Clamp clamp;
+  array<float> kernel;
+  array<float> offset;
+  array<float>& weights() noexcept { return kernel; }
+  const array<float>& weights() const noexcept { return kernel; }
+  array<float>& bias() noexcept { return offset; }
+  const array<float>& bias() const noexcept { return offset; }
+};
+
+/// Fully connected layer on the flattened (NHWC order) input. Weights [out, in], bias [out].
+struct Dense {
+  static constexpr std::size_t channel_axis = 0;
+  static constexpr std::size_t input_axis = 1;
+  Clamp clamp;
+  array<float> kernel;
+  array<float> offset;
+  array<float>& weights() noexcept { return kernel; }
+  const array<float>& weights() const noexcept { return kernel; }
+  array<float>& bias() noexcept { return offset; }
+  const array<float>& bias() const noexcept { return offset; }
+};
+
+/// y = gamma * (x - mean) / sqrt(variance + epsilon) + beta, one of each per channel.
+struct BatchNormalization {
+  array<float> scale;
+  array<float> shift;
+  array<float> center;
+  array<float> spread;
+  double epsilon_value = 1e-5;
+  const array<float>& gamma() const noexcept { return scale; }
+  const array<float>& beta() const noexcept { return shift; }
+  const array<float>& mean() const noexcept { return center; }
+  const array<float>& variance() const noexcept { return spread; }
+  double epsilon() const noexcept { return epsilon_value; }
+};
+
+/// Sum or product of two tensors; the second may be [1, 1, channels] and is then broadcast over height and width.
+struct Add {
+  Clamp clamp;
+};
+struct Multiply {
+  Clamp clamp;
+};
+
+/// Joins any number of tensors. axis: 0 height, 1 width, 2 channels.
+struct Concat {
+  std::size_t axis = 2;
+};
+
+/// Max or average pooling. Averages divide by the taps inside the image, or by all taps where count_padding.
+struct Pool {
+  enum class Kind { max, average };
+  Kind kind = Kind::max;
+  Window window;
+  bool count_padding = false;
+};
+
+/// Mean over height and width; keeps [1, 1, channels] or drops to a vector, as the output extent says.
+struct GlobalAveragePool {};
+
+/// Constant padding.
+struct Pad {
+  Padding padding;
+  float value = 0.0F;
+};
+
+/// New extent, same elements. channels_first: the file counts elements in CHW order, so non-trivial images are permuted.
+struct Reshape {
+  bool channels_first = false;
+};
+
+/// Interpolation to the output extent.
+struct Resize {
+  enum class Kind { nearest, bilinear };
+  /// Where output coordinate i falls in the input; scale = input / output extent.
+  enum class Coordinates { half_pixel, asymmetric, align_corners, pytorch_half_pixel };
+  Kind kind = Kind::nearest;
+  Coordinates coordinates = Coordinates::half_pixel;
+};
+
+struct Softmax {};
+
+/// A clamp that could not be fused (its input has another consumer, or the layer before it takes none).
+struct ClampLayer {
+  Clamp clamp;
+};
+/// x * min(max(x / 6 + 0.5, 0), 1)
+struct HardSwish {};
+/// min(max(slope * x + intercept, 0), 1)
+struct HardSigmoid {
+  float slope = 1.0F / 6.0F;
+  float intercept = 0.5F;
+};
+struct Sigmoid {};
+
+using Operator = std::variant<Convolution, DepthwiseConvolution, Dense, BatchNormalization, Add, Multiply, Concat, Pool,
+                              GlobalAveragePool, Pad, Reshape, Resize, Softmax, ClampLayer, HardSwish, HardSigmoid, Sigmoid>;
+
+/// Layers with weights() and bias(): what is quantized per output channel.
+template <class Layer>
+concept WeightedLayer = std::is_same_v<Layer, Convolution> || std::is_same_v<Layer, DepthwiseConvolution> ||
+                        std::is_same_v<Layer, Dense>;
+/// Layers that can take a fused clamp.
+template <class Layer>
+concept ClampedLayer = requires(Layer& layer) { layer.clamp; };
+
+}  // namespace fat::inline FAT_ABI
+
+#endif

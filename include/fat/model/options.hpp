@@ -1,0 +1,132 @@
+// Options: every choice of quantize_model with its default, the images it reads and the listener it talks to.
+#ifndef FAT_MODEL_OPTIONS_HPP_INCLUDED
+#define FAT_MODEL_OPTIONS_HPP_INCLUDED
+
+#include <fat/core/error.hpp>
+
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <limits>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace fat::inline FAT_ABI {
+
+/// Whether a grid has its zero in the middle (or at the bottom, where nothing is negative) or wherever the range wants it.
+enum class Scheme { symmetric, asymmetric };
+/// One weight step for a whole layer, or one for each output channel.
+enum class Granularity { scalar, per_channel };
+/// How the range of an activation follows from what was observed.
+enum class RangeRule { minmax, percentile, mse, entropy };
+/// How a weight becomes a code: the nearest; such that each filter keeps its sum; learned on the calibration images.
+enum class WeightRounding { nearest, sum, learned };
+/// What is done to the float network before it is quantized.
+enum class Rescaling { none, depthwise, equalize, automatic };
+/// What is trained by distillation from the float network.
+enum class Finetuning { none, thresholds, pointwise, both };
+enum class Switch { off, on, automatic };
+
+/// Every choice of quantize_model. Use designated initialisers: `{.scheme = fat::Scheme::symmetric, .calibration = 50}`.
+struct QuantizeOptions {
+  /// Of activations. Symmetric: [-127, 127], or [0, 255] where nothing negative was observed.
+  Scheme scheme = Scheme::asymmetric;
+  /// Of weights. Asymmetric weights cost the integer kernels a sum over the inputs.
+  Scheme weight_scheme = Scheme::symmetric;
+  /// Of weights; activations have one step a tensor.
+  Granularity granularity = Granularity::per_channel;
+  /// Of weights, 2 to 8.
+  int bits = 8;
+  /// Of activations, 2 to 8.
+  int activation_bits = 8;
+  /// Of activations; weights take their exact extremes.
+  RangeRule observer = RangeRule::minmax;
+  /// Percent of the values that the percentile rule keeps inside the range; half of the rest lies beyond each end.
+  double percentile = 99.99;
+  /// Moves biases so that every channel's mean output is the float network's on the calibration images. Automatic: on
+  /// where it lowers the output error on the calibration images.
+  Switch bias_correction = Switch::off;
+  /// Of weights.
+  WeightRounding rounding = WeightRounding::nearest;
+  /// Tensors (or layers, standing for their output) that stay float. A layer that reads a float tensor keeps float weights.
+  std::vector<std::string> keep_float{};
+  /// Images drawn by the seed to observe ranges; all of them where there are fewer.
+  std::size_t calibration = 100;
+  /// What is done to the float network first.
+  Rescaling rescale = Rescaling::none;
+  /// What is trained, on unlabelled images.
+  Finetuning finetune = Finetuning::none;
+  /// Whether the thresholds of activations and of weights take part in the training.
+  bool train_activations = true;
+  bool train_weights = true;
+  /// Images drawn by the seed to train on; empty: all.
+  std::optional<std::size_t> train{};
+  /// Passes over the training images.
+  std::size_t epochs = 6;
+  /// Images a training step.
+  std::size_t batch = 16;
+  /// Of the optimizer; empty: the default of what is trained.
+  std::optional<double> learning_rate{};
+  /// Folder for the state of an interrupted training; empty: none is kept.
+  std::string checkpoint{};
+  /// Continues from `checkpoint`, bit for bit.
+  bool resume = false;
+  /// Of every random choice. The same seed gives the same result for any number of threads.
+  std::uint64_t seed = 0;
+  /// Threads to compute with.
+  std::size_t threads = 1;
+
+  bool operator==(const QuantizeOptions&) const = default;
+};
+
+/// Anything that yields images: `load` fills one image of the model's input extent, in NHWC order, preprocessed.
+template <class S>
+concept ImageSource = requires(S& images, std::size_t index, std::span<float> nhwc) {
+  { images.size() } -> std::convertible_to<std::size_t>;
+  images.load(index, nhwc);
+};
+
+/// One notice of a running job.
+struct ProgressEvent {
+  std::string_view stage;  ///< "calibrate", "train", ...
+  std::size_t done = 0;    ///< of `total`
+  std::size_t total = 0;
+  double loss = std::numeric_limits<double>::quiet_NaN();  ///< of the last training step, where there is one
+  double rate = std::numeric_limits<double>::quiet_NaN();  ///< learning rate of that step
+  bool ends_epoch = false;                                 ///< training: the last step of an epoch
+  std::string_view message = {};                           ///< something the user has to know, else empty
+};
+
+/// Receives every notice of a running job, on the thread that called it. An empty listener is fine.
+using Progress = std::function<void(const ProgressEvent&)>;
+
+namespace detail {
+
+inline void notify(const Progress& progress, const ProgressEvent& event) {
+  if (progress) progress(event);
+}
+
+/// Errors: an option outside its range.
+inline void check(const QuantizeOptions& options) {
+  expects(options.bits >= 2 && options.bits <= 8, "quantize_model: bits is ", options.bits, "; give 2 to 8");
+  expects(options.activation_bits >= 2 && options.activation_bits <= 8, "quantize_model: activation_bits is ",
+          options.activation_bits, "; give 2 to 8");
+  expects(options.percentile > 50.0 && options.percentile <= 100.0, "quantize_model: percentile is ", options.percentile,
+          "; give more than 50 and at most 100 percent");
+  expects(options.calibration != 0, "quantize_model: calibration is 0; give at least one image");
+  expects(options.threads != 0, "quantize_model: threads is 0; give at least 1");
+  expects(options.batch != 0, "quantize_model: batch is 0; give at least 1");
+  expects(!options.train || *options.train != 0, "quantize_model: train is 0; give at least one image, or finetune none");
+  expects(!options.learning_rate || *options.learning_rate > 0.0, "quantize_model: learning_rate is not positive");
+  expects(!options.resume || !options.checkpoint.empty(), "quantize_model: resume needs a checkpoint folder");
+}
+
+}  // namespace detail
+
+}  // namespace fat::inline FAT_ABI
+
+#endif

@@ -1,0 +1,69 @@
+// Arena planning: where each value of a graph lives in one block of memory, so that values never alive together share it.
+#ifndef FAT_MODEL_PLAN_HPP_INCLUDED
+#define FAT_MODEL_PLAN_HPP_INCLUDED
+
+#include <fat/model/model.hpp>
+
+#include <algorithm>
+#include <cstddef>
+#include <vector>
+
+namespace fat::inline FAT_ABI {
+
+/// A buffer of `size` elements that is needed from step `first` to step `last`, both included. Size 0: not needed.
+struct Lifetime {
+  std::size_t size = 0;
+  std::size_t first = 0;
+  std::size_t last = 0;
+};
+
+/// Offsets, in elements, of the buffers in an arena of `size` elements.
+struct ArenaPlan {
+  std::vector<std::size_t> offset;
+  std::size_t size = 0;
+};
+
+/// Places the largest buffers first, each at the lowest offset where no buffer alive at the same time lies. Offsets are
+/// multiples of 16 elements (a cache line of floats).
+inline ArenaPlan plan_arena(const std::vector<Lifetime>& lifetimes) {
+  ArenaPlan plan{std::vector<std::size_t>(lifetimes.size(), 0), 0};
+  std::vector<std::size_t> order(lifetimes.size());
+  for (std::size_t at = 0; at != order.size(); ++at) order[at] = at;
+  std::stable_sort(order.begin(), order.end(), [&](auto a, auto b) { return lifetimes[a].size > lifetimes[b].size; });
+  std::vector<std::size_t> placed;
+  for (const std::size_t each : order) {
+    const Lifetime& mine = lifetimes[each];
+    if (mine.size == 0) continue;
+    std::size_t offset = 0;
+    for (const std::size_t other : placed) {  // in order of offset
+      const Lifetime& theirs = lifetimes[other];
+      if (theirs.last < mine.first || mine.last < theirs.first) continue;
+      if (offset + mine.size <= plan.offset[other]) break;
+      offset = std::max(offset, (plan.offset[other] + theirs.size + 15) / 16 * 16);
+    }
+    plan.offset[each] = offset;
+    plan.size = std::max(plan.size, offset + mine.size);
+    const auto after = [&](std::size_t a, std::size_t b) { return plan.offset[a] < plan.offset[b]; };
+    placed.insert(std::upper_bound(placed.begin(), placed.end(), each, after), each);
+  }
+  plan.size = (plan.size + 15) / 16 * 16;
+  return plan;
+}
+
+/// Lifetimes of a model's values for one forward pass over one image: from the step that makes a value to the last that
+/// reads it. Step 0 makes the input, step n + 1 is node n, the output lives to the end.
+inline std::vector<Lifetime> value_lifetimes(const Model& model) {
+  std::vector<Lifetime> lifetimes(model.values.size());
+  lifetimes[model.input].size = model.input_extent().size();
+  for (std::size_t n = 0; n != model.nodes.size(); ++n) {
+    const Node& node = model.nodes[n];
+    for (const ValueId input : node.inputs) lifetimes[input].last = n + 1;
+    lifetimes[node.output] = {model.extent(node.output).size(), n + 1, n + 1};
+  }
+  lifetimes[model.output].last = model.nodes.size() + 1;
+  return lifetimes;
+}
+
+}  // namespace fat::inline FAT_ABI
+
+#endif

@@ -1,0 +1,54 @@
+// rescale_channels: multiplies the channels between two layers by positive factors without changing what the pair computes.
+#ifndef FAT_TRANSFORM_RESCALE_CHANNELS_HPP_INCLUDED
+#define FAT_TRANSFORM_RESCALE_CHANNELS_HPP_INCLUDED
+
+#include <fat/transform/affine_layer.hpp>
+
+#include <span>
+
+namespace fat::inline FAT_ABI {
+
+/// What stands between two layers. Identity and ReLU commute with every positive factor; ReLU6 only where no value is cut.
+struct Identity {
+  static constexpr bool bounded = false;
+};
+struct ReLU {
+  static constexpr bool bounded = false;
+};
+struct ReLU6 {
+  static constexpr bool bounded = true;
+  static constexpr double bound = 6.0;
+};
+
+/// An activation that rescaling knows how to pass.
+template <class A>
+concept ScalableActivation = std::same_as<A, Identity> || std::same_as<A, ReLU> || std::same_as<A, ReLU6>;
+
+/// w_first[k] *= s[k]; b_first[k] *= s[k]; w_second[:, k] /= s[k]: the pair computes the same for Identity and ReLU, and for
+/// ReLU6 where neither the value nor the scaled value exceeds 6.
+/// Errors: layers whose channels do not match, a factor that is not positive and finite.
+template <AffineLayer First, AffineLayer Second>
+void rescale_channels(First& first, Second& second, std::span<const double> factors) {
+  const std::size_t channels = connections(first).outputs();
+  const std::size_t inputs = connections(second).inputs();
+  expects(channels == inputs, "rescale_channels: the first layer has ", channels, " output channels, the second ", inputs,
+          " input channels; they must follow each other");
+  expects(factors.size() == channels, "rescale_channels: ", factors.size(), " factors for ", channels, " channels");
+  for (std::size_t k = 0; k != channels; ++k)
+    expects(factors[k] > 0.0 && factors[k] <= 1e300, "rescale_channels: the factor of channel ", k, " is ", factors[k],
+            "; factors are positive and finite");
+  auto scale = [&](auto& value, double factor) {
+    value = static_cast<std::remove_cvref_t<decltype(value)>>(static_cast<double>(value) * factor);
+  };
+  for_each_weight(first, [&](auto& weight, std::size_t output, std::size_t) { scale(weight, factors[output]); });
+  auto&& bias = first.bias();
+  auto at = traits_of<decltype(bias)>::begin(bias);
+  for (std::size_t k = 0; k != channels; ++k, ++at) scale(*at, factors[k]);
+  for_each_weight(second, [&](auto& weight, std::size_t, std::size_t input) {
+    weight = static_cast<std::remove_cvref_t<decltype(weight)>>(static_cast<double>(weight) / factors[input]);
+  });
+}
+
+}  // namespace fat::inline FAT_ABI
+
+#endif

@@ -1,0 +1,177 @@
+// Listing of image files, reading of labels, and the decoded set.
+#include <fat/io/image_set.hpp>
+#include <fat/io/npy.hpp>
+
+#include <algorithm>
+#include <cctype>
+#include <charconv>
+#include <filesystem>
+#include <fstream>
+#include <map>
+
+namespace fat::inline FAT_ABI {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string lower_extension(const fs::path& path) {
+  std::string extension = path.extension().string();
+  for (char& c : extension) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  return extension;
+}
+
+bool is_image_file(const fs::path& path) {
+  const std::string extension = lower_extension(path);
+  return extension == ".jpg" || extension == ".jpeg" || extension == ".png" || extension == ".npy";
+}
+
+struct ListLine {
+  std::string path;
+  std::optional<std::size_t> label;
+};
+
+// Lines `path` or `path class`; blank lines and lines that start with # are passed over. A last word that is a number
+// is the class.
+std::vector<ListLine> read_lines(const std::string& list) {
+  std::ifstream file{list};
+  expects(file.is_open(), list, ": cannot be opened; check the path and its permissions");
+  std::vector<ListLine> lines;
+  for (std::string line; std::getline(file, line);) {
+    while (!line.empty() && std::isspace(static_cast<unsigned char>(line.back())) != 0) line.pop_back();
+    if (line.empty() || line.front() == '#') continue;
+    expects(line.find('\0') == std::string::npos, list, ": is not a text file; name a list of `path class` lines");
+    ListLine entry;
+    const std::size_t blank = line.find_last_of(" \t");
+    if (blank != std::string::npos) {
+      std::size_t label = 0;
+      const auto [end, status] = std::from_chars(line.data() + blank + 1, line.data() + line.size(), label);
+      if (status == std::errc{} && end == line.data() + line.size()) {
+        entry.label = label;
+        line.resize(line.find_last_not_of(" \t", blank) + 1);
+      }
+    }
+    entry.path = (fs::path{list}.parent_path() / line).lexically_normal().string();
+    lines.push_back(std::move(entry));
+  }
+  expects(!file.bad(), list, ": reading failed; check that it is a file and readable");
+  return lines;
+}
+
+}  // namespace
+
+std::vector<ImageEntry> list_images(const std::string& path) {
+  std::error_code status;
+  std::vector<ImageEntry> entries;
+  if (fs::is_directory(path, status)) {
+    for (auto at = fs::recursive_directory_iterator(path, fs::directory_options::skip_permission_denied, status);
+         at != fs::recursive_directory_iterator(); at.increment(status)) {
+      expects(!status, path, ": cannot be listed: ", std::string_view{status.message()}, "; check its permissions");
+      if (at->is_regular_file(status) && is_image_file(at->path()))
+        entries.push_back({at->path().lexically_normal().string(), std::nullopt});
+    }
+    std::sort(entries.begin(), entries.end(), [](const ImageEntry& a, const ImageEntry& b) { return a.path < b.path; });
+    expects(!entries.empty(), path, ": no image in this folder; .jpg, .jpeg, .png and .npy files are read");
+    return entries;
+  }
+  expects(fs::exists(path, status), path,
+          ": no such file or folder; name a folder of images, a list file or a .npy file");
+  if (is_image_file(path)) return {{path, std::nullopt}};
+  for (const ListLine& line : read_lines(path)) entries.push_back({line.path, line.label});
+  expects(!entries.empty(), path, ": lists no image; write one `path` or `path class` line per image");
+  return entries;
+}
+
+void attach_labels(std::vector<ImageEntry>& entries, const std::string& labels) {
+  const auto key = [](const std::string& path) { return fs::weakly_canonical(path).string(); };
+  std::map<std::string, std::size_t> classes;
+  for (const ListLine& line : read_lines(labels)) {
+    expects(line.label.has_value(), labels, ": no class behind '", line.path,
+            "'; write one `path class` line per image");
+    const auto [at, added] = classes.emplace(key(line.path), *line.label);
+    expects(added || at->second == *line.label, labels, ": two classes for '", line.path, "'; keep one");
+  }
+  for (ImageEntry& entry : entries)
+    if (const auto found = classes.find(key(entry.path)); found != classes.end()) entry.label = found->second;
+}
+
+ImageSet::ImageSet(const std::vector<ImageEntry>& entries, const Extent& extent, const Preprocessing& how,
+                   Threads& threads)
+    : extent_(extent), how_(how) {
+  std::vector<std::vector<Item>> read_items(entries.size());
+  std::vector<std::string> problems(entries.size());
+  threads.run(entries.size(), [&](std::size_t index, std::size_t) {
+    try {
+      read_items[index] = read(entries[index]);
+    } catch (const error& problem) {
+      problems[index] = problem.what();
+    }
+  });
+  for (std::size_t index = 0; index != entries.size(); ++index) {
+    if (!problems[index].empty()) skipped_.push_back(std::move(problems[index]));
+    for (Item& item : read_items[index]) items_.push_back(std::move(item));
+  }
+  if (items_.empty())
+    fail(skipped_.empty() ? std::string_view{"no image was given"} : std::string_view{skipped_.front()},
+         skipped_.size() > 1 ? " (and more: no image could be used)" : "");
+}
+
+std::vector<ImageSet::Item> ImageSet::read(const ImageEntry& entry) const {
+  if (lower_extension(entry.path) == ".npy") return read_npy_items(entry);
+  expects(!extent_.vector && extent_.channels == 3, entry.path,
+          ": the network's input is not an RGB image; give .npy tensors");
+  Image image = center_crop(resize_shorter_side(read_image(entry.path), how_.resize), how_.crop);
+  expects(image.height == extent_.height && image.width == extent_.width, entry.path, ": ", image.height, " x ",
+          image.width, " pixels after preprocessing, the network takes ", extent_.height, " x ", extent_.width,
+          "; set --resize and --crop to match");
+  std::vector<Item> items(1);
+  items[0] = {entry.path, entry.label, std::move(image.pixels), {}};
+  return items;
+}
+
+std::vector<ImageSet::Item> ImageSet::read_npy_items(const ImageEntry& entry) const {
+  const NpyArray file = read_npy(entry.path);
+  const Shape& shape = file.shape;
+  const std::size_t per_image = extent_.size();
+  const std::size_t rank = extent_.vector ? 1 : 3;
+  expects(shape.rank() == rank || shape.rank() == rank + 1, entry.path, ": shape ", shape,
+          "; one image or a batch of [", extent_.height, ",", extent_.width, ",", extent_.channels, "] is needed");
+  const std::size_t count = shape.rank() == rank ? 1 : shape[0];
+  const std::size_t first = shape.rank() - rank;
+  const bool channels_last = extent_.vector ? shape[first] == extent_.channels
+                                            : shape[first] == extent_.height && shape[first + 1] == extent_.width &&
+                                                  shape[first + 2] == extent_.channels;
+  const bool channels_first = !extent_.vector && shape[first] == extent_.channels &&
+                              shape[first + 1] == extent_.height && shape[first + 2] == extent_.width;
+  expects(channels_last || channels_first, entry.path, ": shape ", shape, " does not fit the network's input of ",
+          extent_.height, " x ", extent_.width, " x ", extent_.channels, "; resize the tensor");
+  const array<float> values = file.as<float>();
+  const bool pixels = file.type == npy_type<std::uint8_t>() && !extent_.vector && extent_.channels == 3;
+  std::vector<Item> items(count);
+  for (std::size_t image = 0; image != count; ++image) {
+    Item& item = items[image];
+    item.name = count == 1 ? entry.path : entry.path + "[" + std::to_string(image) + "]";
+    item.label = entry.label;
+    item.values.resize(per_image);
+    const float* from = values.data() + image * per_image;
+    const std::size_t area = extent_.height * extent_.width;
+    for (std::size_t at = 0; at != area; ++at)
+      for (std::size_t c = 0; c != extent_.channels; ++c)
+        item.values[at * extent_.channels + c] = channels_last ? from[at * extent_.channels + c] : from[c * area + at];
+    if (pixels) {
+      item.pixels.assign(item.values.begin(), item.values.end());
+      item.values.clear();
+    }
+  }
+  return items;
+}
+
+void ImageSet::load(std::size_t index, std::span<float> out) const {
+  const Item& item = items_[index];
+  expects(out.size() == image_size(), "ImageSet: room for ", out.size(), " floats of an image of ", image_size());
+  if (item.pixels.empty())
+    std::copy(item.values.begin(), item.values.end(), out.begin());
+  else
+    preprocess(item.pixels, how_, out);
+}
+
+}  // namespace fat::inline FAT_ABI

@@ -1,0 +1,433 @@
+// One rule for each operator that becomes a layer.
+#include "importer.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+namespace fat::inline FAT_ABI::onnx {
+
+const std::unordered_map<std::string, Importer::Rule>& Importer::rules() {
+  static const std::unordered_map<std::string, Rule> table{
+      {"Add", &Importer::add},
+      {"AveragePool", &Importer::pool},
+      {"BatchNormalization", &Importer::batch_normalization},
+      {"Cast", &Importer::identity},
+      {"Clip", &Importer::clip},
+      {"Concat", &Importer::concat},
+      {"Constant", &Importer::constant_node},
+      {"Conv", &Importer::convolution},
+      {"DequantizeLinear", &Importer::dequantize_linear},
+      {"Div", &Importer::divide},
+      {"Dropout", &Importer::identity},
+      {"Flatten", &Importer::flatten},
+      {"Gemm", &Importer::gemm},
+      {"GlobalAveragePool", &Importer::global_average_pool},
+      {"GlobalMaxPool", &Importer::global_max_pool},
+      {"HardSigmoid", &Importer::hard_sigmoid},
+      {"HardSwish", &Importer::hard_swish},
+      {"Identity", &Importer::identity},
+      {"MatMul", &Importer::matmul},
+      {"Max", &Importer::maximum},
+      {"MaxPool", &Importer::pool},
+      {"Min", &Importer::minimum},
+      {"Mul", &Importer::multiply},
+      {"Pad", &Importer::pad},
+      {"QuantizeLinear", &Importer::quantize_linear},
+      {"ReduceMean", &Importer::reduce_mean},
+      {"Relu", &Importer::relu_rule},
+      {"Reshape", &Importer::reshape},
+      {"Resize", &Importer::resize},
+      {"Shape", &Importer::shape},
+      {"Sigmoid", &Importer::sigmoid},
+      {"Softmax", &Importer::softmax},
+      {"Squeeze", &Importer::squeeze},
+      {"Sub", &Importer::subtract},
+      {"Sum", &Importer::sum},
+      {"Transpose", &Importer::transpose},
+      {"Unsqueeze", &Importer::unsqueeze},
+      {"Upsample", &Importer::resize},
+  };
+  return table;
+}
+
+namespace {
+
+constexpr std::int64_t largest_step = 1 << 20;
+
+}  // namespace
+
+/// Kernel, strides, dilations and padding of a convolution or pool over images of extent `in`.
+Window Importer::window(const Extent& in, Pair kernel, bool pooling) {
+  const Attributes attributes{*node_};
+  const auto pair = [&](const char* name) {
+    const Integers values = attributes.integers(name, {1, 1});
+    require(values.size() == 2 && std::all_of(values.begin(), values.end(), [](std::int64_t v) { return v > 0 && v <= largest_step; }),
+            name, " must be two positive numbers");
+    return Pair{static_cast<std::size_t>(values[0]), static_cast<std::size_t>(values[1])};
+  };
+  Window result{kernel, pair("strides"), pair("dilations"), {}};
+  const Pair reach{(kernel.height - 1) * result.dilation.height + 1, (kernel.width - 1) * result.dilation.width + 1};
+  const std::string automatic = attributes.text("auto_pad", "NOTSET");
+  if (automatic == "SAME_UPPER" || automatic == "SAME_LOWER") {
+    const auto same = [&](std::size_t size, std::size_t stride, std::size_t needed, std::size_t& before, std::size_t& after) {
+      const std::size_t covered = ((size + stride - 1) / stride - 1) * stride + needed;
+      const std::size_t total = covered > size ? covered - size : 0;
+      before = automatic == "SAME_UPPER" ? total / 2 : total - total / 2;
+      after = total - before;
+    };
+    same(in.height, result.stride.height, reach.height, result.padding.top, result.padding.bottom);
+    same(in.width, result.stride.width, reach.width, result.padding.left, result.padding.right);
+    return result;
+  }
+  require(automatic == "NOTSET" || automatic == "VALID", "auto_pad '", automatic, "' is not known");
+  const Integers pads = automatic == "VALID" ? Integers{0, 0, 0, 0} : attributes.integers("pads", {0, 0, 0, 0});
+  require(pads.size() == 4 && std::all_of(pads.begin(), pads.end(), [](std::int64_t p) { return p >= 0 && p <= largest_step; }),
+          "pads must be four numbers of at least 0");
+  result.padding = {static_cast<std::size_t>(pads[0]), static_cast<std::size_t>(pads[1]), static_cast<std::size_t>(pads[2]),
+                    static_cast<std::size_t>(pads[3])};
+  if (!pooling || attributes.integer("ceil_mode", 0) == 0) return result;
+  // Rounding the output extent up is more padding at the end; no window may start beyond the image.
+  const auto extend = [this](std::size_t size, std::size_t before, std::size_t stride, std::size_t needed, std::size_t& after) {
+    require(needed <= size + before + after, "the window is larger than the padded image");
+    std::size_t count = (size + before + after - needed + stride - 1) / stride + 1;
+    if ((count - 1) * stride >= size + before) --count;
+    const std::size_t covered = (count - 1) * stride + needed;
+    after = covered > size + before ? std::max(after, covered - size - before) : after;
+  };
+  extend(in.height, result.padding.top, result.stride.height, reach.height, result.padding.bottom);
+  extend(in.width, result.padding.left, result.stride.width, reach.width, result.padding.right);
+  return result;
+}
+
+void Importer::convolution() {
+  Tensor x = image(0);
+  const Constant& w = constant(1, "the weights");
+  require(w.dims.size() == 4, "the weights have ", w.dims.size(), " dimensions, 4 are supported");
+  const auto extent_of = [&](std::size_t i) { return static_cast<std::size_t>(w.dims[i]); };
+  const std::size_t out = extent_of(0), depth = extent_of(1), height = extent_of(2), width = extent_of(3);
+  require(out * depth * height * width != 0, "empty weights");
+  const std::int64_t group_attribute = Attributes{*node_}.integer("group", 1);
+  require(group_attribute > 0 && group_attribute <= most_elements, "group must be positive");
+  const auto groups = static_cast<std::size_t>(group_attribute);
+  require(extent(x).channels == depth * groups && out % groups == 0, "weights for ", depth * groups, " channels in ", groups,
+          " groups, the input has ", extent(x).channels);
+  Window shape = window(extent(x), {height, width}, false);
+  // Zeros added by a Pad of their own belong to the convolution.
+  if (const ::fat::Node* const before = producer(x.value); before != nullptr && !quantized_) {
+    const Pad* const added = std::get_if<Pad>(&before->op);
+    if (added != nullptr && added->value == 0.0F) {
+      const Padding& p = added->padding;
+      shape.padding = {shape.padding.top + p.top, shape.padding.left + p.left, shape.padding.bottom + p.bottom,
+                       shape.padding.right + p.right};
+      x.value = before->inputs[0];
+    }
+  }
+  const bool depthwise = depth == 1 && groups == extent(x).channels && groups > 1;
+  array<float> kernel{depthwise ? Shape{1, height, width, out} : Shape{out, height, width, depth}};
+  std::size_t from = 0;
+  for (std::size_t o = 0; o != out; ++o)
+    for (std::size_t i = 0; i != depth; ++i)
+      for (std::size_t p = 0; p != height * width; ++p)
+        kernel[depthwise ? p * out + o : (o * height * width + p) * depth + i] = w.real(from++);
+  array<float> bias{Shape{out}};
+  if (has(2)) {
+    const Constant& values = constant(2, "the bias");
+    require(values.size() == out, "the bias has ", values.size(), " values for ", out, " channels");
+    for (std::size_t o = 0; o != out; ++o) bias[o] = values.real(o);
+  }
+  const Shape kernel_shape = kernel.shape();
+  const ValueId made =
+      depthwise ? emit(DepthwiseConvolution{shape, out / groups, {}, std::move(kernel), std::move(bias)}, {x.value})
+                : emit(Convolution{shape, groups, {}, std::move(kernel), std::move(bias)}, {x.value});
+  keep_codes(w, 2, kernel_shape, 0);
+  set_output({nullptr, made, Layout::channels_first});
+}
+
+void Importer::batch_normalization() {
+  const Tensor x = materialized(activation(0));
+  require(x.layout != Layout::channels_last, "expects channels first");
+  const Attributes attributes{*node_};
+  require(attributes.integer("training_mode", 0) == 0, "is in training mode; export the model for inference");
+  require(attributes.integer("spatial", 1) == 1, "spatial = 0 is not supported");
+  BatchNormalization op;
+  array<float>* const parts[] = {&op.scale, &op.shift, &op.center, &op.spread};
+  for (int i = 0; i != 4; ++i) {
+    const Constant& values = constant(i + 1, "a statistic");
+    require(!values.steps && values.size() == extent(x).channels, values.size(), " values for ", extent(x).channels, " channels");
+    *parts[i] = array<float>{Shape{values.size()}};
+    for (std::size_t c = 0; c != values.size(); ++c) (*parts[i])[c] = values.real(c);
+  }
+  op.epsilon_value = static_cast<double>(attributes.real("epsilon", 1e-5F));
+  set_output({nullptr, emit(std::move(op), {x.value}), x.layout});
+}
+
+void Importer::gemm() {
+  const Attributes attributes{*node_};
+  require(attributes.integer("transA", 0) == 0, "transA is not supported");
+  const Constant& w = constant(1, "the weights");
+  require(w.dims.size() == 2, "the weights must have 2 dimensions");
+  dense(activation(0), w, attributes.integer("transB", 0) != 0, attributes.real("alpha", 1.0F));
+  if (!has(2)) return;
+  const Constant& c = constant(2, "the bias");
+  const float beta = attributes.real("beta", 1.0F);
+  const std::size_t made = producers_.at(tensors_.at(node_->output(0)).value);
+  array<float>& bias = std::get<Dense>(model_.nodes[made].op).offset;
+  require(c.size() == 1 || (c.size() == bias.size() && c.dims.back() == static_cast<std::int64_t>(bias.size())),
+          "the bias has ", c.size(), " values for ", bias.size(), " outputs");
+  for (std::size_t o = 0; o != bias.size(); ++o) bias[o] = beta * c.real(c.size() == 1 ? 0 : o);
+}
+
+void Importer::matmul() {
+  const Constant& w = constant(1, "the second factor");
+  require(w.dims.size() == 2, "the second factor must have 2 dimensions");
+  const Tensor x = activation(0);
+  if (x.layout != Layout::channels_last) return dense(x, w, false, 1.0F);
+  // Applied at every pixel: a 1x1 convolution.
+  const auto in = static_cast<std::size_t>(w.dims[0]), out = static_cast<std::size_t>(w.dims[1]);
+  require(in == extent(x).channels && out != 0, "weights for ", in, " channels, the input has ", extent(x).channels);
+  require(!w.steps, "quantized weights applied to an image are not supported");
+  array<float> kernel{Shape{out, 1, 1, in}};
+  for (std::size_t o = 0; o != out; ++o)
+    for (std::size_t i = 0; i != in; ++i) kernel[o * in + i] = w.real(i * out + o);
+  set_output({nullptr, emit(Convolution{{}, 1, {}, std::move(kernel), array<float>{Shape{out}}}, {x.value}), Layout::channels_last});
+}
+
+/// Weights [in, out], or [out, in] where transposed; a flattened image is read where it stands.
+void Importer::dense(const Tensor& x, const Constant& w, bool transposed, float alpha) {
+  require(x.layout != Layout::channels_first && x.layout != Layout::channels_last, "the input is an image; a Flatten is missing");
+  const auto rows = static_cast<std::size_t>(w.dims[0]), columns = static_cast<std::size_t>(w.dims[1]);
+  const std::size_t out = transposed ? rows : columns, in = transposed ? columns : rows;
+  const Extent from = extent(x);
+  require(in == from.size() && out != 0, "weights for ", in, " inputs, the input has ", from.size());
+  require(!w.steps || alpha == 1.0F, "alpha other than 1 with quantized weights");
+  const std::size_t pixels = x.layout == Layout::flat_first ? from.height * from.width : 1;
+  const std::size_t depth = in / pixels;
+  array<float> kernel{Shape{out, in}};
+  for (std::size_t o = 0; o != out; ++o)
+    for (std::size_t i = 0; i != in; ++i) {
+      const std::size_t to = i % pixels * depth + i / pixels;  // CHW to HWC
+      kernel[o * in + to] = alpha * w.real(transposed ? o * in + i : i * out + o);
+    }
+  const ValueId made = emit(Dense{{}, std::move(kernel), array<float>{Shape{out}}}, {x.value});
+  keep_codes(w, node_->op_type() == "Gemm" ? 2 : -1, {out, in}, transposed ? 0 : 1);
+  set_output({nullptr, made, Layout::vector});
+}
+
+void Importer::pool() {
+  const Tensor x = image(0);
+  const Attributes attributes{*node_};
+  const bool max = node_->op_type() == "MaxPool";
+  require(!max || node_->output_size() == 1 || uses_.count(node_->output(1)) == 0, "indices are not supported");
+  const Integers size = attributes.integers("kernel_shape");
+  require(size.size() == 2 && size[0] > 0 && size[1] > 0 && size[0] <= largest_step && size[1] <= largest_step,
+          "kernel_shape must be two positive numbers");
+  Pool op{max ? Pool::Kind::max : Pool::Kind::average,
+          window(extent(x), {static_cast<std::size_t>(size[0]), static_cast<std::size_t>(size[1])}, true), false};
+  const Integers declared = attributes.integers("pads", {0, 0, 0, 0});
+  const bool counted = !max && attributes.integer("count_include_pad", 0) != 0;
+  const bool extended = attributes.integer("ceil_mode", 0) != 0 && attributes.text("auto_pad", "NOTSET") == "NOTSET" &&
+                        (static_cast<std::size_t>(declared[2]) != op.window.padding.bottom ||
+                         static_cast<std::size_t>(declared[3]) != op.window.padding.right);
+  ValueId from = x.value;
+  if (counted && extended) {
+    // Declared padding counts in the mean, what rounding up adds does not: the first becomes part of the image.
+    const Padding inner{op.window.padding.top, op.window.padding.left, static_cast<std::size_t>(declared[2]),
+                        static_cast<std::size_t>(declared[3])};
+    op.window.padding = {0, 0, op.window.padding.bottom - inner.bottom, op.window.padding.right - inner.right};
+    from = emit(Pad{inner, 0.0F}, {from}, {}, "/padded");
+  } else {
+    const Padding& p = op.window.padding;
+    op.count_padding = counted && p.top + p.left + p.bottom + p.right != 0;
+  }
+  set_output({nullptr, emit(op, {from}), x.layout});
+}
+
+void Importer::global_average_pool() {
+  const Tensor x = image(0);
+  set_output({nullptr, emit(GlobalAveragePool{}, {x.value}), x.layout});
+}
+
+void Importer::global_max_pool() {
+  const Tensor x = image(0);
+  const Pair whole{extent(x).height, extent(x).width};
+  set_output({nullptr, emit(Pool{Pool::Kind::max, {whole, {}, {}, {}}, false}, {x.value}), x.layout});
+}
+
+void Importer::reduce_mean() {
+  const Tensor x = activation(0);
+  const Attributes attributes{*node_};
+  const Integers given = has(1) ? constant(1, "the axes").integers : attributes.integers("axes");
+  const Integers axes = normalized_axes(given, dims(x).size(), *node_);
+  const bool pixels = (x.layout == Layout::channels_first && axes == Integers{2, 3}) ||
+                      (x.layout == Layout::channels_last && axes == Integers{1, 2});
+  require(pixels, "only the mean over height and width is supported");
+  const bool keep = attributes.integer("keepdims", 1) != 0;
+  const ValueId made = emit(GlobalAveragePool{}, {x.value}, {1, 1, extent(x).channels, !keep});
+  set_output({nullptr, made, keep ? x.layout : Layout::vector});
+}
+
+void Importer::pad() {
+  const Tensor x = activation(0);
+  const Attributes attributes{*node_};
+  require(attributes.text("mode", "constant") == "constant", "only constant padding is supported");
+  const Integers pads = has(1) ? constant(1, "the padding").integers : attributes.integers("pads");
+  const float value = has(2) ? scalar(2, 0.0F) : attributes.real("value", 0.0F);
+  const std::size_t rank = dims(x).size();
+  Integers all = pads;
+  if (has(3)) {
+    const Integers& axes = constant(3, "the axes").integers;
+    require(pads.size() == 2 * axes.size(), pads.size(), " paddings for ", axes.size(), " axes");
+    all.assign(2 * rank, 0);
+    for (std::size_t i = 0; i != axes.size(); ++i) {
+      const std::int64_t axis = axes[i] < 0 ? axes[i] + static_cast<std::int64_t>(rank) : axes[i];
+      require(axis >= 0 && axis < static_cast<std::int64_t>(rank), "axis ", axes[i], " for ", rank, " dimensions");
+      all[static_cast<std::size_t>(axis)] = pads[i];
+      all[static_cast<std::size_t>(axis) + rank] = pads[i + axes.size()];
+    }
+  }
+  require(all.size() == 2 * rank, all.size(), " paddings for ", rank, " dimensions");
+  if (std::all_of(all.begin(), all.end(), [](std::int64_t p) { return p == 0; })) return set_output(x);
+  const bool first = x.layout == Layout::channels_first;
+  require(first || x.layout == Layout::channels_last, "only images can be padded");
+  const std::size_t h = first ? 2 : 1, w = h + 1, c = first ? 1 : 3;
+  require(all[0] == 0 && all[4] == 0 && all[c] == 0 && all[c + 4] == 0, "only height and width can be padded");
+  for (const std::int64_t each : all) require(each >= 0 && each <= largest_step, "padding by ", each, " is not supported");
+  const auto size = [&](std::size_t i) { return static_cast<std::size_t>(all[i]); };
+  set_output({nullptr, emit(Pad{{size(h), size(w), size(h + 4), size(w + 4)}, value}, {x.value}), x.layout});
+}
+
+void Importer::concat() {
+  std::vector<ValueId> values;
+  const Tensor first = materialized(activation(0));
+  for (int i = 0; i != node_->input_size(); ++i) {
+    const Tensor x = materialized(activation(i));
+    const bool pixel = extent(x).height * extent(x).width == 1 && x.layout != Layout::vector && first.layout != Layout::vector;
+    require(x.layout == first.layout || pixel, "the inputs differ in the order of their axes");
+    values.push_back(x.value);
+  }
+  const auto rank = static_cast<std::int64_t>(dims(first).size());
+  std::int64_t axis = Attributes{*node_}.integer("axis", 1);
+  axis = axis < 0 ? axis + rank : axis;
+  require(axis > 0 && axis < rank, "axis ", axis, " cannot be joined");
+  const std::size_t stored = first.layout == Layout::vector           ? 2
+                             : first.layout == Layout::channels_last ? static_cast<std::size_t>(axis) - 1
+                             : axis == 1                              ? 2
+                                                                      : static_cast<std::size_t>(axis) - 2;
+  set_output({nullptr, emit(Concat{stored}, std::move(values)), first.layout});
+}
+
+void Importer::softmax() {
+  const Tensor x = materialized(activation(0));
+  const auto rank = static_cast<std::int64_t>(dims(x).size());
+  std::int64_t axis = Attributes{*node_}.integer("axis", operator_set_ < 13 ? 1 : -1);
+  axis = axis < 0 ? axis + rank : axis;
+  const bool pixel = extent(x).height * extent(x).width == 1;
+  const std::int64_t channel_axis = x.layout == Layout::channels_last ? 3 : 1;
+  const bool over_channels = axis == channel_axis && (operator_set_ >= 13 || pixel || channel_axis == rank - 1);
+  require(over_channels || (pixel && operator_set_ < 13 && axis == 1), "axis ", axis, ": only the channels are supported");
+  set_output({nullptr, emit(Softmax{}, {x.value}), x.layout});
+}
+
+void Importer::unary(Operator op) {
+  const Tensor x = activation(0);
+  set_output({nullptr, emit(std::move(op), {x.value}), x.layout});
+}
+
+void Importer::clamp(const Clamp& range) {
+  const Tensor x = activation(0);
+  require(!std::isnan(range.low) && !std::isnan(range.high) && range.low <= range.high, "the bounds ", range.low, " and ",
+          range.high, " are in disorder");
+  const ValueId made = emit(ClampLayer{range}, {x.value});
+  const auto before = lines_.find(x.value);
+  ClampedLine line = before != lines_.end() ? before->second : ClampedLine{x.value, 1.0F, 0.0F, {}};
+  line.clamp = {std::clamp(line.clamp.low, range.low, range.high), std::clamp(line.clamp.high, range.low, range.high)};
+  lines_[made] = line;
+  set_output({nullptr, made, x.layout});
+}
+
+void Importer::clip() {
+  const Attributes attributes{*node_};
+  const Clamp none;
+  clamp(operator_set_ < 11 ? Clamp{attributes.real("min", none.low), attributes.real("max", none.high)}
+                           : Clamp{scalar(1, none.low), scalar(2, none.high)});
+}
+
+void Importer::minimum() {
+  require(node_->input_size() == 2, "only the minimum with a constant is supported");
+  clamp({Clamp{}.low, scalar(1, Clamp{}.high)});
+}
+
+void Importer::maximum() {
+  require(node_->input_size() == 2, "only the maximum with a constant is supported");
+  clamp({scalar(1, Clamp{}.low), Clamp{}.high});
+}
+
+void Importer::hard_sigmoid() {
+  const Tensor x = activation(0);
+  const Attributes attributes{*node_};
+  const HardSigmoid op{attributes.real("alpha", 0.2F), attributes.real("beta", 0.5F)};
+  const ValueId made = emit(op, {x.value});
+  lines_[made] = {x.value, op.slope, op.intercept, {0.0F, 1.0F}};
+  set_output({nullptr, made, x.layout});
+}
+
+void Importer::resize() {
+  const Tensor x = activation(0);
+  const bool first = x.layout == Layout::channels_first;
+  require(first || x.layout == Layout::channels_last, "only images can be resized");
+  const Attributes attributes{*node_};
+  const bool plain = node_->op_type() == "Upsample" || operator_set_ < 11;
+  for (const char* name : {"antialias", "exclude_outside"})
+    require(attributes.integer(name, 0) == 0, name, " is not supported");
+  require(!attributes.has("axes") && attributes.text("keep_aspect_ratio_policy", "stretch") == "stretch",
+          "axes and keep_aspect_ratio_policy are not supported");
+  const Extent in = extent(x);
+  const std::size_t h = first ? 2 : 1;
+  Extent out = in;
+  const int scales_input = plain ? 1 : 2;
+  if (!plain && has(3) && constant(3, "the sizes").size() != 0) {
+    const Constant& sizes = constant(3, "the sizes");
+    require(sizes.integral && sizes.size() == 4, "four sizes are needed");
+    for (const std::size_t i : {h, h + 1}) require(sizes.integers[i] > 0 && sizes.integers[i] <= largest_step, "a bad size");
+    require(sizes.integers[first ? 1 : 3] == static_cast<std::int64_t>(in.channels), "the channels cannot be resized");
+    out.height = static_cast<std::size_t>(sizes.integers[h]);
+    out.width = static_cast<std::size_t>(sizes.integers[h + 1]);
+  } else {
+    Constant from_attribute;
+    from_attribute.reals = attributes.reals("scales");
+    const Constant& scales = has(scales_input) ? constant(scales_input, "the scales") : from_attribute;
+    require(scales.size() == 4 && scales.real(0) == 1.0F && scales.real(first ? 1 : 3) == 1.0F,
+            "four scales are needed, those of batch and channels 1");
+    const auto scaled = [&](std::size_t size, float scale) {
+      const double wanted = static_cast<double>(size) * static_cast<double>(scale);
+      require(wanted >= 1.0 && wanted <= 1e6, "a bad scale");
+      const double whole = std::floor(wanted + 1e-4);
+      require(std::abs(wanted - whole) < 1e-3, "a scale that does not give a whole size is not supported");
+      return static_cast<std::size_t>(whole);
+    };
+    out.height = scaled(in.height, scales.real(h));
+    out.width = scaled(in.width, scales.real(h + 1));
+  }
+  const std::string mode = attributes.text("mode", "nearest");
+  require(mode == "nearest" || mode == "linear" || mode == "bilinear", "mode '", mode, "' is not supported");
+  Resize op;
+  op.kind = mode == "nearest" ? Resize::Kind::nearest : Resize::Kind::bilinear;
+  const std::string where = plain ? "asymmetric" : attributes.text("coordinate_transformation_mode", "half_pixel");
+  if (where == "half_pixel") op.coordinates = Resize::Coordinates::half_pixel;
+  else if (where == "asymmetric") op.coordinates = Resize::Coordinates::asymmetric;
+  else if (where == "align_corners") op.coordinates = Resize::Coordinates::align_corners;
+  else if (where == "pytorch_half_pixel") op.coordinates = Resize::Coordinates::pytorch_half_pixel;
+  else require(false, "coordinates '", where, "' are not supported");
+  if (op.kind == Resize::Kind::nearest) {
+    const std::string nearest = plain ? "floor" : attributes.text("nearest_mode", "round_prefer_floor");
+    const bool asymmetric = op.coordinates == Resize::Coordinates::asymmetric;
+    const bool doubled = out.height <= 2 * in.height && out.width <= 2 * in.width;
+    // Up to twice the size, the nearest pixel with ties down is the floor on an asymmetric lattice.
+    require(asymmetric ? nearest == "floor" || (nearest == "round_prefer_floor" && doubled && out.height % in.height == 0 && out.width % in.width == 0)
+                       : nearest == "round_prefer_floor",
+            "nearest_mode '", nearest, "' with coordinates '", where, "' is not supported");
+  }
+  set_output({nullptr, emit(op, {x.value}, out), x.layout});
+}
+
+}  // namespace fat::inline FAT_ABI::onnx

@@ -1,0 +1,493 @@
+// From a QuantizedModel to an int8 TensorFlow Lite file.
+#include "schema_generated.h"
+
+#include <fat/io/file.hpp>
+#include <fat/io/tflite.hpp>
+#include <fat/model/simulation_model.hpp>
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <set>
+#include <tuple>
+
+#include "operators.hpp"
+
+namespace fat::inline FAT_ABI::tflite {
+namespace {
+
+namespace schema = ::fat::tflite_schema;
+using schema::ActivationFunctionType;
+using schema::TensorType;
+
+// uint8 activations are written as int8: the same reals, codes and zero point lower by 128.
+ActivationEncoding as_int8(ActivationEncoding encoding) {
+  if (encoding.is_signed()) return encoding;
+  encoding.zero_point -= 128;
+  encoding.code_min -= 128;
+  encoding.code_max -= 128;
+  return encoding;
+}
+
+class Exporter {
+ public:
+  explicit Exporter(const QuantizedModel& model) : model_(model), graph_(model.graph) {
+    validate(model);
+    for (std::size_t value = 0; value != graph_.values.size(); ++value) check_activation(value);
+    buffers_.push_back(schema::CreateBuffer(builder_));  // buffer 0 is empty by convention
+  }
+
+  std::string run() {
+    const std::int32_t input = border_tensor(graph_.input);
+    for (std::size_t node = 0; node != graph_.nodes.size(); ++node) add_node(node);
+    const std::int32_t output = border_tensor(graph_.output);
+    const auto graph = schema::CreateSubGraph(builder_, builder_.CreateVector(tensors_), builder_.CreateVector({input}),
+                                              builder_.CreateVector({output}), builder_.CreateVector(operators_),
+                                              builder_.CreateString("main"));
+    const auto metadata = schema::CreateMetadata(builder_, builder_.CreateString("min_runtime_version"),
+                                                 add_buffer(std::string(runtime_version)));
+    schema::FinishModelBuffer(
+        builder_, schema::CreateModel(builder_, 3, builder_.CreateVector(codes_), builder_.CreateVector({graph}),
+                                      builder_.CreateString("int8 model written by fat"),
+                                      builder_.CreateVector(buffers_), 0, builder_.CreateVector({metadata})));
+    return {reinterpret_cast<const char*>(builder_.GetBufferPointer()), builder_.GetSize()};
+  }
+
+ private:
+  template <class T>
+  using Offset = flatbuffers::Offset<T>;
+  static constexpr std::string_view runtime_version{"2.3.0\0\0\0\0\0\0\0\0\0\0\0", 16};
+
+  template <class... Parts>
+  void require(bool ok, std::size_t node, const Parts&... parts) const {
+    if (!ok) [[unlikely]]
+      fail("tflite: layer '", std::string_view{graph_.nodes[node].name}, "' ", parts...);
+  }
+
+  void check_activation(ValueId value) const {
+    const auto& encoding = model_.activations[value];
+    if (!encoding.has_value()) return;
+    const bool full = encoding->code_max - encoding->code_min == 255;
+    const bool narrow = encoding->code_min == -127 && encoding->code_max == 127;
+    expects(encoding->bits == 8 && (full || narrow), "tflite: activation '",
+            std::string_view{graph_.values[value].name}, "' has codes ", encoding->code_min, "..", encoding->code_max,
+            "; the format has 8-bit activations only, quantize with --activation-bits 8");
+  }
+
+  // ---- buffers and tensors ----
+
+  template <class Bytes>
+  std::uint32_t add_buffer(const Bytes& values) {
+    const auto* bytes = reinterpret_cast<const std::uint8_t*>(values.data());
+    const std::size_t count = values.size() * sizeof(*values.data());
+    builder_.ForceVectorAlignment(count, sizeof(std::uint8_t), 16);
+    buffers_.push_back(schema::CreateBuffer(builder_, builder_.CreateVector(bytes, count)));
+    return static_cast<std::uint32_t>(buffers_.size() - 1);
+  }
+
+  std::int32_t add_tensor(std::vector<std::int32_t> shape, TensorType type, std::uint32_t buffer,
+                          const std::string& name, Offset<schema::QuantizationParameters> encoding = 0) {
+    Offset<flatbuffers::Vector<std::int32_t>> signature = 0;
+    if (buffer == 0) {
+      std::vector<std::int32_t> open = shape;
+      open[0] = -1;
+      signature = builder_.CreateVector(open);
+    }
+    tensors_.push_back(schema::CreateTensor(builder_, builder_.CreateVector(shape), type, buffer,
+                                            builder_.CreateString(name), encoding, false, signature));
+    return static_cast<std::int32_t>(tensors_.size() - 1);
+  }
+
+  std::vector<std::int32_t> shape_of(const Extent& extent) const {
+    const auto number = [](std::size_t n) { return static_cast<std::int32_t>(n); };
+    if (extent.vector) return {1, number(extent.channels)};
+    return {1, number(extent.height), number(extent.width), number(extent.channels)};
+  }
+
+  std::int32_t int8_tensor(const Extent& extent, const ActivationEncoding& encoding, const std::string& name) {
+    const ActivationEncoding stored = as_int8(encoding);
+    Offset<flatbuffers::Vector<float>> low = 0;
+    Offset<flatbuffers::Vector<float>> high = 0;
+    if (stored.code_min == -127) {
+      ActivationEncoding full = stored;
+      full.code_min = -128;
+      low = builder_.CreateVector(std::vector<float>{narrow_from_minimum(full)});
+      high = builder_.CreateVector(std::vector<float>{stored.step * static_cast<float>(127 - stored.zero_point)});
+    }
+    return add_tensor(shape_of(extent), TensorType::INT8, 0, name,
+                      schema::CreateQuantizationParameters(
+                          builder_, low, high, builder_.CreateVector(std::vector<float>{stored.step}),
+                          builder_.CreateVector(std::vector<std::int64_t>{stored.zero_point})));
+  }
+
+  // Every value has an int8 tensor, a float tensor, or both with a conversion between them, made when first asked for.
+  std::int32_t tensor_of(ValueId value, bool as_float) {
+    auto& known = as_float ? float_tensors_ : int8_tensors_;
+    if (const auto found = known.find(value); found != known.end()) return found->second;
+    const Value& item = graph_.values[value];
+    expects(as_float || model_.activations[value].has_value(), "tflite: '", std::string_view{item.name},
+            "' is float but an integer layer reads it; keep that layer in float too");
+    const auto& encoding = model_.activations[value];
+    const auto& other = as_float ? int8_tensors_ : float_tensors_;
+    const auto source = other.find(value);
+    const std::string name = source == other.end() ? item.name : item.name + (as_float ? ":float" : ":int8");
+    const std::int32_t tensor = as_float ? add_tensor(shape_of(item.extent), TensorType::FLOAT32, 0, name)
+                                         : int8_tensor(item.extent, *encoding, name);
+    known.emplace(value, tensor);
+    if (source != other.end()) convert(source->second, tensor, as_float);
+    return tensor;
+  }
+
+  void convert(std::int32_t from, std::int32_t to, bool to_float) {
+    if (to_float)
+      add_operator(OperatorCode::dequantize, 2, {from}, {to}, schema::CreateDequantizeOptions(builder_));
+    else
+      add_operator(OperatorCode::quantize, 1, {from}, {to}, schema::CreateQuantizeOptions(builder_));
+  }
+
+  bool is_float(ValueId value) const { return !model_.activations[value].has_value(); }
+  std::int32_t border_tensor(ValueId value) { return tensor_of(value, is_float(value)); }
+
+  // ---- operators ----
+
+  template <class Options>
+  void add_operator(OperatorCode code, std::int32_t version, const std::vector<std::int32_t>& inputs,
+                    const std::vector<std::int32_t>& outputs, Offset<Options> options) {
+    const auto key = std::pair{code, version};
+    const auto found = code_index_.find(key);
+    const auto index = found != code_index_.end() ? found->second : static_cast<std::uint32_t>(codes_.size());
+    if (found == code_index_.end()) {
+      code_index_.emplace(key, index);
+      const auto number = static_cast<std::int32_t>(code);
+      codes_.push_back(schema::CreateOperatorCode(
+          builder_, static_cast<std::int8_t>(std::min(number, largest_old_code)), 0, version, number));
+    }
+    const auto type = schema::BuiltinOptionsTraits<Options>::enum_value;
+    operators_.push_back(schema::CreateOperator(builder_, index, builder_.CreateVector(inputs),
+                                                builder_.CreateVector(outputs), type, options.Union()));
+  }
+  void add_plain_operator(OperatorCode code, std::int32_t version, const std::vector<std::int32_t>& inputs,
+                          const std::vector<std::int32_t>& outputs) {
+    add_operator(code, version, inputs, outputs, Offset<NoOptions>{});
+  }
+  struct NoOptions {};
+
+  void add_node(std::size_t node) {
+    std::visit([&](const auto& layer) { add(node, layer); }, graph_.nodes[node].op);
+  }
+
+  const Node& node_at(std::size_t node) const { return graph_.nodes[node]; }
+  const Extent& out_extent(std::size_t node) const { return graph_.extent(node_at(node).output); }
+  const Extent& in_extent(std::size_t node) const { return graph_.extent(node_at(node).inputs[0]); }
+  bool float_node(std::size_t node) const { return is_float(node_at(node).output); }
+  std::int32_t in(std::size_t node, std::size_t position = 0) {
+    return tensor_of(node_at(node).inputs[position], float_node(node));
+  }
+  std::int32_t out(std::size_t node) { return tensor_of(node_at(node).output, float_node(node)); }
+  // Operator versions: the first one that knows int8; float operators are older.
+  std::int32_t version(std::size_t node, std::int32_t integer_version) const {
+    return float_node(node) ? 1 : integer_version;
+  }
+
+  // The fused activation that does the clamp. A clamp that the codes do anyway needs none.
+  ActivationFunctionType activation(std::size_t node, const Clamp& clamp) const {
+    const auto& encoding = model_.activations[node_at(node).output];
+    bool low = clamp.low > -std::numeric_limits<float>::infinity();
+    bool high = clamp.high < std::numeric_limits<float>::infinity();
+    if (encoding.has_value()) {
+      const auto code = [&](float real) {
+        return encoding->zero_point + std::round(static_cast<double>(real) / encoding->step);
+      };
+      low = low && code(clamp.low) > encoding->code_min;
+      high = high && code(clamp.high) < encoding->code_max;
+    }
+    if (!low && !high) return ActivationFunctionType::NONE;
+    if (clamp.low == 0.0F && !high) return ActivationFunctionType::RELU;
+    if ((clamp.low == 0.0F || !low) && clamp.high == 6.0F) return ActivationFunctionType::RELU6;
+    if (clamp == Clamp{-1.0F, 1.0F}) return ActivationFunctionType::RELU_N1_TO_1;
+    require(false, node, "clamps to ", clamp.low, "..", clamp.high,
+            ", which the format does not have; keep to ReLU or ReLU6");
+    return ActivationFunctionType::NONE;
+  }
+
+  // SAME or VALID where the window's padding is one of them; else the tensor behind an explicit PAD, and VALID.
+  std::pair<std::int32_t, schema::Padding> padded(std::size_t node, const Window& window, std::int32_t tensor) {
+    const auto total = [](std::size_t extent, std::size_t kernel, std::size_t stride, std::size_t dilation) {
+      const std::size_t reach = ((extent + stride - 1) / stride - 1) * stride + (kernel - 1) * dilation + 1;
+      return reach > extent ? reach - extent : 0;
+    };
+    const Extent& extent = in_extent(node);
+    const std::size_t rows = total(extent.height, window.kernel.height, window.stride.height, window.dilation.height);
+    const std::size_t columns = total(extent.width, window.kernel.width, window.stride.width, window.dilation.width);
+    const Padding same{rows / 2, columns / 2, rows - rows / 2, columns - columns / 2};
+    if (window.padding == same) return {tensor, schema::Padding::SAME};
+    if (window.padding == Padding{}) return {tensor, schema::Padding::VALID};
+    return {add_pad(node, tensor, window.padding), schema::Padding::VALID};
+  }
+
+  std::int32_t add_pad(std::size_t node, std::int32_t tensor, const Padding& padding) {
+    Extent extent = in_extent(node);
+    extent.height += padding.top + padding.bottom;
+    extent.width += padding.left + padding.right;
+    const std::string name = node_at(node).name + ":padded";
+    const std::int32_t target = float_node(node)
+                                    ? add_tensor(shape_of(extent), TensorType::FLOAT32, 0, name)
+                                    : int8_tensor(extent, *model_.activations[node_at(node).inputs[0]], name);
+    add_operator(OperatorCode::pad, version(node, 2), {tensor, amounts(node, padding)}, {target},
+                 schema::CreatePadOptions(builder_));
+    return target;
+  }
+
+  std::int32_t amounts(std::size_t node, const Padding& padding) {
+    const auto n = [](std::size_t side) { return static_cast<std::int32_t>(side); };
+    const std::vector<std::int32_t> values{0, 0, n(padding.top), n(padding.bottom), n(padding.left), n(padding.right),
+                                           0, 0};
+    return add_tensor({4, 2}, TensorType::INT32, add_buffer(values), node_at(node).name + ":amounts");
+  }
+
+  template <class Layer>
+  struct Weighted {
+    std::int32_t weights;
+    std::int32_t bias;
+    bool per_channel;
+  };
+
+  // Weights and bias as constants: int8 codes and int32 biases, or floats for a layer that runs in float.
+  template <class Layer>
+  Weighted<Layer> constants(std::size_t node, const Layer& layer) {
+    const std::string& name = node_at(node).name;
+    const auto& encoding = model_.weights[node];
+    const Shape& shape = encoding.has_value() ? encoding->codes.shape() : layer.kernel.shape();
+    const std::vector<std::int32_t> extents(shape.begin(), shape.end());
+    const std::size_t channels = shape[Layer::channel_axis];
+    const std::vector<std::int32_t> bias_shape{static_cast<std::int32_t>(channels)};
+    const bool float_input = is_float(node_at(node).inputs[0]);
+    if (float_node(node) || !encoding.has_value()) {
+      require(float_node(node), node, "has float weights but an integer output; keep its output in float as well");
+      require(!encoding.has_value() || !float_input, node, "has integer weights but a float input");
+      const auto& floats = std::get<Layer>(simulation().nodes[node].op);
+      return {add_tensor(extents, TensorType::FLOAT32, add_buffer(floats.kernel), name + ":weights"),
+              add_tensor(bias_shape, TensorType::FLOAT32, add_buffer(floats.offset), name + ":bias"), false};
+    }
+    require(
+        std::all_of(encoding->zero_point.begin(), encoding->zero_point.end(), [](std::int32_t z) { return z == 0; }),
+        node, "has asymmetric weights; the format wants zero points of 0, quantize with --weight-scheme symmetric");
+    require(std::find(encoding->codes.begin(), encoding->codes.end(), std::int8_t{-128}) == encoding->codes.end(), node,
+            "has a weight code of -128; the format wants -127..127");
+    const float in_step = model_.activations[node_at(node).inputs[0]]->step;
+    std::vector<float> bias_step;
+    for (const float step : encoding->step) bias_step.push_back(in_step * step);
+    const auto encode = [&](const std::vector<float>& steps, std::size_t axis) {
+      return schema::CreateQuantizationParameters(builder_, 0, 0, builder_.CreateVector(steps),
+                                                  builder_.CreateVector(std::vector<std::int64_t>(steps.size(), 0)),
+                                                  static_cast<std::int32_t>(axis));
+    };
+    return {add_tensor(extents, TensorType::INT8, add_buffer(encoding->codes), name + ":weights",
+                       encode(encoding->step, Layer::channel_axis)),
+            add_tensor(bias_shape, TensorType::INT32, add_buffer(encoding->bias), name + ":bias", encode(bias_step, 0)),
+            encoding->step.size() > 1};
+  }
+
+  // The network with its codes as floats, made when a layer is first written in float.
+  const Model& simulation() {
+    if (!simulation_.has_value()) simulation_ = simulation_model(model_);
+    return *simulation_;
+  }
+
+  static std::int32_t number(std::size_t n) { return static_cast<std::int32_t>(n); }
+
+  void add(std::size_t node, const Convolution& layer) {
+    const auto constant = constants(node, layer);
+    const auto [tensor, padding] = padded(node, layer.window, in(node));
+    const Window& w = layer.window;
+    add_operator(OperatorCode::conv_2d, version(node, layer.groups > 1 ? 6 : 3),
+                 {tensor, constant.weights, constant.bias}, {out(node)},
+                 schema::CreateConv2DOptions(builder_, padding, number(w.stride.width), number(w.stride.height),
+                                             activation(node, layer.clamp), number(w.dilation.width),
+                                             number(w.dilation.height)));
+  }
+
+  void add(std::size_t node, const DepthwiseConvolution& layer) {
+    const auto constant = constants(node, layer);
+    const auto [tensor, padding] = padded(node, layer.window, in(node));
+    const Window& w = layer.window;
+    add_operator(
+        OperatorCode::depthwise_conv_2d, version(node, 3), {tensor, constant.weights, constant.bias}, {out(node)},
+        schema::CreateDepthwiseConv2DOptions(builder_, padding, number(w.stride.width), number(w.stride.height),
+                                             number(layer.multiplier), activation(node, layer.clamp),
+                                             number(w.dilation.width), number(w.dilation.height)));
+  }
+
+  void add(std::size_t node, const Dense& layer) {
+    const auto constant = constants(node, layer);
+    require(out_extent(node).vector, node, "makes an image; the format's FULLY_CONNECTED makes vectors");
+    add_operator(OperatorCode::fully_connected, version(node, constant.per_channel ? 12 : 4),
+                 {in(node), constant.weights, constant.bias}, {out(node)},
+                 schema::CreateFullyConnectedOptions(builder_, activation(node, layer.clamp)));
+  }
+
+  void add(std::size_t node, const BatchNormalization&) {
+    require(false, node, "is a batch normalization; fold it first");
+  }
+
+  void add(std::size_t node, const Add& layer) {
+    add_operator(OperatorCode::add, version(node, 2), {in(node), in(node, 1)}, {out(node)},
+                 schema::CreateAddOptions(builder_, activation(node, layer.clamp)));
+  }
+  void add(std::size_t node, const Multiply& layer) {
+    add_operator(OperatorCode::mul, version(node, 2), {in(node), in(node, 1)}, {out(node)},
+                 schema::CreateMulOptions(builder_, activation(node, layer.clamp)));
+  }
+
+  // Input `position` with the output's encoding: itself, or behind a QUANTIZE.
+  std::int32_t in_same_step(std::size_t node, std::size_t position) {
+    const ValueId value = node_at(node).inputs[position];
+    const std::int32_t tensor = in(node, position);
+    if (float_node(node)) return tensor;
+    const ActivationEncoding& wanted = *model_.activations[node_at(node).output];
+    const auto& given = model_.activations[value];
+    if (given.has_value() && as_int8(*given) == as_int8(wanted)) return tensor;
+    const std::int32_t target =
+        int8_tensor(graph_.extent(value), wanted, node_at(node).name + ":input" + std::to_string(position));
+    convert(tensor, target, false);
+    return target;
+  }
+
+  void add(std::size_t node, const Concat& layer) {
+    std::vector<std::int32_t> inputs;
+    for (std::size_t position = 0; position != node_at(node).inputs.size(); ++position)
+      inputs.push_back(in_same_step(node, position));
+    const std::int32_t axis = out_extent(node).vector ? 1 : number(layer.axis + 1);
+    add_operator(OperatorCode::concatenation, version(node, 2), inputs, {out(node)},
+                 schema::CreateConcatenationOptions(builder_, axis));
+  }
+
+  void add(std::size_t node, const Pool& layer) {
+    require(layer.kind == Pool::Kind::max || !layer.count_padding || layer.window.padding == Padding{}, node,
+            "averages over its padding, which the format does not have");
+    require(layer.window.dilation == Pair{}, node, "has a dilated window, which the format does not have");
+    const std::int32_t tensor = in_same_step(node, 0);
+    const Window& w = layer.window;
+    const auto [source, padding] = padded(node, w, tensor);
+    require(source == tensor, node,
+            "has padding that is neither SAME nor VALID, which the format does not have for pools");
+    const bool maximum = layer.kind == Pool::Kind::max;
+    add_operator(maximum ? OperatorCode::max_pool_2d : OperatorCode::average_pool_2d, version(node, 2), {source},
+                 {out(node)},
+                 schema::CreatePool2DOptions(builder_, padding, number(w.stride.width), number(w.stride.height),
+                                             number(w.kernel.width), number(w.kernel.height)));
+  }
+
+  void add(std::size_t node, const GlobalAveragePool&) {
+    const std::vector<std::int32_t> axes{1, 2};
+    const std::int32_t constant = add_tensor({2}, TensorType::INT32, add_buffer(axes), node_at(node).name + ":axes");
+    add_operator(OperatorCode::mean, version(node, 2), {in(node), constant}, {out(node)},
+                 schema::CreateReducerOptions(builder_, !out_extent(node).vector));
+  }
+
+  void add(std::size_t node, const Pad& layer) {
+    const std::int32_t tensor = in_same_step(node, 0);
+    const std::int32_t sides = amounts(node, layer.padding);
+    if (layer.value == 0.0F) {
+      add_operator(OperatorCode::pad, version(node, 2), {tensor, sides}, {out(node)},
+                   schema::CreatePadOptions(builder_));
+      return;
+    }
+    require(float_node(node), node, "pads with ", layer.value, "; int8 models are padded with 0 only");
+    const std::vector<float> value{layer.value};
+    const std::int32_t constant =
+        add_tensor({1}, TensorType::FLOAT32, add_buffer(value), node_at(node).name + ":value");
+    add_operator(OperatorCode::padv2, 1, {tensor, sides, constant}, {out(node)}, schema::CreatePadV2Options(builder_));
+  }
+
+  void add(std::size_t node, const Reshape& layer) {
+    const Extent& from = in_extent(node);
+    require(!layer.channels_first || from.height * from.width == 1 || from.channels == 1, node,
+            "counts elements channels first; the format counts channels last");
+    std::vector<std::int32_t> shape = shape_of(out_extent(node));
+    shape[0] = -1;
+    const std::int32_t constant =
+        add_tensor({number(shape.size())}, TensorType::INT32, add_buffer(shape), node_at(node).name + ":shape");
+    add_operator(OperatorCode::reshape, 1, {in_same_step(node, 0), constant}, {out(node)},
+                 schema::CreateReshapeOptions(builder_, builder_.CreateVector(shape)));
+  }
+
+  void add(std::size_t node, const Resize& layer) {
+    require(layer.coordinates != Resize::Coordinates::pytorch_half_pixel, node,
+            "resizes with PyTorch's half pixels, which the format does not have");
+    const bool corners = layer.coordinates == Resize::Coordinates::align_corners;
+    const bool half = layer.coordinates == Resize::Coordinates::half_pixel;
+    const Extent& extent = out_extent(node);
+    const std::vector<std::int32_t> size{number(extent.height), number(extent.width)};
+    const std::int32_t constant = add_tensor({2}, TensorType::INT32, add_buffer(size), node_at(node).name + ":size");
+    const std::vector<std::int32_t> inputs{in_same_step(node, 0), constant};
+    if (layer.kind == Resize::Kind::bilinear)
+      add_operator(OperatorCode::resize_bilinear, half ? 3 : version(node, 2), inputs, {out(node)},
+                   schema::CreateResizeBilinearOptions(builder_, corners, half));
+    else
+      add_operator(OperatorCode::resize_nearest_neighbor, half || corners ? 3 : version(node, 2), inputs, {out(node)},
+                   schema::CreateResizeNearestNeighborOptions(builder_, corners, half));
+  }
+
+  void require_fixed_encoding(std::size_t node) const {
+    const auto& encoding = model_.activations[node_at(node).output];
+    if (!encoding.has_value()) return;
+    const ActivationEncoding stored = as_int8(*encoding);
+    require(stored.step == 1.0F / 256.0F && stored.zero_point == -128, node, "has an output step of ", stored.step,
+            " and zero point ", stored.zero_point, "; the format fixes 1/256 and -128, keep its output in float");
+  }
+
+  void add(std::size_t node, const Softmax&) {
+    require_fixed_encoding(node);
+    add_operator(OperatorCode::softmax, version(node, 2), {in(node)}, {out(node)},
+                 schema::CreateSoftmaxOptions(builder_, 1.0F));
+  }
+  void add(std::size_t node, const Sigmoid&) {
+    require_fixed_encoding(node);
+    add_plain_operator(OperatorCode::logistic, version(node, 2), {in(node)}, {out(node)});
+  }
+  void add(std::size_t node, const HardSwish&) {
+    add_operator(OperatorCode::hard_swish, 1, {in(node)}, {out(node)}, schema::CreateHardSwishOptions(builder_));
+  }
+  void add(std::size_t node, const HardSigmoid&) {
+    require(false, node, "is a hard sigmoid, which the format does not have; keep hard swish whole");
+  }
+
+  void add(std::size_t node, const ClampLayer& layer) {
+    switch (activation(node, layer.clamp)) {
+      case ActivationFunctionType::NONE: {
+        // A change of encoding only.
+        if (float_node(node)) return alias(node);
+        return convert(in(node), out(node), false);
+      }
+      case ActivationFunctionType::RELU:
+        return add_plain_operator(OperatorCode::relu, version(node, 2), {in(node)}, {out(node)});
+      case ActivationFunctionType::RELU6:
+        return add_plain_operator(OperatorCode::relu6, version(node, 2), {in(node)}, {out(node)});
+      default:
+        require(false, node, "clamps to ", layer.clamp.low, "..", layer.clamp.high, ", which the format does not have");
+    }
+  }
+
+  void alias(std::size_t node) { float_tensors_[node_at(node).output] = in(node); }
+
+  const QuantizedModel& model_;
+  const Model& graph_;
+  flatbuffers::FlatBufferBuilder builder_{1 << 20};
+  std::vector<Offset<schema::Buffer>> buffers_;
+  std::vector<Offset<schema::Tensor>> tensors_;
+  std::vector<Offset<schema::Operator>> operators_;
+  std::vector<Offset<schema::OperatorCode>> codes_;
+  std::map<std::pair<OperatorCode, std::int32_t>, std::uint32_t> code_index_;
+  std::map<ValueId, std::int32_t> int8_tensors_;
+  std::map<ValueId, std::int32_t> float_tensors_;
+  std::optional<Model> simulation_;
+};
+
+}  // namespace
+
+std::string write(const QuantizedModel& model) { return Exporter{model}.run(); }
+
+void save(const QuantizedModel& model, const std::string& path) { write_file_atomically(path, write(model)); }
+
+}  // namespace fat::inline FAT_ABI::tflite

@@ -1,0 +1,139 @@
+// The laws of a quantizer over all policy combinations, and over grids, on ordinary, tied and extreme values.
+#include <fat/core.hpp>
+
+#include <bit>
+#include <cmath>
+#include <limits>
+
+#include <boost/test/unit_test.hpp>
+
+BOOST_AUTO_TEST_SUITE(law_quantizer)
+
+namespace {
+
+/// Values in ascending order: dense ones, exact midpoints of a grid, and far ones.
+template <class Real>
+fat::array<Real> ascending(const fat::Grid<Real>& grid) {
+  fat::aligned_vector<Real> values{-1e30F, -1e6F};
+  const Real unit = grid.step > Real{0} ? grid.step : Real{1};
+  for (int half = -600; half <= 600; ++half) values.push_back(static_cast<Real>(half) * Real{0.5} * unit);
+  values.push_back(1e6F);
+  values.push_back(1e30F);
+  const std::size_t count = values.size();
+  return {fat::Shape{1, count}, std::move(values)};
+}
+
+template <class Q, class Real>
+void check(const fat::Interval<Real>& range) {
+  const Q q;
+  const auto params = q.params(range);
+  const auto grid = params.grid();
+  const auto x = ascending(grid);
+  const auto codes = fat::quantize(q, x, params);
+  const auto back = fat::dequantize(q, codes, params);
+  const auto fake = fat::fake_quantize(q, x, params);
+  const auto again = fat::quantize(q, back, params);
+  bool monotone = true;
+  bool fixed_points = true;
+  bool same_bits = true;
+  bool near = true;
+  const Real low = grid.step * static_cast<Real>(Q::code_min - grid.zero_point);
+  const Real high = grid.step * static_cast<Real>(Q::code_max - grid.zero_point);
+  for (std::size_t i = 0; i != x.size(); ++i) {
+    using Bits = std::conditional_t<sizeof(Real) == 4, std::uint32_t, std::uint64_t>;
+    monotone = monotone && (i == 0 || codes[i - 1] <= codes[i]);
+    fixed_points = fixed_points && again[i] == codes[i];
+    same_bits = same_bits && std::bit_cast<Bits>(fake[i]) == std::bit_cast<Bits>(back[i]);
+    if (x[i] >= low && x[i] <= high)
+      near = near && std::abs(x[i] - back[i]) <= grid.step * (Real{0.5} + 200 * std::numeric_limits<Real>::epsilon());
+    BOOST_REQUIRE(codes[i] >= Q::code_min && codes[i] <= Q::code_max);
+    BOOST_REQUIRE_EQUAL(static_cast<std::int32_t>(codes[i]),
+                        (fat::quantize_one<typename Q::rounding, typename Q::scaling>(x[i], grid)));
+  }
+  BOOST_TEST(monotone);
+  BOOST_TEST(fixed_points);
+  BOOST_TEST(same_bits);
+  BOOST_TEST(near);
+  const fat::array<Real> special{{1, 4},
+                                 {Real{0}, std::numeric_limits<Real>::quiet_NaN(), std::numeric_limits<Real>::infinity(),
+                                  -std::numeric_limits<Real>::infinity()}};
+  const auto special_codes = fat::quantize(q, special, params);
+  BOOST_TEST(static_cast<std::int32_t>(special_codes[0]) == params.zero_point());
+  BOOST_TEST(static_cast<std::int32_t>(special_codes[1]) == params.zero_point());
+  BOOST_TEST(fat::dequantize(q, special_codes, params)[0] == Real{0});
+  BOOST_TEST(static_cast<std::int32_t>(special_codes[2]) == (grid.dead() ? params.zero_point() : Q::code_max));
+  BOOST_TEST(static_cast<std::int32_t>(special_codes[3]) == (grid.dead() ? params.zero_point() : Q::code_min));
+  BOOST_TEST(params.scale() > Real{0});
+}
+
+template <class Real, class... Policies>
+void ranges() {
+  using Q = fat::Quantizer<Policies...>;
+  check<Q, Real>({Real{-1}, Real{3}});
+  check<Q, Real>({Real{-0.37F}, Real{0.11F}});
+  check<Q, Real>({Real{0}, Real{6}});
+  check<Q, Real>({Real{-2}, Real{0}});
+  check<Q, Real>({Real{0}, Real{0}});
+}
+
+template <class Real, class... Policies>
+void schemes() {
+  ranges<Real, fat::Symmetric, fat::Signed, Policies...>();
+  ranges<Real, fat::Symmetric, fat::Signed, fat::FullRange, Policies...>();
+  ranges<Real, fat::Symmetric, fat::Unsigned, Policies...>();
+  ranges<Real, fat::Asymmetric, fat::Signed, Policies...>();
+  ranges<Real, fat::Asymmetric, fat::Unsigned, Policies...>();
+}
+
+template <class Real, class... Policies>
+void granularities() {
+  schemes<Real, fat::Scalar, Policies...>();
+  schemes<Real, fat::PerChannel<0>, Policies...>();
+}
+
+template <class Real, class Bits>
+void roundings() {
+  granularities<Real, Bits, fat::HalfToEven>();
+  granularities<Real, Bits, fat::HalfAwayFromZero, fat::Divide>();
+  granularities<Real, Bits, fat::HalfUp>();
+  schemes<Real, Bits, fat::HalfToEven, fat::Divide>();
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_CASE(two_bits) { roundings<float, fat::Bits<2>>(); }
+BOOST_AUTO_TEST_CASE(four_bits) { roundings<float, fat::Bits<4>>(); }
+BOOST_AUTO_TEST_CASE(eight_bits) { roundings<float, fat::Bits<8>>(); }
+BOOST_AUTO_TEST_CASE(sixteen_bits) { roundings<float, fat::Bits<16>>(); }
+BOOST_AUTO_TEST_CASE(eight_bits_double) { roundings<double, fat::Bits<8>>(); }
+
+BOOST_AUTO_TEST_CASE(half_up_just_below_the_middle) {
+  BOOST_TEST(fat::HalfUp{}(0.49999997F) == 0.0F);
+  BOOST_TEST(fat::HalfUp{}(-0.5F) == 0.0F);
+  BOOST_TEST(fat::HalfAwayFromZero{}(0.49999997F) == 0.0F);
+  BOOST_TEST(fat::HalfAwayFromZero{}(-2.5F) == -3.0F);
+  BOOST_TEST(fat::HalfToEven{}(2.5F) == 2.0F);
+}
+
+/// Every partition gives the bits of the one-element definition, whichever loop it takes.
+BOOST_AUTO_TEST_CASE(every_partition_agrees_with_one_element) {
+  const fat::Partition all[] = {{1, 1, 77}, {3, 5, 40}, {3, 5, 9}, {7, 3, 1}, {5, 70, 1}, {2, 600, 3}, {1, 1500, 1}, {50, 2, 2}};
+  for (const fat::Partition& parts : all) {
+    fat::GridTable<float> grids(parts.channels);
+    for (std::size_t c = 0; c != parts.channels; ++c)
+      grids.set(c, fat::asymmetric_grid(-1.0F, 0.01F * static_cast<float>(c % 200), fat::asymmetric_codes(8, true)));
+    fat::array<float> x{fat::Shape{parts.size()}};
+    for (std::size_t i = 0; i != x.size(); ++i) x[i] = std::sin(static_cast<float>(i));
+    fat::array<std::int8_t> codes{x.shape()};
+    fat::array<float> fake{x.shape()};
+    fat::quantize_channels(x.data(), codes.data(), parts, grids);
+    fat::fake_quantize_channels(x.data(), fake.data(), parts, grids);
+    for (std::size_t i = 0; i != x.size(); ++i) {
+      const auto grid = grids[parts.channel(i)];
+      BOOST_REQUIRE_EQUAL(static_cast<std::int32_t>(codes[i]), fat::quantize_one(x[i], grid));
+      BOOST_REQUIRE_EQUAL(fake[i], fat::dequantize_one(codes[i], grid));
+    }
+  }
+}
+
+BOOST_AUTO_TEST_SUITE_END()

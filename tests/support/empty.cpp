@@ -1,0 +1,1 @@
+// Nothing: the header under check comes by -include.

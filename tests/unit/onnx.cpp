@@ -1,0 +1,138 @@
+// ONNX import: every way of writing a layer gives the outputs of ONNX Runtime; damaged and hostile files are errors.
+#include <fat/io/onnx.hpp>
+#include <fat/model/forward.hpp>
+#include <fat/model/simplify.hpp>
+
+#include "support/golden.hpp"
+#include "support/run_model.hpp"
+
+#include <boost/test/data/monomorphic.hpp>
+#include <boost/test/data/test_case.hpp>
+#include <boost/test/unit_test.hpp>
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+namespace {
+
+const std::filesystem::path folder = std::filesystem::path{FAT_PROJECT_DIR} / "tests/support/onnx";
+
+std::vector<std::string> files(const std::filesystem::path& where) {
+  std::vector<std::string> names;
+  for (const auto& entry : std::filesystem::directory_iterator{where})
+    if (entry.path().extension() == ".onnx") names.push_back(entry.path().stem().string());
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+/// What an error message must contain, for each file of the folder bad.
+const std::map<std::string, std::string> reasons{
+    {"channels", "the input has 3"},
+    {"clip_disorder", "disorder"},
+    {"cycle", "no earlier node makes"},
+    {"dynamic_weights", "must be a constant"},
+    {"empty_weights", "empty"},
+    {"external", "another file"},
+    {"huge_extent", "needs"},
+    {"huge_fill", "elements"},
+    {"huge_pad", "pads"},
+    {"huge_stride", "strides"},
+    {"huge_weights", "extent"},
+    {"missing_data", "needs 432 bytes"},
+    {"nan", "nan"},
+    {"negative_size", "dimension 2"},
+    {"negative_weights", "extent -1"},
+    {"new", "operator set 99"},
+    {"no_output", "no node makes the output 'y'"},
+    {"old", "operator set 6"},
+    {"open_size", "leaves dimension 2 open"},
+    {"rank_3", "3 dimensions"},
+    {"reshape", "shape"},
+    {"twice", "two tensors are called 'y'"},
+    {"two_inputs", "inputs 'x' and 'z'"},
+    {"two_outputs", "2 outputs"},
+    {"unknown_domain", "com.microsoft"},
+    {"unknown_operator", "operator LSTM (node 'LSTM_y')"},
+    {"window_too_large", "window"},
+};
+
+/// Loads or fails with fat::error; anything else ends the test program.
+void try_to_read(std::string_view bytes) {
+  try {
+    fat::onnx::read(bytes, "file");
+  } catch (const fat::error&) {
+  }
+}
+
+void compare_with_reference(const std::string& name) {
+  static const fat::NpyArrays references = fat::read_npz(folder / "references.npz");
+  const auto input = references.at(name + ".input").as<float>();
+  const auto expected = references.at(name + ".output").as<float>();
+  fat::Model model = fat::onnx::load((folder / (name + ".onnx")).string());
+  BOOST_TEST(fat::test::relative_difference(fat::test::run_in_file_order(model, input), expected) <= 2e-6);
+  BOOST_TEST(model.values[model.output].name == "y");
+  fat::fuse_clamps(model);
+  fat::fold_batch_norm(model);
+  fat::validate(model);
+  BOOST_TEST(fat::test::relative_difference(fat::test::run_in_file_order(model, input), expected) <= 4e-6);
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(unit_onnx)
+
+BOOST_DATA_TEST_CASE(an_idiom_gives_the_reference_output, boost::unit_test::data::make(files(folder)), name) {
+  compare_with_reference(name);
+}
+
+BOOST_AUTO_TEST_CASE(idioms_become_the_layers_they_mean) {
+  const auto kinds = [](const char* name) {
+    std::string text;
+    for (const fat::Node& node : fat::onnx::load((folder / name).string()).nodes) text += std::string{fat::kind_name(node.op)} + ",";
+    return text;
+  };
+  BOOST_TEST(kinds("hard_swish_pieces.onnx") == "hard swish,");
+  BOOST_TEST(kinds("hard_swish_divided_first.onnx") == "hard swish,");
+  BOOST_TEST(kinds("hard_swish_sigmoid.onnx") == "hard swish,");
+  BOOST_TEST(kinds("squeeze_excite.onnx") == "global average pool,convolution,clamp,convolution,hard sigmoid,multiply,");
+  BOOST_TEST(kinds("conv_depthwise.onnx") == "depthwise convolution,");
+  BOOST_TEST(kinds("conv_multiplier.onnx") == "depthwise convolution,");
+  BOOST_TEST(kinds("conv_after_pad.onnx") == "convolution,");
+  BOOST_TEST(kinds("matmul_add.onnx") == "dense,");
+  BOOST_TEST(kinds("conv_add_constant.onnx") == "convolution,");
+  BOOST_TEST(kinds("flatten_image.onnx") == "dense,");
+}
+
+BOOST_DATA_TEST_CASE(a_bad_file_is_refused_with_the_reason, boost::unit_test::data::make(files(folder / "bad")), name) {
+  std::string message = "no error";
+  try {
+    fat::onnx::load((folder / "bad" / (name + ".onnx")).string());
+  } catch (const fat::error& error) {
+    message = error.what();
+  }
+  BOOST_REQUIRE(reasons.contains(name));
+  BOOST_TEST(message.find(reasons.at(name)) != std::string::npos, "the message is: " << message);
+}
+
+BOOST_AUTO_TEST_CASE(every_truncation_is_an_error_or_a_model) {
+  for (const char* name : {"squeeze_excite.onnx", "nhwc.onnx", "reshape_by_shape.onnx"}) {
+    const std::string bytes = fat::read_file(folder / name);
+    for (std::size_t size = 0; size != bytes.size(); ++size) try_to_read(std::string_view{bytes}.substr(0, size));
+    BOOST_CHECK_THROW(fat::onnx::read({}, "empty"), fat::error);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(flipped_bits_never_crash) {
+  for (const std::string& name : files(folder)) {
+    const std::string bytes = fat::read_file(folder / (name + ".onnx"));
+    const std::size_t step = 8 * bytes.size() / 400 + 1;
+    for (std::size_t bit = 0; bit < 8 * bytes.size(); bit += step) {
+      std::string damaged = bytes;
+      damaged[bit / 8] = static_cast<char>(damaged[bit / 8] ^ (1 << (bit % 8)));
+      try_to_read(damaged);
+    }
+  }
+}
+
+BOOST_AUTO_TEST_SUITE_END()
