@@ -193,7 +193,7 @@ BOOST_AUTO_TEST_CASE(analytic_correction_agrees_with_the_mean_it_predicts) {
   for (float& w : rounded) w = std::nearbyint(w * 8.0F) / 8.0F;
   const std::vector<double> means{1.0, 2.0, -0.5, 3.0};
   const auto before = layer.offset;
-  fat::correct_bias(layer, rounded, means);
+  fat::correct_bias_by_weights(layer, rounded, means);
   for (std::size_t o = 0; o != 5; ++o) {
     double original = static_cast<double>(before[o]);
     double quantized = static_cast<double>(layer.offset[o]);

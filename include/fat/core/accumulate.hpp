@@ -92,14 +92,14 @@ template <class Fold, std::size_t A, class Real, std::size_t K, class Cell>
     for (std::size_t left = 0; left < period; left += capacity) {
       const std::size_t reach = std::min(capacity, period - left);
       tile.fill(columns, parts, left, reach);
-      const Columns<Real, K> near = tile.columns();
+      const Columns<Real, K> local = tile.columns();
       for (std::size_t from = left; from < parts.size(); from += rows_per_stretch * period) {
         lanes.clear(reach);
         const std::size_t to = std::min(parts.size(), from + rows_per_stretch * period);
         for (std::size_t first = from; first < to; first += period)
           each(
               std::min(reach, parts.size() - first),
-              [&, first ](std::size_t i) __attribute__((always_inline)) { lanes.add(i, cell(first + i, near.at(i))); });
+              [&, first ](std::size_t i) __attribute__((always_inline)) { lanes.add(i, cell(first + i, local.at(i))); });
         for (std::size_t i = 0; i != reach; ++i) lanes.flush(i, totals, parts.channel(left + i));
       }
     }

@@ -120,11 +120,11 @@ template <class Real, std::size_t K, class Cell>
     for (std::size_t left = 0; left < period; left += capacity) {
       const std::size_t width = std::min(capacity, period - left);
       tile.fill(columns, parts, left, width);
-      const Columns<Real, K> near = tile.columns();
+      const Columns<Real, K> local = tile.columns();
       for (std::size_t first = left; first < parts.size(); first += period)
         each(
             std::min(width, parts.size() - first), [=](std::size_t i)
-                                                       __attribute__((always_inline)) { cell(first + i, near.at(i)); });
+                                                       __attribute__((always_inline)) { cell(first + i, local.at(i)); });
     }
   }
 }

@@ -3,13 +3,13 @@
 #define FAT_IO_FILE_HPP_INCLUDED
 
 #include <fat/core/error.hpp>
+#include <fat/core/stdio_file.hpp>
 
 #include <cerrno>
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
-#include <memory>
 #include <random>
 #include <string>
 #include <string_view>
@@ -21,11 +21,6 @@ namespace fat::inline FAT_ABI {
 inline constexpr std::uintmax_t largest_file = std::uintmax_t{1} << 32;
 
 namespace detail {
-struct CloseFile {
-  void operator()(std::FILE* file) const noexcept { std::fclose(file); }
-};
-using File = std::unique_ptr<std::FILE, CloseFile>;
-
 /// Whether every byte reached the file; a full disk shows in any of the three steps.
 inline bool write_and_close(std::FILE* file, std::string_view bytes) {
   bool written = std::fwrite(bytes.data(), 1, bytes.size(), file) == bytes.size();

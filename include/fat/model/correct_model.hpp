@@ -109,14 +109,14 @@ inline std::vector<LayerCorrection> correct_model(Model& model, const ModelGrids
   const Model original = model;
   LayerwiseRunner wanted{original, used, threads};
   LayerwiseRunner found{original, used, threads};
-  const auto quantize = [&](ValueId value) {
+  const auto round_to_grid = [&](ValueId value) {
     if (!grids.activations[value]) return;
     threads.run(count, [&](std::size_t image, std::size_t) {
       const std::span<float> y = found.value(value, image);
       fake_quantize_run(y.data(), y.data(), y.size(), *grids.activations[value]);
     });
   };
-  quantize(model.input);
+  round_to_grid(model.input);
   std::vector<LayerCorrection> report;
   for (std::size_t n = 0; n != model.nodes.size(); ++n) {
     Node& node = model.nodes[n];
@@ -166,7 +166,7 @@ inline std::vector<LayerCorrection> correct_model(Model& model, const ModelGrids
       for (std::size_t i = 0; i != y.size(); ++i)
         y[i] = std::min(std::max(y[i] + static_cast<float>(shift[i % extent.channels]), clamp.low), clamp.high);
     });
-    quantize(node.output);
+    round_to_grid(node.output);
     if (quantized) {
       Distance distance;
       for (std::size_t image = 0; image != count; ++image)

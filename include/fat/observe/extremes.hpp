@@ -3,6 +3,7 @@
 #define FAT_OBSERVE_EXTREMES_HPP_INCLUDED
 
 #include <fat/core/accumulate.hpp>
+#include <fat/core/array.hpp>
 #include <fat/quantizer/grid.hpp>
 
 #include <array>

@@ -3,6 +3,7 @@
 #define FAT_TRAIN_CHECKPOINT_HPP_INCLUDED
 
 #include <fat/core/error.hpp>
+#include <fat/core/stdio_file.hpp>
 
 #include <algorithm>
 #include <cstddef>
@@ -40,11 +41,6 @@ class Fingerprint {
 };
 
 namespace detail {
-
-struct CloseFile {
-  void operator()(std::FILE* file) const noexcept { std::fclose(file); }
-};
-using File = std::unique_ptr<std::FILE, CloseFile>;
 
 inline constexpr std::uint64_t checkpoint_magic = 0x3154504b43544146U;  // "FATCKPT1"
 

@@ -4,6 +4,7 @@
 
 #include <fat/transform/affine_layer.hpp>
 
+#include <algorithm>
 #include <cmath>
 #include <numbers>
 #include <span>
@@ -33,7 +34,7 @@ double correct_bias(L& layer, std::span<const double> wanted, std::span<const do
 /// Analytic: b[c] -= sum over the weights of (quantized - original) * E[input], for inputs whose means are known. Both
 /// layers have the same layout; `layer` holds the original weights, and its bias is changed. Ignores padding.
 template <AffineLayer L, Tensor Quantized>
-void correct_bias(L& layer, const Quantized& quantized_weights, std::span<const double> input_means) {
+void correct_bias_by_weights(L& layer, const Quantized& quantized_weights, std::span<const double> input_means) {
   const auto joins = connections(layer);
   expects(input_means.size() == joins.inputs(), "correct_bias: ", input_means.size(), " means for ", joins.inputs(), " inputs");
   expects(size_of(quantized_weights) == size_of(layer.weights()), "correct_bias: ", size_of(quantized_weights),
