@@ -1,3 +1,4 @@
+cmake_minimum_required(VERSION 3.25)
 # Checks INCLUDE/fat: a folder includes only itself and those before it, third-party tensor headers appear in adapt only,
 # every header opens with a comment and has the guard that its path gives.
 set(layers core policy quantizer observe gradient transform train kernel model io adapt)

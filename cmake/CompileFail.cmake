@@ -3,7 +3,7 @@ file(STRINGS ${SOURCE} lines LIMIT_COUNT 1)
 if(NOT lines MATCHES "^// expect: (.+)$")
   message(FATAL_ERROR "${SOURCE}: the first line has to be `// expect: <part of the diagnostic>`")
 endif()
-set(expected "${CMAKE_MATCH_1}")
+string(REPLACE "\\;" ";" expected "${CMAKE_MATCH_1}")  # file(STRINGS) escapes the semicolon
 execute_process(COMMAND ${COMPILER} -std=c++20 -fsyntax-only -I${INCLUDE} ${SOURCE}
                 RESULT_VARIABLE status ERROR_VARIABLE diagnostics OUTPUT_VARIABLE output)
 if(status EQUAL 0)
