@@ -405,6 +405,7 @@ void write(const std::string& path, const fat::Model& model) {
   fat::expects(file != nullptr, "train_demo: cannot create ", partial);
   std::string line;
   const auto flush = [&] {
+    for (std::size_t at = 0; (at = line.find("?\?", at)) != line.npos; ++at) line.insert(at + 1, 1, '\\');  // no trigraphs
     fat::expects(line.empty() || std::fprintf(file.get(), "\"%s\",\n", line.c_str()) > 0, "train_demo: cannot write ", partial);
     line.clear();
   };
@@ -481,7 +482,7 @@ int main(int argc, char** argv) try {
   const auto number = [&](int at, unsigned long long otherwise) {
     return argc > at ? std::strtoull(argv[at], nullptr, 10) : otherwise;
   };
-  train(argv[1], number(2, 3000), number(3, 1), number(4, 2));
+  train(argv[1], number(2, 2800), number(3, 1), number(4, 2));
   return 0;
 } catch (const fat::error& failure) {
   std::fprintf(stderr, "train_demo: %s\n", failure.what());
