@@ -63,7 +63,7 @@ struct Adam {
     const auto keep_second = static_cast<Real>(beta2);
     const auto take_first = static_cast<Real>(1.0 - beta1);
     const auto take_second = static_cast<Real>(1.0 - beta2);
-    const auto offset = static_cast<Real>(epsilon);
+    const auto guard = static_cast<Real>(epsilon);
     Real* const p = parameters.data();
     const Real* const g = gradients.data();
     Real* const m = state.first.data();
@@ -71,7 +71,7 @@ struct Adam {
     for (std::size_t i = 0; i != parameters.size(); ++i) {
       m[i] = keep_first * m[i] + take_first * g[i];
       v[i] = keep_second * v[i] + take_second * (g[i] * g[i]);
-      p[i] -= size * m[i] / (std::sqrt(v[i]) * root_scale + offset);
+      p[i] -= size * m[i] / (std::sqrt(v[i]) * root_scale + guard);
     }
   }
 };

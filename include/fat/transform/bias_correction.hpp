@@ -36,8 +36,8 @@ double correct_bias(L& layer, std::span<const double> wanted, std::span<const do
 template <AffineLayer L, Tensor Quantized>
 void correct_bias_by_weights(L& layer, const Quantized& quantized_weights, std::span<const double> input_means) {
   const auto joins = connections(layer);
-  expects(input_means.size() == joins.inputs(), "correct_bias: ", input_means.size(), " means for ", joins.inputs(), " inputs");
-  expects(size_of(quantized_weights) == size_of(layer.weights()), "correct_bias: ", size_of(quantized_weights),
+  expects(input_means.size() == joins.inputs(), "correct_bias_by_weights: ", input_means.size(), " means for ", joins.inputs(), " inputs");
+  expects(size_of(quantized_weights) == size_of(layer.weights()), "correct_bias_by_weights: ", size_of(quantized_weights),
           " quantized weights for ", size_of(layer.weights()));
   std::vector<double> wanted(joins.outputs());
   std::vector<double> found(joins.outputs());
