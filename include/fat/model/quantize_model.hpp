@@ -4,6 +4,7 @@
 
 #include <fat/model/calibrate.hpp>
 #include <fat/model/encodings.hpp>
+#include <fat/model/finetune.hpp>
 #include <fat/model/model_grids.hpp>
 #include <fat/model/simplify.hpp>
 #include <fat/model/simulate.hpp>
@@ -164,13 +165,27 @@ inline std::vector<LayerReport> layer_reports(const Model& model, const Quantize
   return reports;
 }
 
+/// Trains model and grids; the report gets the losses, the time and how it ended.
+template <ImageSource Images>
+void finetune_in_place(Model& model, ModelGrids& grids, std::span<const Interval<float>> ranges, const Images& images,
+                       const QuantizeOptions& options, const Progress& progress, QuantizeReport* report) {
+  const Stopwatch training;
+  const std::vector<std::size_t> chosen = draw_indices(images.size(), options.train.value_or(images.size()), options.seed);
+  Finetuned trained = finetune(model, grids, ranges, images, chosen, options, progress);
+  model = std::move(trained.model);
+  grids = std::move(trained.grids);
+  if (report == nullptr) return;
+  report->seconds["train"] = training.seconds();
+  report->losses = std::move(trained.report.losses);
+  report->messages.push_back(describe(trained.report));
+}
+
 /// Errors: an option that asks for what this version does not do, by its name.
 inline void check_available(const QuantizeOptions& options) {
   const auto need = [](bool ok, std::string_view what) {
     expects(ok, "quantize_model: ", what, " is not available in this version; leave it at its default");
   };
   need(options.observer == RangeRule::minmax || options.observer == RangeRule::percentile, "observer mse or entropy");
-  need(options.finetune == Finetuning::none, "finetune");
   need(options.rescale == Rescaling::none, "rescale");
   need(options.bias_correction == Switch::off, "bias_correction");
   need(options.rounding == WeightRounding::nearest, "rounding sum or learned");
@@ -187,14 +202,17 @@ QuantizedModel quantize_model(const Model& model, const Images& images, const Qu
   detail::check(options);
   detail::check_available(options);
   validate(model);
-  const Model prepared = prepare_model(model);
+  Model prepared = prepare_model(model);
   detail::Stopwatch calibrating;
   const std::vector<std::size_t> chosen = draw_indices(images.size(), options.calibration, options.seed);
   const std::vector<Interval<float>> ranges = detail::observe_ranges(prepared, images, chosen, options, progress);
+  if (report != nullptr) report->seconds["calibrate"] = calibrating.seconds();
+  ModelGrids grids = model_grids(prepared, ranges, options);
+  if (options.finetune != Finetuning::none)
+    detail::finetune_in_place(prepared, grids, ranges, images, options, progress, report);
   std::vector<EncodingNotes> notes;
-  QuantizedModel quantized = encode_model(prepared, model_grids(prepared, ranges, options), options, &notes);
+  QuantizedModel quantized = encode_model(prepared, grids, options, &notes);
   if (report == nullptr) return quantized;
-  report->seconds["calibrate"] = calibrating.seconds();
   constexpr std::size_t images_for_report = 8;
   const auto few = std::span<const std::size_t>{chosen}.first(std::min(images_for_report, chosen.size()));
   report->layers = detail::layer_reports(prepared, quantized, ranges, notes,
