@@ -105,6 +105,21 @@ inline StudentOptions student_options(const QuantizeOptions& options) {
   return student;
 }
 
+/// The float model's outputs for every chosen image, [chosen.size(), outputs]: what a student is trained towards.
+template <ImageSource Images>
+aligned_vector<float> teacher_outputs(const Model& model, const Images& images, std::span<const std::size_t> chosen,
+                                      std::size_t batch, std::size_t threads, const Progress& progress = {}) {
+  const std::size_t columns = model.output_extent().size();
+  aligned_vector<float> outputs(chosen.size() * columns);
+  FloatRunner runner{model, {.threads = threads}};
+  for_each_batch(images, chosen, model.input_extent().size(), batch,
+                 [&](std::span<const float> some, std::size_t first, std::size_t count) {
+                   runner.run(some, count, std::span{outputs}.subspan(first * columns, count * columns));
+                   detail::notify(progress, {.stage = "teacher", .done = first + count, .total = chosen.size()});
+                 });
+  return outputs;
+}
+
 /// Trains on the `chosen` images, no labels, against the float model's outputs before softmax: Adam under one cosine, the
 /// paper's loss; a tenth of the images is held out and the parameters that do best on them are kept. `observed` are the
 /// ranges that the activations' grids were made from, or empty. The result depends on the inputs and the seed alone, bit
@@ -122,15 +137,7 @@ Finetuned finetune(const Model& model, const ModelGrids& grids, std::span<const 
   expects(!student.parameters().empty(), "finetune: nothing to train; switch on the thresholds of activations or weights");
 
   const std::size_t columns = scored.output_extent().size();
-  aligned_vector<float> teacher(chosen.size() * columns);
-  {
-    FloatRunner runner{scored, {.threads = options.threads}};
-    for_each_batch(images, chosen, scored.input_extent().size(), options.batch,
-                   [&](std::span<const float> batch, std::size_t first, std::size_t count) {
-                     runner.run(batch, count, std::span{teacher}.subspan(first * columns, count * columns));
-                     detail::notify(progress, {.stage = "teacher", .done = first + count, .total = chosen.size()});
-                   });
-  }
+  const aligned_vector<float> teacher = teacher_outputs(scored, images, chosen, options.batch, options.threads, progress);
 
   MinimizeOptions how;
   how.epochs = options.epochs;
