@@ -44,6 +44,13 @@ inline Model before_softmax(Model model) {
   return model;
 }
 
+/// Without the grids of weights whose layer reads a float tensor: encode_model leaves those float.
+inline ModelGrids used_grids(const Model& model, ModelGrids grids) {
+  for (std::size_t n = 0; n != model.nodes.size(); ++n)
+    if (!grids.activations[model.nodes[n].inputs[0]]) grids.weights[n].clear();
+  return grids;
+}
+
 /// Everything that decides the course of a training and that minimize cannot see; the images are in the teacher's outputs.
 inline std::uint64_t training_fingerprint(const Model& model, const ModelGrids& grids, const QuantizeOptions& options) {
   Fingerprint print;
@@ -132,7 +139,7 @@ Finetuned finetune(const Model& model, const ModelGrids& grids, std::span<const 
   expects(chosen.size() >= options.batch, "finetune: ", chosen.size(), " training images, fewer than a batch of ",
           options.batch, "; give more images or a smaller batch");
   const Model scored = detail::before_softmax(model);
-  StudentNetwork student{scored, grids, [&](std::size_t sample, std::span<float> nhwc) { images.load(chosen[sample], nhwc); },
+  StudentNetwork student{scored, detail::used_grids(scored, grids), [&](std::size_t sample, std::span<float> nhwc) { images.load(chosen[sample], nhwc); },
                          student_options(options), observed};
   expects(!student.parameters().empty(), "finetune: nothing to train; switch on the thresholds of activations or weights");
 
@@ -149,8 +156,8 @@ Finetuned finetune(const Model& model, const ModelGrids& grids, std::span<const 
   how.stop = options.stop;
   const auto held = static_cast<std::size_t>(std::lround(how.held_out * static_cast<double>(chosen.size())));
   if (chosen.size() - held < options.batch) how.held_out = 0.0;
-  const std::size_t trained = how.held_out == 0.0 ? chosen.size() : chosen.size() - held;
-  const std::size_t per_epoch = trained / options.batch;
+  const std::size_t used = how.held_out == 0.0 ? chosen.size() : chosen.size() - held;
+  const std::size_t per_epoch = used / options.batch;
   const CosineRestarts schedule{options.learning_rate.value_or(default_learning_rate(options.finetune)),
                                 per_epoch * options.epochs};
   TrainingReport report =
@@ -169,10 +176,14 @@ Finetuned finetune(const Model& model, const ModelGrids& grids, std::span<const 
           std::string_view{how.checkpoint.empty() ? "nothing was kept, give a checkpoint folder to be able to resume"
                                                   : "the state is in the checkpoint folder, resume to go on"});
 
-  Finetuned result{model, student.trained_grids(), std::move(report)};
+  Finetuned result{model, grids, std::move(report)};
+  ModelGrids trained_grids = student.trained_grids();
+  result.grids.activations = std::move(trained_grids.activations);
   const Model moved = student.trained_model();
-  for (std::size_t n = 0; n != moved.nodes.size(); ++n) result.model.nodes[n].op = moved.nodes[n].op;
-  result.grids.weights.resize(model.nodes.size());
+  for (std::size_t n = 0; n != moved.nodes.size(); ++n) {
+    result.model.nodes[n].op = moved.nodes[n].op;
+    if (!trained_grids.weights[n].empty()) result.grids.weights[n] = std::move(trained_grids.weights[n]);
+  }
   return result;
 }
 

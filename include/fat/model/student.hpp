@@ -33,8 +33,8 @@ struct StudentOptions {
 /// Fills one NHWC image of the model's input extent.
 using LoadImage = std::function<void(std::size_t sample, std::span<float> nhwc)>;
 
-/// A fat::Network over images: simulates the integer model that encode_model would make (the same values, bit for bit) and
-/// goes backward through it with straight-through estimators and the closed forms of NUMERICS 2, 3 and 7. Weights move onto
+/// A fat::Network over images: simulates the integer model that encode_model would make (the same values, bit for bit, where
+/// a layer that reads a float tensor has no weight grids) and goes backward through it with straight-through estimators and the closed forms of NUMERICS 2, 3 and 7. Weights move onto
 /// their grids once a step. Values before quantization are kept for all images of a batch, everything else lies in arenas
 /// planned at construction; forward and backward allocate nothing and give the same bits for any number of threads.
 /// The model must outlive the student. Errors of the constructor: those of validate; an empty batch.
@@ -169,8 +169,7 @@ class StudentNetwork {
             if constexpr (WeightedLayer<Layer>) {
               const Node& node = model_->nodes[n];
               const float unit = grids_[node.output] ? activations_[plan_.group[node.output]].extent() : 1.0F;
-              const bool quantized = grids_[node.inputs[0]].has_value();
-              weights_[n].emplace(layer, quantized ? grids.weights[n] : std::vector<Grid<float>>{}, options_.parts, unit, counts);
+              weights_[n].emplace(layer, grids.weights[n], options_.parts, unit, counts);
             }
           },
           model_->nodes[n].op);
