@@ -76,6 +76,7 @@ void add_quantize_options(CLI::App& app, Settings& s) {
   app.add_option("--keep-float", o.keep_float, "tensors or layers that stay float")->delimiter(',');
   choice(app, "--train-activations", o.train_activations, booleans, "train the thresholds of activations");
   choice(app, "--train-weights", o.train_weights, booleans, "train the thresholds of weights");
+  choice(app, "--train-biases", o.train_biases, booleans, "train biases with them");
   app.add_option("--calibration", o.calibration, "images to observe ranges on, drawn by the seed [100]")->check(CLI::Range(1, 1 << 30));
   app.add_option("--train", o.train, "images to train on [all]")->check(CLI::Range(1, 1 << 30));
   choice(app, "--rescale", o.rescale, rescalings, "change the float network first");

@@ -125,6 +125,7 @@ Json options_json(const fat::QuantizeOptions& o) {
             {"finetune", word(finetunings, o.finetune)},
             {"train_activations", o.train_activations},
             {"train_weights", o.train_weights},
+            {"train_biases", o.train_biases},
             {"epochs", o.epochs},
             {"batch", o.batch},
             {"seed", o.seed},

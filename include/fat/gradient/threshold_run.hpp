@@ -90,8 +90,8 @@ ThresholdSums threshold_backward_run(const Real* x, const Real* dy, Real* dx, st
   }
   const auto p = detail::grid_parameters(grid);
   ThresholdSums sums;
-  detail::backward_cells<Rounding, Scaling, Estimator>(x, dy, dx, {1, 1, n}, {{&p[0], &p[1], &p[2], &p[3], &p[4]}},
-                                                       {&sums.residue, &sums.outside});
+  const detail::GridColumns<Real> columns{{&p[0], &p[1], &p[2], &p[3], &p[4]}};
+  detail::backward_cells<Rounding, Scaling, Estimator>(x, dy, dx, {1, 1, n}, columns, {&sums.residue, &sums.outside});
   return sums;
 }
 

@@ -61,7 +61,7 @@ inline RescalingChoice choose_rescaling(Model& model, const ImageBlock& images, 
     Model changed = rescaled(way, done);
     if (way != Rescaling::none && done.pairs.empty()) continue;
     const ModelGrids grids = model_grids(changed, observe_ranges(changed, images, all, options), options);
-    const PostTraining tried = post_training(changed, grids, images, wanted, options);
+    const PostTraining tried = post_training(changed, changed, grids, images, wanted, options);
     const double rmse = simulated_rmse(tried.quantized, images, wanted, options.threads);
     const bool better = choice.trials.empty() || rmse < choice.trials[0].output_rmse;
     choice.trials.push_back({way, rmse});

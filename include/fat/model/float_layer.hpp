@@ -60,6 +60,12 @@ class FloatLayer {
   std::size_t parts() const noexcept { return parts_; }
   /// Floats of scratch memory that run needs.
   std::size_t scratch() const noexcept { return scratch_; }
+  /// Reads the weights again after they have changed.
+  void refresh() {
+    if (packed_.empty()) return;
+    const auto* op = std::get_if<Convolution>(&node_->op);
+    convolution_.pack(op != nullptr ? op->kernel.data() : std::get<Dense>(node_->op).kernel.data(), packed_.data());
+  }
 
   /// Runs parts [first, last) on one image.
   void run(std::span<const float* const> inputs, float* output, std::size_t first, std::size_t last, float* scratch) const {

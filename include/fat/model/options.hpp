@@ -4,6 +4,7 @@
 
 #include <fat/core/error.hpp>
 
+#include <atomic>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
@@ -63,6 +64,8 @@ struct QuantizeOptions {
   /// Whether the thresholds of activations and of weights take part in the training.
   bool train_activations = true;
   bool train_weights = true;
+  /// Whether biases move with them.
+  bool train_biases = false;
   /// Images drawn by the seed to train on; empty: all.
   std::optional<std::size_t> train{};
   /// Passes over the training images.
@@ -75,6 +78,8 @@ struct QuantizeOptions {
   std::string checkpoint{};
   /// Continues from `checkpoint`, bit for bit.
   bool resume = false;
+  /// Training ends after the step in which this becomes true, its state saved in `checkpoint`; a signal handler may set it.
+  const std::atomic<bool>* stop = nullptr;
   /// Of every random choice. The same seed gives the same result for any number of threads.
   std::uint64_t seed = 0;
   /// Threads to compute with.

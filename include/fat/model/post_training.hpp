@@ -77,17 +77,17 @@ struct PostTraining {
 };
 
 /// Rounds weights and corrects biases by the options on the images, then encodes. Every layer's mean outputs are brought
-/// to those of `network` as given. Automatic correction is kept where it brings the outputs nearer to `wanted`, [count,
+/// to those of `reference`, the float network that `network` was trained from, or `network` itself. Automatic correction is kept where it brings the outputs nearer to `wanted`, [count,
 /// outputs], the float network's outputs on the images.
 /// Errors: grids that do not fit the network, images of another size.
-inline PostTraining post_training(const Model& network, const ModelGrids& grids, const ImageBlock& images,
-                                  std::span<const float> wanted, const QuantizeOptions& options) {
+inline PostTraining post_training(const Model& network, const Model& reference, const ModelGrids& grids,
+                                  const ImageBlock& images, std::span<const float> wanted, const QuantizeOptions& options) {
   const auto encode = [&](bool biases) {
     PostTraining done;
     Model changed = network;
     if (biases || options.rounding != WeightRounding::nearest) {
       Threads threads{options.threads};
-      done.corrections = correct_model(changed, grids, images.pixels, threads, {options.rounding, biases});
+      done.corrections = correct_model(changed, reference, grids, images.pixels, threads, {options.rounding, biases});
     }
     done.corrected = biases;
     done.quantized = encode_model(changed, grids, options, &done.notes);
@@ -99,6 +99,25 @@ inline PostTraining post_training(const Model& network, const ModelGrids& grids,
   const bool better = simulated_rmse(with.quantized, images, wanted, options.threads) <
                       simulated_rmse(without.quantized, images, wanted, options.threads);
   return better ? std::move(with) : std::move(without);
+}
+
+/// Gives a float network the biases that correct_model finds under the grids, its weights left as they are: where training
+/// starts from. Automatic correction is taken where it brings the simulated outputs nearer to `wanted`.
+inline void correct_biases(Model& network, const ModelGrids& grids, const ImageBlock& images, std::span<const float> wanted,
+                           const QuantizeOptions& options) {
+  Model changed = network;
+  Threads threads{options.threads};
+  correct_model(changed, network, grids, images.pixels, threads, {});
+  const auto rmse = [&](const Model& model) {
+    return simulated_rmse(encode_model(model, grids, options), images, wanted, options.threads);
+  };
+  if (options.bias_correction == Switch::automatic && rmse(changed) >= rmse(network)) return;
+  for (std::size_t n = 0; n != network.nodes.size(); ++n)
+    std::visit(
+        [&]<class Layer>(Layer& layer) {
+          if constexpr (WeightedLayer<Layer>) layer.bias() = std::get<Layer>(changed.nodes[n].op).bias();
+        },
+        network.nodes[n].op);
 }
 
 }  // namespace fat::inline FAT_ABI

@@ -3,6 +3,7 @@
 #define FAT_MODEL_QUANTIZE_MODEL_HPP_INCLUDED
 
 #include <fat/model/choose_rescaling.hpp>
+#include <fat/model/finetune.hpp>
 #include <fat/model/layer_report.hpp>
 #include <fat/model/post_training.hpp>
 
@@ -62,24 +63,32 @@ inline std::vector<std::string> rescaling_messages(const RescalingChoice& choice
   return messages;
 }
 
-/// Errors: an option that asks for what this version does not do, by its name.
-inline void check_available(const QuantizeOptions& options) {
-  expects(options.finetune == Finetuning::none,
-          "quantize_model: finetune is not available in this version; leave it at its default");
+/// Trains network and grids towards the outputs of the original; the report gets the losses, the time and how it ended.
+template <ImageSource Images>
+void finetune_in_place(Model& network, ModelGrids& grids, std::span<const Interval<float>> ranges, const Model& original,
+                       const Images& images, const QuantizeOptions& options, const Progress& progress, QuantizeReport& told) {
+  const Stopwatch training;
+  const std::vector<std::size_t> chosen = draw_indices(images.size(), options.train.value_or(images.size()), options.seed);
+  Finetuned trained = finetune(network, grids, ranges, original, images, chosen, options, progress);
+  network = std::move(trained.model);
+  grids = std::move(trained.grids);
+  told.seconds["train"] = training.seconds();
+  told.losses = std::move(trained.report.losses);
+  told.messages.push_back(describe(trained.report));
 }
 
 }  // namespace detail
 
-/// Quantizes a float model: rescales it, observes ranges on `options.calibration` images, rounds weights and corrects biases
-/// as asked, and encodes. Each step is usable alone: prepare_model, choose_rescaling, observe_ranges, model_grids,
-/// post_training. `report`, where given, gets a line for each layer.
-/// Errors: options out of range, no image, NaN or infinity in the weights or in a tensor (by name).
+/// Quantizes a float model: rescales it, observes ranges on `options.calibration` images, trains thresholds, rounds weights
+/// and corrects biases as asked, and encodes. Each step is usable alone: prepare_model, choose_rescaling, observe_ranges,
+/// model_grids, finetune, post_training. With training, biases are corrected before it, and again after it where that
+/// brings the outputs nearer to the float network's. `report`, where given, gets a line for each layer.
+/// Errors: options out of range, no image, NaN or infinity in the weights or in a tensor (by name); those of finetune.
 ///   fat::QuantizedModel int8 = fat::quantize_model(model, images, {.granularity = fat::Granularity::scalar});
 template <ImageSource Images>
 QuantizedModel quantize_model(const Model& model, const Images& images, const QuantizeOptions& options = {},
                               const Progress& progress = {}, QuantizeReport* report = nullptr) {
   detail::check(options);
-  detail::check_available(options);
   validate(model);
   QuantizeReport unread;
   QuantizeReport& told = report == nullptr ? unread : *report;
@@ -89,11 +98,10 @@ QuantizedModel quantize_model(const Model& model, const Images& images, const Qu
 
   // Images and float outputs for the steps that compare networks; no such step, no block.
   constexpr std::size_t most_compared = 64;
-  const bool compares = options.rescale != Rescaling::none || options.bias_correction != Switch::off ||
-                        options.rounding != WeightRounding::nearest;
+  const bool corrects = options.bias_correction != Switch::off;
   ImageBlock block;
   std::vector<float> wanted;
-  if (compares) {
+  if (corrects || options.rescale != Rescaling::none || options.rounding != WeightRounding::nearest) {
     block = load_block(images, chosen, original.input_extent().size(), most_compared);
     wanted = float_outputs(original, block, options.threads);
   }
@@ -105,21 +113,32 @@ QuantizedModel quantize_model(const Model& model, const Images& images, const Qu
   }
   const detail::Stopwatch calibrating;
   const std::vector<Interval<float>> ranges = observe_ranges(network, images, chosen, options, progress);
-  const ModelGrids grids = model_grids(network, ranges, options);
+  ModelGrids grids = model_grids(network, ranges, options);
   told.seconds["calibrate"] = calibrating.seconds();
 
+  const Model rescaled = network;
+  QuantizeOptions last = options;
+  const detail::Stopwatch correcting;
+  if (options.finetune != Finetuning::none) {
+    if (corrects) {
+      correct_biases(network, grids, block, wanted, options);
+      last.bias_correction = Switch::automatic;
+      told.seconds["correct"] = correcting.seconds();
+    }
+    detail::finetune_in_place(network, grids, ranges, original, images, options, progress, told);
+  }
   const detail::Stopwatch encoding;
-  PostTraining done = post_training(network, grids, block, wanted, options);
+  PostTraining done = post_training(network, rescaled, grids, block, wanted, last);
   told.seconds["encode"] = encoding.seconds();
-  if (options.bias_correction == Switch::automatic)
+  if (last.bias_correction == Switch::automatic)
     told.messages.push_back(done.corrected ? "bias correction: on, it brings the outputs nearer to the float network's"
                                            : "bias correction: off, it does not bring the outputs nearer to the float network's");
   told.corrections = std::move(done.corrections);
   if (report == nullptr) return std::move(done.quantized);
   constexpr std::size_t images_for_report = 8;
   const auto few = std::span<const std::size_t>{chosen}.first(std::min(images_for_report, chosen.size()));
-  report->layers = detail::layer_reports(network, done.quantized, ranges, done.notes,
-                                         detail::value_distances(network, done.quantized, images, few, options.threads));
+  report->layers = detail::layer_reports(rescaled, done.quantized, ranges, done.notes,
+                                         detail::value_distances(rescaled, done.quantized, images, few, options.threads));
   return std::move(done.quantized);
 }
 

@@ -1,0 +1,193 @@
+// finetune: trains the thresholds of a prepared model (its biases, its weights' factors) to give the float model's outputs.
+#ifndef FAT_MODEL_FINETUNE_HPP_INCLUDED
+#define FAT_MODEL_FINETUNE_HPP_INCLUDED
+
+#include <fat/model/calibrate.hpp>
+#include <fat/model/student.hpp>
+#include <fat/train/adam.hpp>
+#include <fat/train/loss.hpp>
+#include <fat/train/minimize.hpp>
+#include <fat/train/schedule.hpp>
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <cstdio>
+#include <filesystem>
+#include <span>
+#include <string>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+namespace fat::inline FAT_ABI {
+
+/// What finetune made: use both in place of what it was given.
+struct Finetuned {
+  Model model;
+  ModelGrids grids;
+  TrainingReport report;
+};
+
+/// The rate of the thresholds where none is asked for.
+inline double default_learning_rate(Finetuning what) { return what == Finetuning::pointwise ? 3e-4 : 3e-3; }
+
+namespace detail {
+
+/// The network up to the scores that a final softmax reads: losses compare those.
+inline Model before_softmax(Model model) {
+  if (model.nodes.empty() || !std::holds_alternative<Softmax>(model.nodes.back().op)) return model;
+  if (model.nodes.back().output != model.output) return model;
+  model.output = model.nodes.back().inputs[0];
+  model.nodes.pop_back();
+  return model;
+}
+
+/// Without the grids of weights whose layer reads a float tensor: encode_model leaves those float.
+inline ModelGrids used_grids(const Model& model, ModelGrids grids) {
+  for (std::size_t n = 0; n != model.nodes.size(); ++n)
+    if (!grids.activations[model.nodes[n].inputs[0]]) grids.weights[n].clear();
+  return grids;
+}
+
+/// Everything that decides the course of a training and that minimize cannot see; the images are in the teacher's outputs.
+inline std::uint64_t training_fingerprint(const Model& model, const ModelGrids& grids, const QuantizeOptions& options) {
+  Fingerprint print;
+  const auto add_grid = [&](const Grid<float>& g) { print.add(g.step).add(g.zero_point).add(g.code_min).add(g.code_max); };
+  print.add(options.finetune).add(options.train_activations).add(options.train_weights).add(options.train_biases);
+  for (const auto& grid : grids.activations)
+    if (grid) add_grid(*grid);
+  for (const auto& of_layer : grids.weights)
+    for (const Grid<float>& grid : of_layer) add_grid(grid);
+  for (const Node& node : model.nodes)
+    std::visit(
+        [&]<class Layer>(const Layer& layer) {
+          if constexpr (WeightedLayer<Layer>)
+            print.add(std::span<const float>{layer.weights()}).add(std::span<const float>{layer.bias()});
+        },
+        node.op);
+  return print.value();
+}
+
+inline std::string checkpoint_file(const std::string& folder) {
+  if (folder.empty()) return {};
+  std::error_code problem;
+  std::filesystem::create_directories(folder, problem);
+  expects(!problem, "finetune: cannot create the checkpoint folder ", std::string_view{folder}, ": ",
+          std::string_view{problem.message()});
+  return (std::filesystem::path{folder} / "training.fat").string();
+}
+
+/// One sentence on how a training went.
+inline std::string describe(const TrainingReport& report) {
+  const auto number = [](double value) {
+    char text[32];
+    std::snprintf(text, sizeof text, "%.4g", value);
+    return std::string{text};
+  };
+  std::string text = "training: " + std::to_string(report.steps) + " steps";
+  if (!report.validations.empty())
+    text += ", loss on held-out images " + number(report.validations.front()) + " before, " + number(report.best_validation) +
+            " after step " + std::to_string(report.best_step) + ", which is kept";
+  if (report.restores != 0)
+    text += ", unstable " + std::to_string(report.restores) + " times (good values restored, rate halved)";
+  if (report.ending == Ending::diverged) text += ", given up as unstable";
+  return text;
+}
+
+}  // namespace detail
+
+/// What quantize_model trains under these options.
+inline StudentOptions student_options(const QuantizeOptions& options) {
+  StudentOptions student;
+  const bool thresholds = options.finetune != Finetuning::pointwise;
+  student.parts.activations = thresholds && options.train_activations;
+  student.parts.weights = thresholds && options.train_weights;
+  student.parts.biases = thresholds && options.train_biases;
+  student.parts.factors = options.finetune != Finetuning::thresholds;
+  if (options.finetune == Finetuning::pointwise) student.factor_rate = 1.0;
+  student.batch = options.batch;
+  student.threads = options.threads;
+  return student;
+}
+
+/// The float model's outputs for every chosen image, [chosen.size(), outputs]: what a student is trained towards.
+template <ImageSource Images>
+aligned_vector<float> teacher_outputs(const Model& model, const Images& images, std::span<const std::size_t> chosen,
+                                      std::size_t batch, std::size_t threads, const Progress& progress = {}) {
+  const std::size_t columns = model.output_extent().size();
+  aligned_vector<float> outputs(chosen.size() * columns);
+  FloatRunner runner{model, {.threads = threads}};
+  for_each_batch(images, chosen, model.input_extent().size(), batch,
+                 [&](std::span<const float> some, std::size_t first, std::size_t count) {
+                   runner.run(some, count, std::span{outputs}.subspan(first * columns, count * columns));
+                   detail::notify(progress, {.stage = "teacher", .done = first + count, .total = chosen.size()});
+                 });
+  return outputs;
+}
+
+/// Trains on the `chosen` images, no labels, against the outputs of `teacher_model` before softmax (the float network
+/// that `model` was made from, or `model` itself): Adam under one cosine, the
+/// paper's loss; a tenth of the images is held out and the parameters that do best on them are kept. `observed` are the
+/// ranges that the activations' grids were made from, or empty. The result depends on the inputs and the seed alone, bit
+/// for bit. Errors: no images, fewer than a batch; nothing to train; those of minimize; an interruption (options.stop),
+/// after the state was saved where there is a checkpoint folder.
+template <ImageSource Images>
+Finetuned finetune(const Model& model, const ModelGrids& grids, std::span<const Interval<float>> observed, const Model& teacher_model,
+                   const Images& images, std::span<const std::size_t> chosen, const QuantizeOptions& options, const Progress& progress = {}) {
+  expects(!chosen.empty(), "finetune: no training images; give some, or finetune none");
+  expects(chosen.size() >= options.batch, "finetune: ", chosen.size(), " training images, fewer than a batch of ",
+          options.batch, "; give more images or a smaller batch");
+  const Model scored = detail::before_softmax(model);
+  StudentNetwork student{scored, detail::used_grids(scored, grids), [&](std::size_t sample, std::span<float> nhwc) { images.load(chosen[sample], nhwc); },
+                         student_options(options), observed};
+  expects(!student.parameters().empty(), "finetune: nothing to train; switch on the thresholds of activations or weights");
+
+  const std::size_t columns = scored.output_extent().size();
+  const aligned_vector<float> teacher = teacher_outputs(detail::before_softmax(teacher_model), images, chosen, options.batch, options.threads, progress);
+
+  MinimizeOptions how;
+  how.epochs = options.epochs;
+  how.batch = options.batch;
+  how.seed = options.seed;
+  how.checkpoint = detail::checkpoint_file(options.checkpoint);
+  how.resume = options.resume;
+  how.fingerprint = detail::training_fingerprint(scored, grids, options);
+  how.stop = options.stop;
+  const auto held = static_cast<std::size_t>(std::lround(how.held_out * static_cast<double>(chosen.size())));
+  if (chosen.size() - held < options.batch) how.held_out = 0.0;
+  const std::size_t used = how.held_out == 0.0 ? chosen.size() : chosen.size() - held;
+  const std::size_t per_epoch = used / options.batch;
+  const CosineRestarts schedule{options.learning_rate.value_or(default_learning_rate(options.finetune)),
+                                per_epoch * options.epochs};
+  TrainingReport report =
+      minimize(student, Targets<float>{teacher, columns}, BatchRmse{}, Adam{}, schedule, how, [&](const StepReport& step) {
+        detail::notify(progress, {.stage = "train",
+                                  .done = step.step,
+                                  .total = step.steps,
+                                  .loss = step.loss,
+                                  .rate = step.rate,
+                                  .ends_epoch = step.step % per_epoch == 0,
+                                  .message = step.restored ? "training became unstable; the last good thresholds are back and "
+                                                             "the learning rate is halved"
+                                                           : ""});
+      });
+  expects(report.ending != Ending::interrupted, "finetune: interrupted after ", report.steps, " steps; ",
+          std::string_view{how.checkpoint.empty() ? "nothing was kept, give a checkpoint folder to be able to resume"
+                                                  : "the state is in the checkpoint folder, resume to go on"});
+
+  Finetuned result{model, grids, std::move(report)};
+  ModelGrids trained_grids = student.trained_grids();
+  result.grids.activations = std::move(trained_grids.activations);
+  const Model moved = student.trained_model();
+  for (std::size_t n = 0; n != moved.nodes.size(); ++n) {
+    result.model.nodes[n].op = moved.nodes[n].op;
+    if (!trained_grids.weights[n].empty()) result.grids.weights[n] = std::move(trained_grids.weights[n]);
+  }
+  return result;
+}
+
+}  // namespace fat::inline FAT_ABI
+
+#endif

@@ -1,0 +1,211 @@
+// Laws of finetune: it lowers the loss, depends on inputs and seed alone, resumes bit for bit, and refuses bad input.
+#include <fat/model/quantize_model.hpp>
+
+#include "../support/small_model.hpp"
+#include "../support/temporary.hpp"
+
+#include <atomic>
+#include <filesystem>
+#include <numeric>
+#include <string>
+#include <vector>
+
+#include <boost/test/unit_test.hpp>
+
+BOOST_AUTO_TEST_SUITE(law_finetune)
+
+namespace {
+
+using fat::Finetuning;
+using fat::test::RandomImages;
+
+constexpr std::size_t count = 48;
+
+struct Setting {
+  fat::Model model = fat::test::small_model();
+  RandomImages images{model.input_extent(), count};
+  fat::QuantizeOptions options{.scheme = fat::Scheme::symmetric, .bits = 4, .finetune = Finetuning::thresholds, .epochs = 6,
+                               .batch = 8, .learning_rate = 1e-2};
+  std::vector<fat::Interval<float>> ranges = fat::calibrate(model, images, all(), fat::MinMax{}, 1);
+  fat::ModelGrids grids = fat::model_grids(model, ranges, options);
+
+  static std::vector<std::size_t> all() { return fat::draw_indices(count, count, 0); }
+  fat::Finetuned train(const fat::Progress& progress = {}) const {
+    return fat::finetune(model, grids, ranges, model, images, all(), options, progress);
+  }
+};
+
+bool same(const fat::Finetuned& a, const fat::Finetuned& b) {
+  bool equal = a.grids.activations == b.grids.activations && a.grids.weights == b.grids.weights && a.report.losses == b.report.losses;
+  for (std::size_t n = 0; n != a.model.nodes.size(); ++n)
+    std::visit(
+        [&]<class Layer>(const Layer& layer) {
+          if constexpr (fat::WeightedLayer<Layer>) {
+            const auto& other = std::get<Layer>(b.model.nodes[n].op);
+            equal = equal && layer.kernel == other.kernel && layer.offset == other.offset;
+          }
+        },
+        a.model.nodes[n].op);
+  return equal;
+}
+
+template <class Function>
+void expect_message(Function&& f, const std::string& part) {
+  BOOST_CHECK_EXCEPTION(f(), fat::error, [&](const fat::error& raised) {
+    const bool found = std::string{raised.what()}.find(part) != std::string::npos;
+    if (!found) BOOST_TEST_MESSAGE(raised.what());
+    return found;
+  });
+}
+
+/// RMSE of the integer model's simulation against the float model, over all images.
+double error(const Setting& s, const fat::Model& model, const fat::ModelGrids& grids) {
+  fat::Simulation simulation{fat::encode_model(model, grids, s.options)};
+  const auto wanted = fat::teacher_outputs(s.model, s.images, Setting::all(), 8, 1);
+  fat::aligned_vector<float> found(wanted.size());
+  std::vector<float> batch(count * s.model.input_extent().size());
+  for (std::size_t n = 0; n != count; ++n)
+    s.images.load(n, std::span{batch}.subspan(n * s.model.input_extent().size(), s.model.input_extent().size()));
+  simulation.run(batch, count, found);
+  fat::Distance distance;
+  distance.add(wanted, found);
+  return distance.rmse();
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_CASE(training_brings_the_integer_model_nearer) {
+  Setting s;
+  const double before = error(s, s.model, s.grids);
+  for (const auto what : {Finetuning::thresholds, Finetuning::pointwise, Finetuning::both})
+    for (const auto scheme : {fat::Scheme::symmetric, fat::Scheme::asymmetric}) {
+      s.options.finetune = what;
+      s.options.weight_scheme = scheme;
+      s.grids = fat::model_grids(s.model, s.ranges, s.options);
+      const double untrained = error(s, s.model, s.grids);
+      const fat::Finetuned trained = s.train();
+      BOOST_TEST(error(s, trained.model, trained.grids) < 0.9 * untrained);
+      BOOST_TEST(trained.report.best_validation < trained.report.validations.front());
+    }
+  BOOST_TEST(before > 0.0);
+}
+
+BOOST_AUTO_TEST_CASE(same_seed_same_bits_for_any_number_of_threads) {
+  Setting s;
+  const fat::Finetuned once = s.train();
+  s.options.threads = 2;
+  BOOST_TEST(same(once, s.train()));
+  s.options.seed = 1;
+  BOOST_TEST(!same(once, s.train()));
+}
+
+BOOST_AUTO_TEST_CASE(switches_choose_what_moves) {
+  Setting s;
+  s.options.train_activations = false;
+  const fat::Finetuned weights = s.train();
+  BOOST_TEST((weights.grids.activations == s.grids.activations));
+  BOOST_TEST((weights.grids.weights != s.grids.weights));
+  s.options.train_activations = true;
+  s.options.train_weights = false;
+  const fat::Finetuned activations = s.train();
+  BOOST_TEST((activations.grids.activations != s.grids.activations));
+  BOOST_TEST((activations.grids.weights == s.grids.weights));
+  s.options.train_activations = false;
+  expect_message([&] { s.train(); }, "nothing to train");
+}
+
+BOOST_AUTO_TEST_CASE(an_interrupted_training_resumes_bit_for_bit) {
+  for (const auto what : {Finetuning::thresholds, Finetuning::both}) {
+    const fat::test::TemporaryFolder folder;
+    Setting s;
+    s.options.finetune = what;
+    const fat::Finetuned whole = s.train();
+    std::atomic<bool> stop{false};
+    s.options.stop = &stop;
+    s.options.checkpoint = (folder.path() / "new" / "folder").string();
+    expect_message([&] { s.train([&](const fat::ProgressEvent& event) { stop = event.stage == "train" && event.done == 13; }); },
+                   "interrupted after 13 steps; the state is in the checkpoint folder");
+    stop = false;
+    s.options.resume = true;
+    BOOST_TEST(same(s.train(), whole));
+  }
+}
+
+BOOST_AUTO_TEST_CASE(a_checkpoint_of_another_model_or_other_options_is_refused) {
+  const fat::test::TemporaryFolder folder;
+  Setting s;
+  s.options.checkpoint = folder.path().string();
+  s.train();
+  s.options.resume = true;
+  s.train();
+  Setting other = s;
+  other.options.epochs = 7;
+  expect_message([&] { other.train(); }, "belongs to another model, other images or other options");
+  other = s;
+  other.options.train_activations = false;
+  expect_message([&] { other.train(); }, "checkpoint");
+  other = s;
+  std::get<fat::Convolution>(other.model.nodes[0].op).kernel[0] += 0.01F;
+  expect_message([&] { other.train(); }, "belongs to another model");
+}
+
+BOOST_AUTO_TEST_CASE(bad_input_is_refused) {
+  Setting s;
+  expect_message([&] { fat::finetune(s.model, s.grids, s.ranges, s.model, s.images, {}, s.options); }, "no training images");
+  s.options.batch = 64;
+  expect_message([&] { s.train(); }, "48 training images, fewer than a batch of 64");
+  Setting blocked;
+  const fat::test::TemporaryFolder folder;
+  std::fclose(std::fopen((folder.path() / "file").c_str(), "w"));
+  blocked.options.checkpoint = (folder.path() / "file").string();
+  expect_message([&] { blocked.train(); }, "checkpoint");
+}
+
+BOOST_AUTO_TEST_CASE(a_full_disk_says_so,
+                     *boost::unit_test::precondition([](auto) { return std::filesystem::exists("/dev/full"); })) {
+  const fat::test::TemporaryFolder folder;
+  Setting s;
+  s.options.checkpoint = folder.path().string();
+  std::filesystem::create_symlink("/dev/full", folder.path() / "training.fat.partial");
+  expect_message([&] { s.train(); }, "free some space on the disk");
+}
+
+/// A batch that only fits without held-out images trains on all of them.
+BOOST_AUTO_TEST_CASE(as_many_images_as_a_batch_train) {
+  Setting s;
+  s.options.batch = count;
+  const fat::Finetuned trained = s.train();
+  BOOST_TEST(trained.report.steps == s.options.epochs);
+  BOOST_TEST(trained.report.validations.empty());
+}
+
+BOOST_AUTO_TEST_CASE(quantize_model_trains) {
+  Setting s;
+  fat::QuantizeReport report;
+  std::size_t epochs = 0;
+  const auto listener = [&](const fat::ProgressEvent& event) { epochs += event.stage == "train" && event.ends_epoch ? 1U : 0U; };
+  const fat::QuantizedModel trained = fat::quantize_model(s.model, s.images, s.options, listener, &report);
+  s.options.finetune = Finetuning::none;
+  const fat::QuantizedModel plain = fat::quantize_model(s.model, s.images, s.options);
+  BOOST_TEST(epochs == s.options.epochs);
+  BOOST_TEST(report.losses.size() == s.options.epochs * 5);
+  BOOST_TEST(report.seconds.count("train") == 1U);
+  BOOST_TEST((trained.weights[0]->step != plain.weights[0]->step));
+}
+
+/// The loss compares scores before a final softmax.
+BOOST_AUTO_TEST_CASE(a_final_softmax_is_left_out_of_the_loss) {
+  Setting s;
+  fat::Node softmax{"softmax", fat::Softmax{}, {s.model.output}, s.model.values.size()};
+  s.model.output = s.model.add_value("softmax", s.model.output_extent());
+  s.model.nodes.push_back(softmax);
+  const Setting plain;
+  s.ranges = fat::calibrate(s.model, s.images, Setting::all(), fat::MinMax{}, 1);
+  s.grids = fat::model_grids(s.model, s.ranges, s.options);
+  const fat::Finetuned trained = s.train();
+  BOOST_TEST(trained.report.losses == plain.train().report.losses, boost::test_tools::per_element());
+  BOOST_TEST(trained.model.nodes.size() == s.model.nodes.size());
+  BOOST_TEST((trained.grids.activations.back() == s.grids.activations.back()));
+}
+
+BOOST_AUTO_TEST_SUITE_END()
