@@ -442,7 +442,8 @@ inline void threshold_backward(ThresholdBackward& t) {
     through = in ? g : vec{};
     residue += g * (code - (in ? u : vec{}));
     outside += g - through;
-    through = (x > low) & (x < high) ? through : vec{};
+    const mask_vec open = (x > low) & (x < high);
+    through = open ? through : vec{};
   };
   std::size_t i = 0;
   while (i + width <= t.n) {
