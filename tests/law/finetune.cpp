@@ -31,7 +31,7 @@ struct Setting {
 
   static std::vector<std::size_t> all() { return fat::draw_indices(count, count, 0); }
   fat::Finetuned train(const fat::Progress& progress = {}) const {
-    return fat::finetune(model, grids, ranges, images, all(), options, progress);
+    return fat::finetune(model, grids, ranges, model, images, all(), options, progress);
   }
 };
 
@@ -156,7 +156,7 @@ BOOST_AUTO_TEST_CASE(a_checkpoint_of_another_model_or_other_options_is_refused) 
 
 BOOST_AUTO_TEST_CASE(bad_input_is_refused) {
   Setting s;
-  expect_message([&] { fat::finetune(s.model, s.grids, s.ranges, s.images, {}, s.options); }, "no training images");
+  expect_message([&] { fat::finetune(s.model, s.grids, s.ranges, s.model, s.images, {}, s.options); }, "no training images");
   s.options.batch = 64;
   expect_message([&] { s.train(); }, "48 training images, fewer than a batch of 64");
   Setting blocked;

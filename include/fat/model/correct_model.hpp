@@ -22,7 +22,7 @@ struct CorrectionOptions {
   bool biases = true;
   /// Images used at most; fewer where they need more memory than `memory` bytes.
   std::size_t images = 64;
-  std::size_t memory = std::size_t{600} << 20U;
+  std::size_t memory = std::size_t{400} << 20U;
   /// Learned rounding is for layers in which an output reads at most this many inputs; the rest keep the sum of each filter
   /// (depthwise layers) or the nearest code.
   std::size_t largest_filter = 1024;
@@ -93,20 +93,24 @@ class ChannelMeans {
 }  // namespace detail
 
 /// Replaces the weights of every quantized layer by values on their grids, rounded as asked, and shifts its biases so that
-/// the mean of every output channel is the float network's although everything before is quantized too. Encoding the
+/// the mean of every output channel is that of `reference`, the float network that the model was made from (or the model
+/// itself), although everything before is quantized too. Encoding the
 /// result with the same grids gives exactly these codes. Sequential: layer n is corrected on the quantized outputs of the
 /// layers before it. images: [count, input extent], preprocessed.
 /// Errors: grids that do not fit the model, images of another size.
-inline std::vector<LayerCorrection> correct_model(Model& model, const ModelGrids& grids, std::span<const float> images,
-                                                  Threads& threads, const CorrectionOptions& options = {}) {
+inline std::vector<LayerCorrection> correct_model(Model& model, const Model& reference, const ModelGrids& grids,
+                                                  std::span<const float> images, Threads& threads,
+                                                  const CorrectionOptions& options = {}) {
   expects(grids.activations.size() == model.values.size() && grids.weights.size() == model.nodes.size(),
           "correct_model: grids of ", grids.activations.size(), " values and ", grids.weights.size(), " layers for a model of ",
           model.values.size(), " and ", model.nodes.size());
+  expects(reference.nodes.size() == model.nodes.size(), "correct_model: a reference of ", reference.nodes.size(),
+          " nodes for a model of ", model.nodes.size());
   const std::size_t in = model.input_extent().size();
   const std::size_t affordable = std::max<std::size_t>(1, options.memory / (2 * LayerwiseRunner::peak_bytes(model)));
   const std::size_t count = std::min({images.size() / in, options.images, affordable});
   const std::span<const float> used = images.first(count * in);
-  const Model original = model;
+  const Model original = reference;
   LayerwiseRunner wanted{original, used, threads};
   LayerwiseRunner found{original, used, threads};
   const auto round_to_grid = [&](ValueId value) {

@@ -127,14 +127,15 @@ aligned_vector<float> teacher_outputs(const Model& model, const Images& images, 
   return outputs;
 }
 
-/// Trains on the `chosen` images, no labels, against the float model's outputs before softmax: Adam under one cosine, the
+/// Trains on the `chosen` images, no labels, against the outputs of `teacher_model` before softmax (the float network
+/// that `model` was made from, or `model` itself): Adam under one cosine, the
 /// paper's loss; a tenth of the images is held out and the parameters that do best on them are kept. `observed` are the
 /// ranges that the activations' grids were made from, or empty. The result depends on the inputs and the seed alone, bit
 /// for bit. Errors: no images, fewer than a batch; nothing to train; those of minimize; an interruption (options.stop),
 /// after the state was saved where there is a checkpoint folder.
 template <ImageSource Images>
-Finetuned finetune(const Model& model, const ModelGrids& grids, std::span<const Interval<float>> observed, const Images& images,
-                   std::span<const std::size_t> chosen, const QuantizeOptions& options, const Progress& progress = {}) {
+Finetuned finetune(const Model& model, const ModelGrids& grids, std::span<const Interval<float>> observed, const Model& teacher_model,
+                   const Images& images, std::span<const std::size_t> chosen, const QuantizeOptions& options, const Progress& progress = {}) {
   expects(!chosen.empty(), "finetune: no training images; give some, or finetune none");
   expects(chosen.size() >= options.batch, "finetune: ", chosen.size(), " training images, fewer than a batch of ",
           options.batch, "; give more images or a smaller batch");
@@ -144,7 +145,7 @@ Finetuned finetune(const Model& model, const ModelGrids& grids, std::span<const 
   expects(!student.parameters().empty(), "finetune: nothing to train; switch on the thresholds of activations or weights");
 
   const std::size_t columns = scored.output_extent().size();
-  const aligned_vector<float> teacher = teacher_outputs(scored, images, chosen, options.batch, options.threads, progress);
+  const aligned_vector<float> teacher = teacher_outputs(detail::before_softmax(teacher_model), images, chosen, options.batch, options.threads, progress);
 
   MinimizeOptions how;
   how.epochs = options.epochs;

@@ -102,7 +102,7 @@ class LayerwiseRunner {
   /// Frees the values that no node after n reads.
   void release(std::size_t n) {
     for (const ValueId input : model_->nodes[n].inputs)
-      if (last_[input] <= n) values_[input] = {};
+      if (last_[input] <= n) aligned_vector<float>{}.swap(values_[input]);  // assigning {} would keep the memory
   }
 
  private:

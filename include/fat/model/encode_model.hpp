@@ -1,0 +1,83 @@
+// encode_model: from observed ranges to grids, and from a prepared float Model and grids to the codes of a QuantizedModel.
+#ifndef FAT_MODEL_ENCODE_MODEL_HPP_INCLUDED
+#define FAT_MODEL_ENCODE_MODEL_HPP_INCLUDED
+
+#include <fat/model/encodings.hpp>
+#include <fat/model/model_grids.hpp>
+#include <fat/model/simplify.hpp>
+
+#include <algorithm>
+#include <cstddef>
+#include <optional>
+#include <span>
+#include <utility>
+#include <variant>
+#include <vector>
+
+namespace fat::inline FAT_ABI {
+
+/// The float model in the form that is quantized: batch normalization folded, clamps fused, idle nodes removed.
+inline Model prepare_model(Model model) {
+  fold_batch_norm(model);
+  fuse_clamps(model);
+  drop_idle_nodes(model);
+  drop_unused_values(model);
+  return model;
+}
+
+/// Grids by the options from the observed ranges of a prepared model. Values that share a grid get the hull of their ranges;
+/// a layer that reads a float value keeps float weights and gets no grid.
+inline ModelGrids model_grids(const Model& model, std::span<const Interval<float>> ranges, const QuantizeOptions& options) {
+  const TensorPlan plan = plan_tensors(model, options.keep_float);
+  ModelGrids grids{std::vector<std::optional<Grid<float>>>(model.values.size()), {}};
+  for (ValueId value = 0; value != model.values.size(); ++value) {
+    if (!plan.quantized[value]) continue;
+    Interval<float> hull = ranges[value];
+    for (ValueId other = 0; other != model.values.size(); ++other)
+      if (plan.group[other] == plan.group[value])
+        hull = {std::min(hull.low, ranges[other].low), std::max(hull.high, ranges[other].high)};
+    grids.activations[value] = plan.unit[value] ? unit_grid(options.scheme, options.activation_bits)
+                                                : activation_grid(hull, options.scheme, options.activation_bits);
+  }
+  for (const Node& node : model.nodes)
+    std::visit(
+        [&]<class Layer>(const Layer& layer) {
+          std::vector<Grid<float>>& of_layer = grids.weights.emplace_back();
+          if constexpr (WeightedLayer<Layer>)
+            if (grids.activations[node.inputs[0]])
+              for (const Interval<float>& range : weight_ranges(layer, options.granularity))
+                of_layer.push_back(weight_grid(range, options.weight_scheme, options.bits));
+        },
+        node.op);
+  return grids;
+}
+
+/// Codes for every tensor and layer of a prepared model. `notes`, where given, gets one entry a node.
+inline QuantizedModel encode_model(const Model& model, const ModelGrids& grids, const QuantizeOptions& options,
+                                   std::vector<EncodingNotes>* notes = nullptr) {
+  QuantizedModel quantized{model, {}, {}};
+  for (const auto& grid : grids.activations) {
+    quantized.activations.emplace_back();
+    if (grid) quantized.activations.back() = encoding_of(*grid, options.scheme, options.activation_bits);
+  }
+  quantized.weights.resize(model.nodes.size());
+  if (notes != nullptr) notes->assign(model.nodes.size(), {});
+  for (std::size_t n = 0; n != model.nodes.size(); ++n)
+    std::visit(
+        [&]<class Layer>(Layer& layer) {
+          if constexpr (WeightedLayer<Layer>) {
+            const auto& input = quantized.activations[model.nodes[n].inputs[0]];
+            if (!input) return;
+            quantized.weights[n] =
+                encode_layer(layer, grids.weights[n], input->step, options.bits, notes == nullptr ? nullptr : &(*notes)[n]);
+            layer.kernel = {};
+            layer.offset = {};
+          }
+        },
+        quantized.graph.nodes[n].op);
+  return quantized;
+}
+
+}  // namespace fat::inline FAT_ABI
+
+#endif
