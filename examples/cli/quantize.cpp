@@ -1,5 +1,6 @@
 // fat quantize: a float model and images to an int8 model, with the figures that tell how good it is.
 #include "executor.hpp"
+#include "interrupt.hpp"
 #include "report.hpp"
 
 #include <fat/model/quantize_model.hpp>
@@ -81,8 +82,12 @@ int quantize(const Settings& settings) {
   ProgressBar bar;
   fat::QuantizeReport report;
   LoadedModel loaded{settings.outputs.front(), {}, {}};
-  loaded.quantized =
-      fat::quantize_model(model, images, settings.options, [&](const fat::ProgressEvent& event) { bar(event); }, &report);
+  fat::QuantizeOptions options = settings.options;
+  {
+    std::optional<Interrupt> interrupt;
+    if (options.finetune != fat::Finetuning::none && !options.checkpoint.empty()) options.stop = interrupt.emplace().flag();
+    loaded.quantized = fat::quantize_model(model, images, options, [&](const fat::ProgressEvent& event) { bar(event); }, &report);
+  }
   for (const std::string& path : settings.outputs) write_quantized_model(*loaded.quantized, path);
 
   LoadedModel reference{settings.model, std::move(model), {}};

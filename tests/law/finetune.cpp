@@ -101,6 +101,7 @@ BOOST_AUTO_TEST_CASE(same_seed_same_bits_for_any_number_of_threads) {
 
 BOOST_AUTO_TEST_CASE(switches_choose_what_moves) {
   Setting s;
+  s.options.train_biases = false;
   s.options.train_activations = false;
   const fat::Finetuned weights = s.train();
   BOOST_TEST((weights.grids.activations == s.grids.activations));
@@ -112,6 +113,10 @@ BOOST_AUTO_TEST_CASE(switches_choose_what_moves) {
   BOOST_TEST((activations.grids.weights == s.grids.weights));
   s.options.train_activations = false;
   expect_message([&] { s.train(); }, "nothing to train");
+  s.options.train_biases = true;
+  const fat::Finetuned biases = s.train();
+  BOOST_TEST((biases.grids.activations == s.grids.activations && biases.grids.weights == s.grids.weights));
+  BOOST_TEST(!same(biases, fat::Finetuned{s.model, s.grids, biases.report}));
 }
 
 BOOST_AUTO_TEST_CASE(an_interrupted_training_resumes_bit_for_bit) {

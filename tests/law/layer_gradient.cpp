@@ -1,4 +1,5 @@
 // Backward of every operator of a Model: finite differences of the forward pass, and fast paths against the references.
+#include <fat/gradient/threshold_run.hpp>
 #include <fat/model/layer_gradient.hpp>
 
 #include <cmath>
@@ -262,6 +263,33 @@ BOOST_AUTO_TEST_CASE(fast_paths_agree_with_the_reference) {
   compare(convolution(window(3, 2, 1, {0, 0, 1, 1}), 3, 32), 1, {16, 18, 3});
   compare(depthwise(window(3, 1, 1, {1, 1, 1, 1}), 96), 0, {14, 13, 96});
   compare(depthwise(window(3, 2, 1, {0, 0, 1, 1}), 36), 0, {14, 14, 36});
+}
+
+/// The fused pass of this processor's vectors against the closed forms, clamped or not, in whole vectors and in rests.
+BOOST_AUTO_TEST_CASE(quantization_backward_agrees_with_the_threshold_run) {
+  const auto grid = fat::asymmetric_grid(-1.7F, 5.3F, fat::asymmetric_codes(5, true));
+  for (const std::size_t n : {1U, 7U, 16U, 33U, 20000U})
+    for (const fat::Clamp& clamp : {fat::Clamp{}, fat::Clamp{-1.0F, 3.0F}}) {
+      Values x = noise(n, 1);
+      for (float& v : x) v = std::fmin(std::fmax(6.0F * v, clamp.low), clamp.high);
+      if (n > 20) x[3] = std::nanf(""), x[4] = 1e30F, x[5] = grid.step * 2.5F;
+      const Values dy = noise(n, 2);
+      Values wanted(n), found(n);
+      const fat::ThresholdSums sums = fat::threshold_backward_run(x.data(), dy.data(), wanted.data(), n, grid);
+      for (std::size_t i = 0; i != n; ++i)
+        if (!(x[i] > clamp.low && x[i] < clamp.high)) wanted[i] = 0.0F;
+      const auto p = fat::detail::grid_parameters(grid);
+      fat::float_kernels::ThresholdBackward call{x.data(), dy.data(), found.data(), n, p[0], p[2], p[3], clamp.low, clamp.high};
+      fat::float_kernels::native().threshold_backward(call);
+      BOOST_TEST(found == wanted, boost::test_tools::per_element());
+      const double tolerance = 1e-5 * std::sqrt(static_cast<double>(n));
+      BOOST_TEST(std::fabs(call.residue - sums.residue) <= tolerance * 16.0);
+      BOOST_TEST(std::fabs(call.outside - sums.outside) <= tolerance);
+      call.dx = nullptr;
+      const double once = call.residue;
+      fat::float_kernels::native().threshold_backward(call);
+      BOOST_TEST(call.residue == 2.0 * once, boost::test_tools::tolerance(1e-12));
+    }
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -64,8 +64,8 @@ struct QuantizeOptions {
   /// Whether the thresholds of activations and of weights take part in the training.
   bool train_activations = true;
   bool train_weights = true;
-  /// Whether biases move with them.
-  bool train_biases = false;
+  /// Whether biases move with them: they cost nothing and correct what rounded weights do to means.
+  bool train_biases = true;
   /// Images drawn by the seed to train on; empty: all.
   std::optional<std::size_t> train{};
   /// Passes over the training images.

@@ -309,7 +309,7 @@ class StudentNetwork {
       const std::size_t size = model_->extent(node.output).size();
       const Clamp clamp = fused_clamp(node.op);
       if (grids_[node.output])
-        sums[node.output] = clamped_backward_run(y, dy, dy, size, *grids_[node.output], clamp.low, clamp.high);
+        sums[node.output] = quantization_backward(y, dy, dy, size, *grids_[node.output], clamp);
       else if (clamp.active())
         float_kernels::native().mask(y, dy, size, clamp.low, clamp.high);
       const std::span<const float*> inputs = std::span{memory.pointers}.first(node.inputs.size());
@@ -321,9 +321,16 @@ class StudentNetwork {
     }
     const ValueId input = model_->input;
     if (trained_with(input) && grids_[input])
-      sums[input] = threshold_backward_run(static_cast<const float*>(kept(image, input)),
-                                           static_cast<const float*>(gradient(input)), static_cast<float*>(nullptr),
-                                           model_->input_extent().size(), *grids_[input]);
+      sums[input] = quantization_backward(kept(image, input), gradient(input), nullptr, model_->input_extent().size(),
+                                          *grids_[input], Clamp{});
+  }
+  /// One pass through fake quantization and the clamp before it. The grid of a step is never dead.
+  static ThresholdSums quantization_backward(const float* x, const float* dy, float* dx, std::size_t n, const Grid<float>& grid,
+                                             const Clamp& clamp) {
+    const auto p = detail::grid_parameters(grid);
+    float_kernels::ThresholdBackward call{x, dy, dx, n, p[0], p[2], p[3], clamp.low, clamp.high};
+    float_kernels::native().threshold_backward(call);
+    return {call.residue, call.outside};
   }
   /// A value as its readers saw it.
   const float* read_again(std::size_t image, ValueId value, aligned_vector<float>& to) {

@@ -2,7 +2,7 @@
 #ifndef FAT_MODEL_STUDENT_LAYER_HPP_INCLUDED
 #define FAT_MODEL_STUDENT_LAYER_HPP_INCLUDED
 
-#include <fat/gradient/clamped_run.hpp>
+#include <fat/gradient/threshold_slopes.hpp>
 #include <fat/gradient/pointwise_scale.hpp>
 #include <fat/model/layer_gradient.hpp>
 #include <fat/model/model_grids.hpp>

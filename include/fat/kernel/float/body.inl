@@ -8,6 +8,15 @@ typedef int mask_vec __attribute__((vector_size(width * sizeof(float)), aligned(
 inline vec load(const float* p) { return *reinterpret_cast<const vec*>(p); }
 inline void store(float* p, vec v) { *reinterpret_cast<vec*>(p) = v; }
 inline vec splat(float s) { return s - vec{}; }
+/// Keeps the compiler from simplifying across v, whatever its flags.
+inline vec held(vec v) {
+#if defined(__x86_64__)
+  asm("" : "+v"(v));
+#elif defined(__aarch64__)
+  asm("" : "+w"(v));
+#endif
+  return v;
+}
 inline vec clamped(vec v, vec low, vec high) {
   v = v > low ? v : low;
   return v < high ? v : high;
@@ -407,6 +416,58 @@ inline void mask(const float* y, float* g, std::size_t n, float low, float high)
   for (; i != n; ++i) g[i] = y[i] > low && y[i] < high ? g[i] : 0.0F;
 }
 
+/// Sums of a stretch of elements, into doubles.
+inline void add_up(vec v, double& to) {
+  float part[width];
+  store(part, v);
+  for (int i = 0; i < width; ++i) to += static_cast<double>(part[i]);
+}
+
+inline void threshold_backward(ThresholdBackward& t) {
+  constexpr float magic = 12582912.0F;  // 1.5 * 2^23: adding and subtracting it rounds half to even
+  constexpr std::size_t stretch = 512;  // vectors whose sums stay floats
+  const vec scale = splat(t.codes_per_unit);
+  const vec first = splat(t.low_code);
+  const vec last = splat(t.high_code);
+  const vec one = splat(1.0F);
+  const vec low = splat(t.low);
+  const vec high = splat(t.high);
+  const auto cell = [&](vec x, vec g, vec& through, vec& residue, vec& outside) __attribute__((always_inline)) {
+    vec u = x * scale;
+    u = u == u ? u : vec{};
+    u = clamped(u, first - one, last + one);
+    const vec rounded = held(u + splat(magic)) - splat(magic);
+    const vec code = clamped(rounded, first, last);
+    const mask_vec in = rounded == code;
+    through = in ? g : vec{};
+    residue += g * (code - (in ? u : vec{}));
+    outside += g - through;
+    const mask_vec open = (x > low) & (x < high);
+    through = open ? through : vec{};
+  };
+  std::size_t i = 0;
+  while (i + width <= t.n) {
+    vec residue{}, outside{};
+    for (std::size_t left = stretch; left != 0 && i + width <= t.n; --left, i += width) {
+      vec through;
+      cell(load(t.x + i), load(t.dy + i), through, residue, outside);
+      if (t.dx != nullptr) store(t.dx + i, through);
+    }
+    add_up(residue, t.residue);
+    add_up(outside, t.outside);
+  }
+  if (i == t.n) return;
+  vec x{}, g{}, through{}, residue{}, outside{};
+  for (std::size_t k = 0; i + k != t.n; ++k) {
+    x[k] = t.x[i + k];
+    g[k] = t.dy[i + k];
+  }
+  cell(x, g, through, residue, outside);
+  for (std::size_t k = 0; t.dx != nullptr && i + k != t.n; ++k) t.dx[i + k] = through[k];
+  add_up(residue, t.residue);
+  add_up(outside, t.outside);
+}
+
 inline void column_sums(const float* x, std::size_t pixels, std::size_t channels, float scale, float* sums) {
   std::size_t k = 0;
   for (; k + width <= channels; k += width) {
@@ -424,6 +485,6 @@ inline void column_sums(const float* x, std::size_t pixels, std::size_t channels
 inline const Table& table() {
   static constexpr Table entries{width,     2 * width,       tile_rows,         packed_size, pack,       multiply,
                                  depthwise, depthwise_input, depthwise_weights, add,         accumulate, mask,
-                                 column_sums};
+                                 threshold_backward, column_sums};
   return entries;
 }

@@ -47,6 +47,20 @@ struct Depthwise {
   float high = std::numeric_limits<float>::infinity();
 };
 
+/// Backward through a clamp to [low, high] and the fake quantization of its result x: dx = dy where x is inside (low, high)
+/// and rounds to a code, else 0; residue += sum dy * (q - in * u), outside += sum dy * (1 - in), as in ThresholdSums.
+/// Codes count from the zero point. dx may be dy, or null where only the sums are wanted.
+struct ThresholdBackward {
+  const float* x = nullptr;
+  const float* dy = nullptr;
+  float* dx = nullptr;
+  std::size_t n = 0;
+  float codes_per_unit = 0.0F, low_code = 0.0F, high_code = 0.0F;
+  float low = -std::numeric_limits<float>::infinity();
+  float high = std::numeric_limits<float>::infinity();
+  double residue = 0.0, outside = 0.0;
+};
+
 /// Entry points compiled for one instruction set.
 struct Table {
   /// Floats in a vector, columns in a panel, rows of a register tile.
@@ -67,6 +81,7 @@ struct Table {
   void (*accumulate)(float* a, const float* b, std::size_t n);
   /// g = 0 where y is not inside (low, high)
   void (*mask)(const float* y, float* g, std::size_t n, float low, float high);
+  void (*threshold_backward)(ThresholdBackward&);
   /// sums[k] += scale * sum over the pixels of x[pixel][k]
   void (*column_sums)(const float* x, std::size_t pixels, std::size_t channels, float scale, float* sums);
 };
