@@ -55,7 +55,8 @@ inline void write_file_atomically(const std::filesystem::path& path, std::string
   if (std::filesystem::exists(target) && !std::filesystem::is_regular_file(target)) {
     std::FILE* const device = std::fopen(path.c_str(), "wb");
     expects(device != nullptr, path.string(), ": cannot be written: ", std::strerror(errno));
-    expects(detail::write_and_close(device, bytes), path.string(), ": cannot be written: ", std::strerror(errno));
+    const bool written = detail::write_and_close(device, bytes);
+    expects(written, path.string(), ": cannot be written: ", std::strerror(errno));
     return;
   }
   std::filesystem::path temporary = path;
