@@ -23,8 +23,10 @@ class BadInput(ProgramTest):
                 out or self.out]
 
     def test_good_input_passes(self):
-        self.succeed(*self.quantize())
+        page = self.folder / "page.html"
+        self.succeed(*self.quantize(), "--report", page)
         self.assertTrue(self.out.exists())
+        self.assertIn("<td>conv/node</td>", page.read_text())
 
     def test_missing_model(self):
         path = self.folder / "absent.onnx"
