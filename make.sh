@@ -12,6 +12,8 @@ usage: ./make.sh COMMAND
   test-all   the same and the long ones: fuzzing, every emulated processor, full training
   build      the program build/fat, the examples, the tests and the benchmarks
   bench      run the benchmarks beside the libraries they compare with
+  docs       check the pages: listings are compiled, links lead somewhere, options are explained
+  table      measure what quantization costs on the networks in FAT_DATA_DIR; prints the table of README.md
   sanitize   run the quick tests under AddressSanitizer and UndefinedBehaviorSanitizer
 
 Settings by environment: FAT_BUILD (folder, default build), FAT_JOBS (parallel compilations), FAT_GOLDEN_DIR and
@@ -132,6 +134,16 @@ case "${1:-}" in
     for program in "$build"/benchmarks/*; do
       if [ -f "$program" ] && [ -x "$program" ]; then "$program" "${@:2}"; fi
     done
+    ;;
+  docs)
+    have_packages "${packages_program[@]}" python3
+    compile "$build" example_cli
+    python3 -B tests/docs/check.py "$build/fat"
+    ;;
+  table)
+    have_packages "${packages_program[@]}" python3
+    compile "$build" example_cli
+    benchmarks/accuracy/post_training.py --fat "$build/fat" "${@:2}"
     ;;
   sanitize)
     have_packages "${packages_program[@]}" "${packages_test[@]}"
