@@ -123,7 +123,7 @@ void check_on_this_machine(const Firmware& firmware) {
 
 /// Compiles for a Cortex-M processor without operating system, runs on the board that qemu emulates.
 void check_on_board(const Firmware& firmware, const std::string& processor, const std::string& board) {
-  const std::string folder = std::string{FAT_PROJECT_DIR} + "/tests/firmware/";
+  const std::string folder = std::string{FAT_PROJECT_DIR} + "/tests/support/";
   const std::string rest = "-x none " + folder + "cortex_m.c -T " + folder + "cortex_m.ld";
   const std::string run = "qemu-system-arm -M " + board + " -nographic -monitor none -serial none -semihosting-config enable=on,target=native -kernel program";
   const std::string flags = " -mthumb -mcpu=" + processor + " -nostartfiles";
