@@ -1,10 +1,12 @@
 // AVX2: byte products by vpmaddubsw where packing proves them free of saturation, 16-bit pairs by vpmaddwd elsewhere.
+// FAT_KERNEL_EMULATED: intrinsics come from elsewhere (SIMDe), so that any processor runs these kernels in tests.
 #ifndef FAT_KERNEL_ARCH_AVX2_HPP_INCLUDED
 #define FAT_KERNEL_ARCH_AVX2_HPP_INCLUDED
 
 #include <fat/kernel/arch/types.hpp>
 
-#if defined(__x86_64__)
+#if defined(__x86_64__) || defined(FAT_KERNEL_EMULATED)
+#if !defined(FAT_KERNEL_EMULATED)
 #include <immintrin.h>
 
 #if defined(__clang__)
@@ -12,6 +14,7 @@
 #else
 #pragma GCC push_options
 #pragma GCC target("avx2")
+#endif
 #endif
 #define FAT_KERNEL_INLINE [[gnu::always_inline]] inline
 
@@ -46,7 +49,7 @@ struct Quad {
   FAT_KERNEL_INLINE static void multiply_add(Vector (&sums)[Vectors], __m256i a, const Weights (&w)[Vectors]) {
 #pragma GCC unroll 8
     for (int v = 0; v != Vectors; ++v) {
-#if defined(__clang__)
+#if defined(__clang__) || defined(FAT_KERNEL_EMULATED)
       const __m256i one = *reinterpret_cast<const __m256i*>(ones);
       sums[v] = _mm256_add_epi32(sums[v], _mm256_madd_epi16(_mm256_maddubs_epi16(a, w[v]), one));
 #else
@@ -75,7 +78,7 @@ struct Pair {
   FAT_KERNEL_INLINE static void multiply_add(Vector (&sums)[Vectors], __m256i a, const Weights (&w)[Vectors]) {
 #pragma GCC unroll 8
     for (int v = 0; v != Vectors; ++v) {
-#if defined(__clang__)
+#if defined(__clang__) || defined(FAT_KERNEL_EMULATED)
       sums[v] = _mm256_add_epi32(sums[v], _mm256_madd_epi16(a, w[v]));
 #else
       __m256i t;
@@ -164,10 +167,12 @@ inline constexpr Kernels kernels = make_kernels("avx2");
 }  // namespace fat::inline FAT_ABI
 
 #undef FAT_KERNEL_INLINE
+#if !defined(FAT_KERNEL_EMULATED)
 #if defined(__clang__)
 #pragma clang attribute pop
 #else
 #pragma GCC pop_options
+#endif
 #endif
 
 #endif  // x86-64
