@@ -149,6 +149,7 @@ class IntegerLayer {
         for (std::size_t c = 0; c != channels; ++c)
           columns_[c / block * block * 12 + (t % 3 * block + place(c) % block) * 4 + t / 3] = static_cast<std::int8_t>(weight(t, c));
       parts_ = g_.out_height;
+      multipliers_ = {};
       run_ = [](const IntegerLayer& l, const std::uint8_t* const* x, std::uint8_t* y, std::size_t part, std::uint8_t*, std::int32_t*) {
         l.run_depthwise3x3(x[0], y, part);
       };
