@@ -43,7 +43,7 @@ class IntegerLayer {
   std::size_t scratch_bytes() const noexcept { return scratch_bytes_; }
   std::size_t scratch_words() const noexcept { return scratch_words_; }
   std::size_t memory() const noexcept {
-    return products_memory() + taps_.size() * 2 + start_.size() * 4 + mantissa_.size() * 4 + shift_.size() + multipliers_.size() * sizeof(FixedPointMultiplier);
+    return products_memory() + taps_.size() * 2 + columns_.size() + start_.size() * 4 + mantissa_.size() * 4 + shift_.size() + multipliers_.size() * sizeof(FixedPointMultiplier);
   }
   void run(const std::uint8_t* const* x, std::uint8_t* y, std::size_t part, std::uint8_t* bytes, std::int32_t* words) const {
     run_(*this, x, y, part, bytes, words);
@@ -97,14 +97,34 @@ class IntegerLayer {
     const std::size_t taps = g_.taps(), channels = g_.out_channels;
     padded_ = channels + 64;
     std::vector<std::int32_t> sums(channels);
-    taps_.assign((taps + 1) / 2 * channels * 2 + 128, 0);
+    const auto weight = [&](std::size_t t, std::size_t c) { return w->codes[t * channels + c] - w->channel_zero_point(c); };
+    bool narrow = true;  // weights less their zero point are bytes again
     for (std::size_t t = 0; t != taps; ++t)
       for (std::size_t c = 0; c != channels; ++c) {
-        const std::int32_t weight = w->codes[t * channels + c] - w->channel_zero_point(c);
-        taps_[((t / 2) * channels + c) * 2 + t % 2] = static_cast<std::int16_t>(weight);
-        sums[c] += weight;
+        sums[c] += weight(t, c);
+        narrow = narrow && weight(t, c) >= -128 && weight(t, c) <= 127;
       }
-    set_stage(w, [&](std::size_t c) { return sums[c]; }, 0, 0, [](std::size_t c) { return c; }, padded_);
+    by_columns_ = narrow && kernels_->depthwise3x3 != nullptr && channels == g_.in_channels && channels % 4 == 0 && taps == 9 &&
+                  g_.kernel_width == 3 && g_.dilation_width == 1 && (g_.stride_width == 1 || g_.stride_width == 2);
+    const std::size_t block = 4 * kernels_->lanes;
+    const auto place = [&](std::size_t c) { return by_columns_ ? c / block * block + kernel::place_in_block(c % block, kernels_->lanes) : c; };
+    set_stage(w, [&](std::size_t c) { return sums[c]; }, 0, 0, place, padded_);
+    by_columns_ = by_columns_ && fast_;
+    if (by_columns_) {
+      columns_.assign((channels + block - 1) / block * block * 12, 0);
+      for (std::size_t t = 0; t != taps; ++t)
+        for (std::size_t c = 0; c != channels; ++c)
+          columns_[c / block * block * 12 + (t % 3 * block + place(c) % block) * 4 + t / 3] = static_cast<std::int8_t>(weight(t, c));
+      parts_ = g_.out_height;
+      multipliers_ = {};
+      run_ = [](const IntegerLayer& l, const std::uint8_t* const* x, std::uint8_t* y, std::size_t part, std::uint8_t*, std::int32_t*) {
+        l.run_depthwise3x3(x[0], y, part);
+      };
+      return;
+    }
+    taps_.assign((taps + 1) / 2 * channels * 2 + 128, 0);
+    for (std::size_t t = 0; t != taps; ++t)
+      for (std::size_t c = 0; c != channels; ++c) taps_[((t / 2) * channels + c) * 2 + t % 2] = static_cast<std::int16_t>(weight(t, c));
     vectors_ = fast_ && channels == g_.in_channels && channels >= kernels_->lanes;
     parts_ = g_.out_height;
     scratch_bytes_ = channels + 64 + (taps + 1) * sizeof(void*) + 64;
@@ -244,6 +264,19 @@ class IntegerLayer {
       kernels_->depthwise(call, y + ox * channels);
       ox = end;
     }
+  }
+
+  void run_depthwise3x3(const std::uint8_t* x, std::uint8_t* y, std::size_t oy) const {
+    kernel::Depthwise3x3Call call;
+    for (std::size_t k = 0; k != 3; ++k) {
+      const std::size_t row = g_.in_row(oy, k);
+      call.rows[k] = row < g_.in_height ? x + row * g_.in_width * g_.in_channels : nullptr;
+    }
+    call.in_width = g_.in_width, call.out_width = g_.out_width, call.channels = g_.out_channels;
+    call.stride = g_.stride_width, call.pad_left = g_.pad_left, call.outside = static_cast<std::uint8_t>(x_[0].zero);
+    call.weights = columns_.data(), call.stage = stage(0), call.zero_point = y_.zero;
+    call.low = static_cast<std::uint8_t>(y_.low), call.high = static_cast<std::uint8_t>(y_.high);
+    kernels_->depthwise3x3(call, y + oy * g_.out_width * g_.out_channels);
   }
 
   void run_depthwise_plain(const std::uint8_t* x, std::uint8_t* y, std::size_t oy, std::int32_t* words) const {
@@ -413,9 +446,10 @@ class IntegerLayer {
   Extent out_;
   Geometry g_;
   std::size_t parts_ = 1, scratch_bytes_ = 0, scratch_words_ = 0, padded_ = 0;
-  bool direct_ = false, fast_ = false, vectors_ = false, asymmetric_ = false;
+  bool direct_ = false, fast_ = false, vectors_ = false, asymmetric_ = false, by_columns_ = false;
   std::vector<kernel::PackedProduct> products_;
   std::vector<std::int16_t> taps_;
+  aligned_vector<std::int8_t> columns_;
   std::vector<std::int32_t> start_, mantissa_, weight_zeros_, bias_;
   std::vector<std::int8_t> shift_;
   std::vector<FixedPointMultiplier> multipliers_;
