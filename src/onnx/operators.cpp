@@ -151,8 +151,9 @@ void Importer::batch_normalization() {
   BatchNormalization op;
   array<float>* const parts[] = {&op.scale, &op.shift, &op.center, &op.spread};
   for (int i = 0; i != 4; ++i) {
-    const Constant& values = plain_constant(i + 1, "a statistic");
-    require(!values.steps && values.size() == extent(x).channels, values.size(), " values for ", extent(x).channels, " channels");
+    const Constant& given = constant(i + 1, "a statistic");
+    const Constant values = given.steps ? dequantized(given) : given;
+    require(values.size() == extent(x).channels, values.size(), " values for ", extent(x).channels, " channels");
     *parts[i] = array<float>{Shape{values.size()}};
     for (std::size_t c = 0; c != values.size(); ++c) (*parts[i])[c] = values.real(c);
   }
