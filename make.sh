@@ -148,7 +148,7 @@ case "${1:-}" in
   sanitize)
     have_packages "${packages_program[@]}" "${packages_test[@]}"
     compile "$build-sanitize" tests_quick
-    run_tests "$build-sanitize" -L '^(unit|law|golden|differential|archetype)$' -E xtensor "${@:2}"
+    run_tests "$build-sanitize" -L '^(unit|law|golden|differential|archetype|fuzz)$' -E xtensor "${@:2}"
     ;;
   *)
     usage
