@@ -83,7 +83,7 @@ int quantize(const Settings& settings) {
   LoadedModel loaded{settings.outputs.front(), {}, {}};
   loaded.quantized =
       fat::quantize_model(model, images, settings.options, [&](const fat::ProgressEvent& event) { bar(event); }, &report);
-  for (const std::string& path : settings.outputs) write_quantized_model(*loaded.quantized, path);
+  for (const std::string& path : settings.outputs) write_quantized_model(*loaded.quantized, path, settings.tensorrt);
 
   LoadedModel reference{settings.model, std::move(model), {}};
   drop_softmax(loaded);
