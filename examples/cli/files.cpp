@@ -158,9 +158,12 @@ void check_outputs(std::span<const std::string> paths) {
   }
 }
 
-void write_quantized_model(const fat::QuantizedModel& model, const std::string& path) {
+void write_quantized_model(const fat::QuantizedModel& model, const std::string& path, bool tensorrt) {
   const Writer write = writer_for(path);
-  naming(path, [&] { write(model, path); });
+  naming(path, [&] {
+    if (tensorrt && extension_of(path) == ".onnx") fat::onnx::save(model, path, fat::onnx::Profile::tensorrt);
+    else write(model, path);
+  });
 }
 
 }  // namespace cli

@@ -47,8 +47,8 @@ void check_writable(const std::string& path);
 /// The same for models, whose extension must be known too.
 void check_outputs(std::span<const std::string> paths);
 
-/// Writes a quantized model by the extension of the path.
-void write_quantized_model(const fat::QuantizedModel& model, const std::string& path);
+/// Writes a quantized model by the extension of the path; an .onnx file in the form that TensorRT takes where asked.
+void write_quantized_model(const fat::QuantizedModel& model, const std::string& path, bool tensorrt = false);
 
 }  // namespace cli
 

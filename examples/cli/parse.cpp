@@ -89,6 +89,7 @@ void add_quantize_options(CLI::App& app, Settings& s) {
   app.add_flag("--resume", o.resume, "continue from --checkpoint");
   app.add_option("--labels", s.labels, "file of `path class` lines, for --evaluate");
   app.add_option("--evaluate", s.evaluate, "images to measure the result on");
+  app.add_flag("--tensorrt", s.tensorrt, "write .onnx for TensorRT: int8, zero points 0, float biases");
   app.add_option("--report", s.report, "write the per-layer table as a web page");
 }
 

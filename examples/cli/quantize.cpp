@@ -127,7 +127,7 @@ int quantize(const Settings& settings) {
     if (options.finetune != fat::Finetuning::none && !options.checkpoint.empty()) options.stop = interrupt.emplace().flag();
     loaded.quantized = fat::quantize_model(model, images, options, [&](const fat::ProgressEvent& event) { bar(event); }, &report);
   }
-  for (const std::string& path : settings.outputs) write_quantized_model(*loaded.quantized, path);
+  for (const std::string& path : settings.outputs) write_quantized_model(*loaded.quantized, path, settings.tensorrt);
 
   LoadedModel reference{settings.model, std::move(model), {}};
   drop_softmax(loaded);

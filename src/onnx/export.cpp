@@ -231,10 +231,12 @@ class Exporter {
     // Before QuantizeLinear a tensor has the value's name; the model's output is the last of all and keeps it.
     const bool last = v == graph_.output;
     const std::string before = last && (encoded || renamed_at_end(v)) ? fresh(name + ":real") : name;
-    const Clamp clamp = std::visit([]<class Layer>(const Layer& layer) {
+    // A clamp that the codes do anyway would only keep runtimes from joining the layer with its QuantizeLinear.
+    Clamp clamp = std::visit([]<class Layer>(const Layer& layer) {
       if constexpr (ClampedLayer<Layer> && !std::is_same_v<Layer, ClampLayer>) return layer.clamp;
       else return Clamp{};
     }, node_->op);
+    if (encoded && codes_clamp(*model_.activations[v], clamp)) clamp = {};
     target_ = clamp.active() ? fresh(name + ":before_clamp") : before;
     if (changes_encoding(*node_)) {
       tensors_[v] = quantized(v, in(), last && !renamed_at_end(v) ? name : fresh(name + ":dequantized"));

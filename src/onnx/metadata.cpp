@@ -8,7 +8,7 @@ namespace fat::inline FAT_ABI::onnx {
 
 namespace {
 
-const std::string codes_key = "fat.codes:", bits_key = "fat.weight_bits:", pictures_key = "fat.preprocessing",
+const std::string codes_key = "fat.codes:", bits_key = "fat.weight_bits:", clamp_key = "fat.clamp:", pictures_key = "fat.preprocessing",
                   offset_key = "fat.class_offset";
 
 /// Shortest decimal that reads back as the same number.
@@ -34,7 +34,7 @@ std::vector<double> numbers(const Metadata& metadata, std::string_view file, con
   while (at != end && values.size() <= count) {
     double value = 0.0;
     const auto [next, error] = std::from_chars(at, end, value);
-    if (error != std::errc{} || !std::isfinite(value)) break;
+    if (error != std::errc{} || std::isnan(value)) break;
     values.push_back(value);
     at = next != end && *next == ' ' ? next + 1 : next;
   }
@@ -73,6 +73,12 @@ void write_metadata(const QuantizedModel& model, const std::vector<std::string>&
     if (e != encoding_of_type(e.step, e.zero_point, e.is_signed()))
       put(codes_key + codes[v], list(e.code_min, e.code_max, e.bits, e.symmetric ? 1 : 0));
   }
+  for (const Node& node : model.graph.nodes)
+    std::visit([&]<class Layer>(const Layer& layer) {
+      if constexpr (ClampedLayer<Layer> && !std::is_same_v<Layer, ClampLayer>)
+        if (const auto& e = model.activations[node.output]; e && layer.clamp.active() && codes_clamp(*e, layer.clamp))
+          put(clamp_key + node.name, list(layer.clamp.low, layer.clamp.high));
+    }, node.op);
   for (std::size_t n = 0; n != model.graph.nodes.size(); ++n)
     if (model.weights[n] && model.weights[n]->bits != 8) put(bits_key + model.graph.nodes[n].name, list(model.weights[n]->bits));
   if (model.graph.preprocessing) {
@@ -84,6 +90,7 @@ void write_metadata(const QuantizedModel& model, const std::vector<std::string>&
 
 void read_model_metadata(const Metadata& metadata, std::string_view file, Model& model) {
   if (const auto p = numbers(metadata, file, pictures_key, 9); !p.empty()) {
+    for (const double each : p) expects(std::isfinite(each), file, ": metadata '", std::string_view{pictures_key}, "' holds an infinity");
     Preprocessing& how = model.preprocessing.emplace();
     for (std::size_t c = 0; c != 3; ++c) how.scale[c] = static_cast<float>(p[c]), how.offset[c] = static_cast<float>(p[c + 3]);
     how.bgr = whole(p[6], 0, 1, file, pictures_key) != 0;
@@ -103,6 +110,18 @@ bool read_code_range(const Metadata& metadata, std::string_view file, const std:
   encoding.bits = static_cast<int>(whole(range[2], 2, 8, file, key));
   encoding.symmetric = whole(range[3], 0, 1, file, key) != 0;
   return true;
+}
+
+bool codes_clamp(const ActivationEncoding& e, const Clamp& clamp) {
+  const auto code = [&](float real) { return std::nearbyint(static_cast<double>(real) / static_cast<double>(e.step)) + e.zero_point; };
+  return code(clamp.low) <= e.code_min && code(clamp.high) >= e.code_max;
+}
+
+Clamp read_clamp(const Metadata& metadata, std::string_view file, const std::string& node) {
+  const auto bounds = numbers(metadata, file, clamp_key + node, 2);
+  if (bounds.empty()) return {};
+  expects(bounds[0] <= bounds[1], file, ": metadata '", std::string_view{clamp_key}, std::string_view{node}, "' has its bounds in disorder");
+  return {static_cast<float>(bounds[0]), static_cast<float>(bounds[1])};
 }
 
 int read_weight_bits(const Metadata& metadata, std::string_view file, const std::string& node) {

@@ -15,6 +15,7 @@ namespace fat::inline FAT_ABI::onnx {
 //   fat.codes:<codes>        code_min code_max bits symmetric, where they are not what the type and zero point say;
 //                            <codes> is the output of a QuantizeLinear
 //   fat.weight_bits:<node>   bits, where they are not 8
+//   fat.clamp:<node>         low high of a fused activation that the codes do anyway and that has no node of its own
 //   fat.preprocessing        scale (3), offset (3), bgr, resize, crop
 //   fat.class_offset         class = arg-max - N
 
@@ -37,6 +38,10 @@ void read_model_metadata(const Metadata& metadata, std::string_view file, Model&
 /// Narrows the encoding of `codes` where the file states a range, and returns whether it does.
 /// Errors: codes that the type cannot hold.
 bool read_code_range(const Metadata& metadata, std::string_view file, const std::string& codes, ActivationEncoding& encoding);
+/// Whether saturating to the codes does what the clamp does.
+bool codes_clamp(const ActivationEncoding& encoding, const Clamp& clamp);
+/// The fused activation that the file states for a node, else an open one. Errors: bounds in disorder.
+Clamp read_clamp(const Metadata& metadata, std::string_view file, const std::string& node);
 /// Bits of a node's weights, 8 unless the file states less.
 int read_weight_bits(const Metadata& metadata, std::string_view file, const std::string& node);
 

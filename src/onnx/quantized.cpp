@@ -164,6 +164,11 @@ QuantizedModel read_quantized(std::string_view file, std::string_view name) {
   expects(has_quantized_activations(proto), name, ": has no QuantizeLinear on an activation; load it as a float model");
   Importer importer{proto, name, true};
   QuantizedModel model{importer.run(), {}, {}};
+  const Metadata metadata = metadata_of(proto);
+  for (::fat::Node& node : model.graph.nodes)
+    std::visit([&]<class Layer>(Layer& layer) {
+      if constexpr (ClampedLayer<Layer> && !std::is_same_v<Layer, ClampLayer>) layer.clamp = read_clamp(metadata, name, node.name);
+    }, node.op);
   Settler{importer, model}.run();
   return model;
 }
