@@ -108,6 +108,26 @@ run_tests() {
   ctest --test-dir "$1" --output-on-failure --no-tests=error -j "$(nproc)" "${@:2}"
 }
 
+# peers FOLDER: what is compared in turn, with medians of ratios; the libraries that are missing are named and passed over.
+peers() {
+  local folder=$1/benchmarks program python=$1/peers/bin/python
+  for program in gemm depthwise integer_model; do "$folder/$program" --ratios; done
+  if /usr/bin/python3 -c 'import torch' 2>/dev/null; then
+    /usr/bin/python3 benchmarks/peers/forward.py --build "$folder"
+  else
+    say "make.sh: PyTorch is not there (Debian: python3-torch); the float forward has no peer"
+  fi
+  if [ ! -x "$python" ] && python3 -m venv "$1/peers" >/dev/null 2>&1; then
+    "$1/peers/bin/pip" install -q numpy onnx onnxruntime >/dev/null 2>&1 || true
+  fi
+  if "$python" -c 'import onnx, onnxruntime' 2>/dev/null; then
+    "$python" benchmarks/peers/integer_model.py --build "$folder"
+  else
+    say "make.sh: ONNX Runtime is not there (pip: onnx onnxruntime); the int8 network has no peer"
+  fi
+  python3 benchmarks/compile_time/measure.py || true
+}
+
 case "${1:-}" in
   demo)
     have_packages "${packages_program[@]}"
@@ -131,9 +151,11 @@ case "${1:-}" in
   bench)
     have_packages "${packages_program[@]}" "${packages_test[@]}" "${packages_bench[@]}"
     compile "$build" benchmarks
+    unset OPENBLAS_CORETYPE OPENBLAS_L2_SIZE
     for program in "$build"/benchmarks/*; do
       if [ -f "$program" ] && [ -x "$program" ]; then "$program" "${@:2}"; fi
     done
+    peers "$build"
     ;;
   docs)
     have_packages "${packages_program[@]}" python3

@@ -74,11 +74,15 @@ BOOST_AUTO_TEST_CASE(depthwise_layers_match_the_specification_on_every_kernel) {
     for (std::size_t k = 0; k != c.channels; ++k) {
       w.bias[k] = static_cast<std::int32_t>(below(20001)) - 10000;
       w.step.push_back(0.002F + 0.0001F * static_cast<float>(below(100)));
+      if (below(8) == 0) {  // a channel with hardly any weight, all bias: a multiplier far below 2^-22
+        w.step.back() = 1e-7F * static_cast<float>(1 + below(50));
+        w.bias[k] = static_cast<std::int32_t>(below(400000000)) - 200000000;
+      }
       w.zero_point.push_back(asymmetric ? static_cast<std::int32_t>(below(256)) - 128 : 0);
     }
     const fat::ActivationEncoding from{0.05F, static_cast<std::int32_t>(below(256)), 0, 255, 8, false};
     const auto low = static_cast<std::int32_t>(below(100));
-    const fat::ActivationEncoding to{0.4F + 0.01F * static_cast<float>(below(100)), static_cast<std::int32_t>(below(256)), low, low + 100, 8, false};
+    const fat::ActivationEncoding to{0.4F + 0.01F * static_cast<float>(below(100)), below(2) == 0 ? 0 : static_cast<std::int32_t>(below(256)), low, low + 100, 8, false};
     const auto wanted = expected(c, out, x, w, from, to);
     for (const fat::kernel::Kernels* kernels : fat::kernel::available()) {
       const auto found = run(c, out, x, w, from, to, *kernels);

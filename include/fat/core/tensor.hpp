@@ -7,8 +7,7 @@
 
 #include <concepts>
 #include <cstddef>
-#include <iterator>
-#include <memory>
+#include <span>  // and so contiguous_iterator and to_address; <iterator> and <memory> would cost a compiler three times as much
 #include <type_traits>
 
 namespace fat::inline FAT_ABI {

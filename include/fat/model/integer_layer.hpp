@@ -159,7 +159,9 @@ class IntegerLayer {
       const int left = std::max(1 - shift, 0);
       // |sum| <= 255 * 255 * taps + |bias|
       const double bound = 65025.0 * static_cast<double>(std::max<std::size_t>(depth, g_.taps())) + std::abs(static_cast<double>(w->bias[c]));
-      if (shift > 22 || left > 15 || std::ldexp(bound, left) >= 2147483647.0) fast_ = false;
+      // the product's high half is below 2^30 and the rounding, with the zero point in it, must be too
+      const bool rounds = shift < 1 || (shift <= 30 && std::ldexp(2.0 * y_.zero + 1.0, shift - 1) <= 1073741824.0);
+      if (!rounds || left > 15 || std::ldexp(bound, left) >= 2147483647.0) fast_ = false;
       mantissa_[place(c)] = m.mantissa;
       shift_[place(c)] = static_cast<std::int8_t>(std::clamp(shift, -100, 100));
       multipliers_.push_back(m);
@@ -174,15 +176,19 @@ class IntegerLayer {
   void gather(const std::uint8_t* x, std::size_t group, std::size_t first, std::size_t count, std::uint8_t* to) const {
     const std::size_t depth = g_.in_channels / g_.groups, padded = products_[0].depth_padded();
     const auto zero = static_cast<std::uint8_t>(x_[0].zero);
+    const std::size_t all = g_.in_height * g_.in_width * g_.in_channels;
+    std::size_t oy = first / g_.out_width, ox = first % g_.out_width;
     for (std::size_t row = first; row != first + count; ++row, to += padded) {
-      const std::size_t oy = row / g_.out_width, ox = row % g_.out_width;
       std::uint8_t* at = to;
       for (std::size_t ky = 0; ky != g_.kernel_height; ++ky) {
         const std::size_t y = g_.in_row(oy, ky), left = g_.in_column(ox, 0);
         const bool whole_run = y < g_.in_height && g_.groups == 1 && g_.dilation_width == 1 && left < g_.in_width && left + g_.kernel_width <= g_.in_width;
         if (whole_run) {
-          std::copy_n(x + (y * g_.in_width + left) * g_.in_channels, g_.kernel_width * depth, at);
-          at += g_.kernel_width * depth;
+          const std::size_t from = (y * g_.in_width + left) * g_.in_channels, bytes = g_.kernel_width * depth;
+          // one vector for a short run: what it brings too much is overwritten next, or lies in the spare scratch memory
+          if (bytes <= 16 && from + 16 <= all) std::copy_n(x + from, 16, at);
+          else std::copy_n(x + from, bytes, at);
+          at += bytes;
           continue;
         }
         for (std::size_t kx = 0; kx != g_.kernel_width; ++kx, at += depth) {
@@ -192,7 +198,8 @@ class IntegerLayer {
           else std::fill_n(at, depth, zero);
         }
       }
-      std::fill(at, to + padded, std::uint8_t{0});
+      for (; at != to + padded; ++at) *at = 0;
+      if (++ox == g_.out_width) ox = 0, ++oy;
     }
   }
 

@@ -87,7 +87,7 @@ FAT_KERNEL_INLINE Vector requantize(Vector sums, const Scale& s) {
   sums = _mm512_maskz_sllv_epi32(all_lanes, sums, s.left);
   const __m512i even = _mm512_maskz_mul_epi32(all_eight, sums, s.even);
   const __m512i odd = _mm512_maskz_mul_epi32(all_eight, _mm512_maskz_srli_epi64(all_eight, sums, 32), s.odd);
-  const __m512i high = _mm512_mask_shuffle_epi32(odd, 0x5555, even, static_cast<_MM_PERM_ENUM>(0xF5));
+  const __m512i high = _mm512_mask_blend_epi32(0xAAAA, _mm512_maskz_srli_epi64(all_eight, even, 32), odd);
   return _mm512_maskz_srav_epi32(all_lanes, _mm512_add_epi32(high, s.rounding), s.right);
 }
 
@@ -126,6 +126,7 @@ FAT_KERNEL_INLINE void store_codes(std::uint8_t* out, const Vector (&sums)[Vecto
 
 using Pair = Quad;
 
+#if !defined(FAT_KERNEL_EMULATED)  // the emulation lacks the 512-bit byte operations of the column kernel
 using ByteMask = __mmask64;
 inline constexpr ByteMask all_bytes = ~ByteMask{0};
 FAT_KERNEL_INLINE ByteMask byte_mask(std::size_t count) { return count >= 64 ? all_bytes : (ByteMask{1} << count) - 1; }
@@ -183,10 +184,15 @@ FAT_KERNEL_INLINE Vector narrow(const Vector (&sums)[4], std::uint8_t low, std::
   return _mm512_min_epu8(_mm512_max_epu8(bytes, broadcast_bytes(low)), broadcast_bytes(high));
 }
 
-#include <fat/kernel/arch/tile.inl>
-#include <fat/kernel/arch/depthwise.inl>
+#endif
 
+#include <fat/kernel/arch/tile.inl>
+#if defined(FAT_KERNEL_EMULATED)
+inline constexpr Kernels kernels = make_kernels("avx512_vnni");
+#else
+#include <fat/kernel/arch/depthwise.inl>
 inline constexpr Kernels kernels = with_depthwise3x3(make_kernels("avx512_vnni"));
+#endif
 
 }  // namespace kernel::arch_avx512_vnni
 }  // namespace fat::inline FAT_ABI
