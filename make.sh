@@ -12,6 +12,8 @@ usage: ./make.sh COMMAND
   test-all   the same and the long ones: fuzzing, every emulated processor, full training
   build      the program build/fat, the examples, the tests and the benchmarks
   bench      run the benchmarks beside the libraries they compare with
+  docs       check the pages: listings are compiled, links lead somewhere, options are explained
+  table      measure what quantization costs on the networks in FAT_DATA_DIR; prints the table of README.md
   sanitize   run the quick tests under AddressSanitizer and UndefinedBehaviorSanitizer
 
 Settings by environment: FAT_BUILD (folder, default build), FAT_JOBS (parallel compilations), FAT_GOLDEN_DIR and
@@ -26,7 +28,7 @@ installed=no
 packages_program=(cmake ninja-build g++ libopenblas-dev zlib1g-dev libonnx-dev libprotobuf-dev protobuf-compiler libjpeg-dev
   libpng-dev libflatbuffers-dev flatbuffers-compiler libcli11-dev flatbuffers-compiler libflatbuffers-dev nlohmann-json3-dev)
 packages_test=(libboost-test-dev libxtensor-dev libxtensor-blas-dev xtl-dev libxsimd-dev libeigen3-dev libsimde-dev python3
-  g++-aarch64-linux-gnu qemu-user gcc-arm-none-eabi libstdc++-arm-none-eabi-newlib)
+  g++-aarch64-linux-gnu qemu-user gcc-arm-none-eabi libstdc++-arm-none-eabi-newlib qemu-system-arm clang)
 packages_bench=(libbenchmark-dev libdnnl-dev libxnnpack-dev libpthreadpool-dev libgemmlowp-dev)
 
 say() { printf '%s\n' "$*" >&2; }
@@ -133,10 +135,20 @@ case "${1:-}" in
       if [ -f "$program" ] && [ -x "$program" ]; then "$program" "${@:2}"; fi
     done
     ;;
+  docs)
+    have_packages "${packages_program[@]}" python3
+    compile "$build" example_cli
+    python3 -B tests/docs/check.py "$build/fat"
+    ;;
+  table)
+    have_packages "${packages_program[@]}" python3
+    compile "$build" example_cli
+    benchmarks/accuracy/post_training.py --fat "$build/fat" "${@:2}"
+    ;;
   sanitize)
     have_packages "${packages_program[@]}" "${packages_test[@]}"
     compile "$build-sanitize" tests_quick
-    run_tests "$build-sanitize" -L '^(unit|law|golden|differential|archetype)$' -E xtensor "${@:2}"
+    run_tests "$build-sanitize" -L '^(unit|law|golden|differential|archetype|fuzz)$' -E xtensor "${@:2}"
     ;;
   *)
     usage

@@ -2,10 +2,12 @@
 #include "executor.hpp"
 #include "report.hpp"
 
+#include <fat/model/code_differences.hpp>
 #include <fat/model/quantize_model.hpp>
 
 #include <cstdio>
 #include <map>
+#include <optional>
 #include <string>
 
 namespace cli {
@@ -17,6 +19,25 @@ LoadedModel load_prepared(const std::string& path) {
   if (loaded.floating) loaded.floating = fat::prepare_model(std::move(*loaded.floating));
   drop_softmax(loaded);
   return loaded;
+}
+
+/// The quantized model's integers against its own simulation, layer by layer on the same input codes.
+Json print_code_differences(const fat::CodeDifferences& differences) {
+  Table table{{"layer", "codes differing %", "largest"}};
+  Json layers = Json::array();
+  fat::CodeDifference all;
+  for (std::size_t n = 0; n != differences.layers().size(); ++n) {
+    const fat::CodeDifference& each = differences.layers()[n];
+    if (each.codes == 0) continue;
+    const std::string& name = differences.graph().nodes[n].name;
+    table.add({name, text("%.4f", 100.0 * each.share()), std::to_string(each.largest)});
+    layers.push_back({{"name", name}, {"differing", each.share()}, {"largest", each.largest}});
+    all.codes += each.codes, all.differing += each.differing, all.largest = std::max(all.largest, each.largest);
+  }
+  std::printf("\ninteger codes against simulated ones, each layer given the same input codes\n");
+  table.add({"all", text("%.4f", 100.0 * all.share()), std::to_string(all.largest)});
+  table.print();
+  return layers;
 }
 
 }  // namespace
@@ -35,6 +56,8 @@ int compare(const Settings& settings) {
   Executor second{b, settings.simulate, settings.options.threads};
   std::vector<fat::Distance> distances(a.graph().values.size());
   fat::Score score;
+  std::optional<fat::CodeDifferences> differences;
+  if (b.quantized) differences.emplace(*b.quantized);
   {
     ProgressBar bar;
     std::vector<float> image(images.image_size());
@@ -48,6 +71,7 @@ int compare(const Settings& settings) {
           distances[value].add(mine[value], theirs[at->second]);
       }
       score.add(theirs[b.graph().output], {}, mine[a.graph().output]);
+      if (differences) differences->add(image);
       bar({.stage = "compare", .done = i + 1, .total = images.size()});
     }
   }
@@ -68,6 +92,7 @@ int compare(const Settings& settings) {
   Json json{{"model", settings.second_model}, {"reference", settings.model}, {"images", images.size()}};
   json[b.quantized ? "quantized" : "float"] = metrics_json(metrics);
   json["tensors"] = std::move(tensors);
+  if (differences) json["code_differences"] = print_code_differences(*differences);
   json["peak_rss_mib"] = peak_rss_mib();
   write_json(settings, json);
   return 0;

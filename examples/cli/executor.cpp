@@ -2,9 +2,11 @@
 #include "executor.hpp"
 
 #include <fat/model/calibrate.hpp>
+#include <fat/model/integer.hpp>
 #include <fat/model/simulate.hpp>
 
 #include <chrono>
+#include <cstring>
 #include <utility>
 
 namespace cli {
@@ -12,28 +14,49 @@ namespace cli {
 struct Executor::Engine {
   std::optional<fat::FloatRunner> floating;
   std::optional<fat::Simulation> simulation;
-
-  template <class Function>
-  auto visit(Function f) {
-    return floating ? f(*floating) : f(*simulation);
-  }
+  std::optional<fat::IntegerModel> integers;
 };
+
+namespace {
+
+/// All values of one image as reals: the codes of the integer engine times their steps.
+std::vector<std::vector<float>> real_values(fat::IntegerModel& engine, const fat::QuantizedModel& model, std::span<const float> image) {
+  std::vector<std::vector<float>> found(model.graph.values.size());
+  std::vector<float> output(model.graph.output_extent().size());
+  engine.run(image, 1, std::span{output}, [&](fat::ValueId value, std::size_t, std::size_t, const std::uint8_t* bytes) {
+    std::vector<float>& reals = found[value];
+    reals.resize(model.graph.extent(value).size());
+    const auto& encoding = model.activations[value];
+    if (!encoding) {
+      std::memcpy(reals.data(), bytes, reals.size() * sizeof(float));
+      return;
+    }
+    const std::int32_t zero = encoding->zero_point + (encoding->is_signed() ? 128 : 0);
+    for (std::size_t i = 0; i != reals.size(); ++i) reals[i] = static_cast<float>(bytes[i] - zero) * encoding->step;
+  });
+  return found;
+}
+
+}  // namespace
 
 Executor::Executor(const LoadedModel& loaded, bool simulate, std::size_t threads)
     : loaded_(&loaded), engine_(std::make_unique<Engine>()) {
-  (void)simulate;
   if (loaded.floating) engine_->floating.emplace(*loaded.floating, fat::FloatRunnerOptions{.threads = threads});
-  else engine_->simulation.emplace(*loaded.quantized, threads);
+  else if (simulate) engine_->simulation.emplace(*loaded.quantized, threads);
+  else engine_->integers.emplace(*loaded.quantized, fat::IntegerOptions{.threads = threads});
 }
 
 Executor::~Executor() = default;
 
 void Executor::run(std::span<const float> images, std::size_t batch, std::span<float> outputs) {
-  engine_->visit([&](auto& runner) { runner.run(images, batch, outputs); });
+  if (engine_->integers) engine_->integers->run(images, batch, outputs);
+  else if (engine_->floating) engine_->floating->run(images, batch, outputs);
+  else engine_->simulation->run(images, batch, outputs);
 }
 
 std::vector<std::vector<float>> Executor::values(std::span<const float> image) {
-  return engine_->visit([&](auto& runner) { return fat::run_values(runner, image); });
+  if (engine_->integers) return real_values(*engine_->integers, *loaded_->quantized, image);
+  return engine_->floating ? fat::run_values(*engine_->floating, image) : fat::run_values(*engine_->simulation, image);
 }
 
 Measurement measure(Executor& model, Executor* reference, const fat::ImageSet& images, std::span<const std::size_t> chosen,

@@ -1,6 +1,7 @@
 // Files: models by extension, image sets by option, results by extension.
 #include "files.hpp"
 
+#include <fat/io/c_source.hpp>
 #include <fat/io/encodings_json.hpp>
 #include <fat/io/images.hpp>
 #include <fat/io/onnx.hpp>
@@ -41,9 +42,11 @@ auto naming(const std::string& path, Function f) {
 
 using Writer = void (*)(const fat::QuantizedModel&, const std::string&);
 
-constexpr std::array<std::pair<std::string_view, Writer>, 3> writers{{
+constexpr std::array<std::pair<std::string_view, Writer>, 5> writers{{
     {".npz", [](const fat::QuantizedModel& model, const std::string& path) { fat::write_quantized(path, model); }},
     {".json", [](const fat::QuantizedModel& model, const std::string& path) { fat::write_encodings_json(path, model); }},
+    {".h", [](const fat::QuantizedModel& model, const std::string& path) { fat::write_c_source(path, model); }},
+    {".onnx", [](const fat::QuantizedModel& model, const std::string& path) { fat::onnx::save(model, path); }},
     {".tflite", [](const fat::QuantizedModel& model, const std::string& path) { fat::tflite::save(model, path); }},
 }};
 
@@ -70,7 +73,8 @@ LoadedModel load_model(const std::string& path) {
     if (extension == ".npz") {
       loaded.quantized = fat::read_quantized(path);
     } else if (extension == ".onnx") {
-      loaded.floating = fat::onnx::load(path);
+      if (fat::onnx::is_quantized(path)) loaded.quantized = fat::onnx::load_quantized(path);
+      else loaded.floating = fat::onnx::load(path);
     } else {
       if (fat::tflite::is_quantized(path)) loaded.quantized = fat::tflite::load_quantized(path);
       else loaded.floating = fat::tflite::load(path);

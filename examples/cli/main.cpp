@@ -32,7 +32,10 @@ int main(int count, char** words) {
   try {
     cli::Settings settings;
     if (const auto stop = cli::parse(count, words, settings)) return *stop;
-    return run_command(settings);
+    const int status = run_command(settings);
+    if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0)
+      return fail_with("standard output: cannot be written; is the disk full?");
+    return status;
   } catch (const fat::error& problem) {
     return fail_with(problem.what());
   } catch (const std::bad_alloc&) {

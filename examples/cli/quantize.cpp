@@ -3,6 +3,7 @@
 #include "interrupt.hpp"
 #include "report.hpp"
 
+#include <fat/io/file.hpp>
 #include <fat/model/quantize_model.hpp>
 
 #include <algorithm>
@@ -13,17 +14,55 @@
 namespace cli {
 namespace {
 
-void print_layers(const fat::QuantizeReport& report) {
-  Table table{{"layer", "kind", "low", "high", "step", "weight step", "weight SQNR dB", "output SQNR dB"}};
+using Rows = std::vector<std::vector<std::string>>;
+
+/// The per-layer table, heads first.
+Rows layer_rows(const fat::QuantizeReport& report) {
+  Rows rows{{"layer", "kind", "low", "high", "step", "weight step", "weight SQNR dB", "output SQNR dB"}};
   for (const fat::LayerReport& layer : report.layers) {
     std::string weight_step = "-";
     if (layer.weight_step_high != 0.0) weight_step = text("%.3g", layer.weight_step_low);
     if (layer.weight_step_high != layer.weight_step_low) weight_step += ".." + text("%.3g", layer.weight_step_high);
-    table.add({layer.name, layer.kind, text("%.4g", static_cast<double>(layer.range.low)),
-               text("%.4g", static_cast<double>(layer.range.high)),
-               layer.step ? text("%.4g", static_cast<double>(*layer.step)) : "float", weight_step,
-               text("%.1f", layer.weight_sqnr_db), text("%.1f", layer.output_sqnr_db)});
+    rows.push_back({layer.name, layer.kind, text("%.4g", static_cast<double>(layer.range.low)),
+                    text("%.4g", static_cast<double>(layer.range.high)),
+                    layer.step ? text("%.4g", static_cast<double>(*layer.step)) : "float", weight_step,
+                    text("%.1f", layer.weight_sqnr_db), text("%.1f", layer.output_sqnr_db)});
   }
+  return rows;
+}
+
+/// Text for a web page: names of layers come from a file and may hold anything.
+std::string escaped(const std::string& plain) {
+  std::string safe;
+  for (const char c : plain) {
+    if (c == '&') safe += "&amp;";
+    else if (c == '<') safe += "&lt;";
+    else if (c == '>') safe += "&gt;";
+    else safe += c;
+  }
+  return safe;
+}
+
+/// Writes the web page of --report, where one was asked for.
+void write_page(const Settings& settings, const Rows& rows, const fat::Metrics& exact, const fat::Metrics& quantized) {
+  if (settings.report.empty()) return;
+  const std::string title = escaped(settings.model) + ", quantized";
+  std::string page = "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>" + title +
+                     "</title>\n<style>td, th { padding: 0 1em; text-align: right } td:first-child { text-align: left }</style>"
+                     "</head>\n<body><h1>" + title + "</h1>\n<pre>float     " + metrics_json(exact).dump() + "\nquantized " +
+                     metrics_json(quantized).dump() + "</pre>\n<table>\n";
+  for (const std::vector<std::string>& row : rows) {
+    const std::string cell = &row == &rows.front() ? "th" : "td";
+    page += "<tr>";
+    for (const std::string& entry : row) page += "<" + cell + ">" + escaped(entry) + "</" + cell + ">";
+    page += "</tr>\n";
+  }
+  fat::write_file_atomically(settings.report, page + "</table></body></html>\n");
+}
+
+void print_layers(const fat::QuantizeReport& report, const Rows& rows) {
+  Table table{rows.front()};
+  for (std::size_t i = 1; i != rows.size(); ++i) table.add(rows[i]);
   table.print();
   for (const fat::LayerReport& layer : report.layers) {
     if (layer.notes.dead_channels != 0)
@@ -104,7 +143,8 @@ int quantize(const Settings& settings) {
       measure(executor, &exact, measured, chosen, offset,
               [&](std::size_t done) { bar({.stage = "evaluate", .done = done, .total = chosen.size()}); });
 
-  print_layers(report);
+  const Rows rows = layer_rows(report);
+  print_layers(report, rows);
   const char* where = others ? "" : fresh ? " (not used for calibration)" : " (the calibration images)";
   std::printf("%s: measured on %zu images%s\n", settings.model.c_str(), chosen.size(), where);
   print_metrics("float", *found.reference);
@@ -124,6 +164,7 @@ int quantize(const Settings& settings) {
   json["layers"] = layers_json(report);
   if (!report.losses.empty()) json["losses"] = report.losses;
   write_json(settings, json);
+  write_page(settings, rows, *found.reference, found.metrics);
   return 0;
 }
 

@@ -42,6 +42,7 @@ struct DemoOptions {
   std::size_t calibration = 100;  ///< pictures that ranges are observed on, of the calibration stream
   std::size_t pictures = 2000;    ///< measured on, of the evaluation stream
   std::size_t threads = 1;
+  std::uint64_t seed = 0;  ///< of the quantization's random choices
 };
 
 /// One line of the table.
@@ -106,11 +107,14 @@ inline std::vector<DemoRow> demo_rows(const DemoOptions& options, const fat::Pro
 
   const std::pair<const char*, fat::QuantizeOptions> ways[] = {
       {"int8, one weight step a layer", {.granularity = fat::Granularity::scalar}},
-      {"int8, one weight step a channel", {.granularity = fat::Granularity::per_channel}}};
+      {"int8, one weight step a channel", {.granularity = fat::Granularity::per_channel}},
+      {"int4 weights, one step a layer", {.granularity = fat::Granularity::scalar, .bits = 4}},
+      {"int4 weights, one step a channel", {.granularity = fat::Granularity::per_channel, .bits = 4}}};
   for (const auto& [name, way] : ways) {
     fat::QuantizeOptions chosen = way;
     chosen.calibration = options.calibration;
     chosen.threads = options.threads;
+    chosen.seed = options.seed;
     DemoRow& row = rows.emplace_back(DemoRow{name, {}});
     const fat::QuantizedModel quantized =
         timed(row.quantize_seconds, [&] { return fat::quantize_model(model, calibration, chosen, progress); });
@@ -129,12 +133,13 @@ inline void print(const std::vector<DemoRow>& rows) {
                 row.evaluate_seconds);
 }
 
-/// The command `fat demo`. Returns the exit code.
-inline int run_demo(const DemoOptions& options = {}, const fat::Progress& progress = {}) {
+/// The command `fat demo`: makes and prints the table. Returns its rows.
+inline std::vector<DemoRow> run_demo(const DemoOptions& options = {}, const fat::Progress& progress = {}) {
   std::printf("A small MobileNet on %zu drawn pictures of %zu kinds; ranges observed on %zu others.\n\n", options.pictures,
               class_count, options.calibration);
-  print(demo_rows(options, progress));
-  return 0;
+  const std::vector<DemoRow> rows = demo_rows(options, progress);
+  print(rows);
+  return rows;
 }
 
 }  // namespace demo

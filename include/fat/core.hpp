@@ -1,4 +1,5 @@
-// The part of the library that needs nothing but a compiler: tensors, policies, quantizers, observers, gradients.
+// The part of the library that needs nothing but a compiler: tensors, policies, quantizers, observers, gradients, and the
+// reference kernels on codes.
 #ifndef FAT_CORE_HPP_INCLUDED
 #define FAT_CORE_HPP_INCLUDED
 
@@ -7,6 +8,12 @@
 #include <fat/core/tensor.hpp>
 #include <fat/gradient/adjustable_threshold.hpp>
 #include <fat/gradient/pointwise_scale.hpp>
+#include <fat/kernel/reference/convolution.hpp>
+#include <fat/kernel/reference/elementwise.hpp>
+#include <fat/kernel/reference/hard_swish.hpp>
+#include <fat/kernel/reference/pool.hpp>
+#include <fat/kernel/reference/resize.hpp>
+#include <fat/kernel/reference/softmax.hpp>
 #include <fat/observe/observe.hpp>
 #include <fat/quantizer/bias.hpp>
 #include <fat/quantizer/dequantize.hpp>

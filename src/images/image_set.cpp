@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cctype>
 #include <charconv>
+#include <cmath>
 #include <filesystem>
 #include <fstream>
 #include <map>
@@ -145,6 +146,8 @@ std::vector<ImageSet::Item> ImageSet::read_npy_items(const ImageEntry& entry) co
   expects(channels_last || channels_first, entry.path, ": shape ", shape, " does not fit the network's input of ",
           extent_.height, " x ", extent_.width, " x ", extent_.channels, "; resize the tensor");
   const array<float> values = file.as<float>();
+  expects(std::all_of(values.begin(), values.end(), [](float value) { return std::isfinite(value); }), entry.path,
+          ": holds NaN or infinity; write finite values");
   const bool pixels = file.type == npy_type<std::uint8_t>() && !extent_.vector && extent_.channels == 3;
   std::vector<Item> items(count);
   for (std::size_t image = 0; image != count; ++image) {

@@ -41,6 +41,7 @@ struct Folder {
   /// Elements picked by their place in the source.
   template <class Place>
   Constant pick(const Constant& from, const Integers& dims, Place place) const {
+    require(!from.steps || from.steps->step.size() == 1 || node.op_type() == "Transpose", "rearranges weights with a step for each channel");
     Constant result;
     result.dims = dims;
     result.integral = from.integral;
@@ -59,6 +60,7 @@ struct Folder {
 
   Constant shaped(Integers dims) const {
     Constant result = input(0);
+    require(!result.steps || result.steps->step.size() == 1, "reshapes weights with a step for each channel");
     require(static_cast<std::size_t>(count(dims, node.name())) == result.size(), "cannot reshape a constant of ", result.size(),
             " elements");
     result.dims = std::move(dims);
@@ -111,12 +113,15 @@ struct Folder {
     for (std::size_t i = rank; i-- > 1;) strides[i - 1] = strides[i] * from.dims[i];
     Integers dims(rank);
     for (std::size_t i = 0; i != rank; ++i) dims[i] = from.dims[static_cast<std::size_t>(order[i])];
-    return pick(from, dims, [&](std::size_t flat) {
+    Constant result = pick(from, dims, [&](std::size_t flat) {
       std::int64_t at = 0;
       auto rest = static_cast<std::int64_t>(flat);
       for (std::size_t i = rank; i-- != 0; rest /= dims[i]) at += rest % dims[i] * strides[static_cast<std::size_t>(order[i])];
       return static_cast<std::size_t>(at);
     });
+    if (result.steps && result.steps->step.size() > 1)
+      result.steps->axis = std::find(order.begin(), order.end(), result.steps->axis) - order.begin();
+    return result;
   }
   Constant gather() const {
     const Constant& from = input(0);
@@ -143,10 +148,10 @@ struct Folder {
   }
   Constant concat() const {
     Constant result = input(0);
-    require(result.dims.size() == 1, "only lists can be joined");
+    require(result.dims.size() == 1 && !result.steps, "only lists can be joined");
     for (std::size_t i = 1; i != inputs.size(); ++i) {
       const Constant& next = input(i);
-      require(next.dims.size() == 1 && next.integral == result.integral, "only lists of one type can be joined");
+      require(next.dims.size() == 1 && !next.steps && next.integral == result.integral, "only lists of one type can be joined");
       result.reals.insert(result.reals.end(), next.reals.begin(), next.reals.end());
       result.integers.insert(result.integers.end(), next.integers.begin(), next.integers.end());
       result.dims[0] += next.dims[0];

@@ -9,8 +9,9 @@
 namespace fat::inline FAT_ABI::onnx {
 
 Importer::Importer(::onnx::ModelProto& file, std::string_view name, bool quantized)
-    : file_(file), name_(name), quantized_(quantized), operator_set_(operator_set(file)) {
+    : file_(file), name_(name), quantized_(quantized), operator_set_(operator_set(file)), metadata_(metadata_of(file)) {
   model_.name = file.graph().name();
+  read_model_metadata(metadata_, name_, model_);
 }
 
 Model Importer::run() {
@@ -20,9 +21,7 @@ Model Importer::run() {
     set(tensor.name(), {std::make_shared<const Constant>(decode(tensor))});
     tensor.clear_raw_data();
   }
-  for (const Node& node : graph.node())
-    for (const std::string& input : node.input()) ++uses_[input];
-  for (const auto& output : graph.output()) ++uses_[output.name()];
+  count_uses();
   read_input();
   for (const Node& node : graph.node()) read_node(node);
 
@@ -30,6 +29,7 @@ Model Importer::run() {
   const auto found = tensors_.find(graph.output(0).name());
   expects(found != tensors_.end(), name_, ": no node makes the output '", graph.output(0).name(), "'");
   expects(found->second.constant == nullptr, name_, ": the output '", graph.output(0).name(), "' is a constant");
+  expects(!found->second.codes, name_, ": the output '", graph.output(0).name(), "' holds codes; a DequantizeLinear is missing");
   for (const Node& node : graph.node())
     if (node.output_size() != 0 && node.output(0) == graph.output(0).name()) node_ = &node;
   const Tensor output = materialized(found->second, {});
@@ -80,8 +80,8 @@ void Importer::read_input() {
 
 /// Whether the images of a file are NHWC: element-wise operators lead from the input to a transpose into NCHW.
 bool Importer::starts_with_transpose(const std::string& input) const {
-  static const std::unordered_set<std::string> passed{"Identity", "Cast", "Add", "Sub", "Mul", "Div", "Pad", "QuantizeLinear",
-                                                      "DequantizeLinear"};
+  static const std::unordered_set<std::string> passed{"Identity", "Cast", "Add", "Sub", "Mul", "Div", "Pad", "Clip",
+                                                      "QuantizeLinear", "DequantizeLinear"};
   std::unordered_set<std::string> reached{input};
   for (const Node& node : file_.graph().node()) {
     if (node.input().empty() || node.output().empty()) continue;
@@ -129,6 +129,12 @@ const Constant& Importer::constant(int input, std::string_view what) const {
   const Tensor& found = tensor(input);
   require(found.constant != nullptr, what, " ('", node_->input(input), "') must be a constant");
   return *found.constant;
+}
+
+const Constant& Importer::plain_constant(int input, std::string_view what) const {
+  const Constant& found = constant(input, what);
+  require(!found.steps, what, " ('", node_->input(input), "') must not be quantized");
+  return found;
 }
 
 Tensor Importer::activation(int input) {
@@ -196,7 +202,7 @@ ValueId Importer::emit(Operator op, std::vector<ValueId> inputs, const Extent& d
 
 /// The values of a constant along the channels of an activation: one, or one for each. Errors: another shape.
 array<float> Importer::channel_values(const Constant& from, const Tensor& of) const {
-  require(!from.steps, "codes stand where reals are needed");
+  if (from.steps) return channel_values(dequantized(from), of);
   if (from.size() == 1) return array<float>{Shape{1}, from.real(0)};
   const std::size_t wanted = channels(of);
   const std::size_t channel_axis = of.layout == Layout::channels_first ? 1 : of.layout == Layout::channels_last ? 3 : 1;
@@ -212,7 +218,7 @@ array<float> Importer::channel_values(const Constant& from, const Tensor& of) co
 
 float Importer::scalar(int input, float otherwise) const {
   if (!has(input)) return otherwise;
-  const Constant& value = constant(input, "a bound");
+  const Constant& value = plain_constant(input, "a bound");
   require(value.size() == 1, "input ", input, " must be one number");
   return value.real(0);
 }
@@ -243,6 +249,15 @@ void Importer::remove_unused() {
   model_.values = std::move(values);
   model_.input = number[model_.input];
   model_.output = number[model_.output];
+  std::map<ValueId, ActivationEncoding> renumbered;
+  std::set<ValueId> narrow;
+  for (const auto& [value, encoding] : encodings) {
+    if (!needed[value]) continue;
+    renumbered.emplace(number[value], encoding);
+    if (narrowed.contains(value)) narrow.insert(number[value]);
+  }
+  encodings = std::move(renumbered);
+  narrowed = std::move(narrow);
 }
 
 Model read(std::string_view file, std::string_view name) {

@@ -3,6 +3,7 @@
 #define FAT_SRC_ONNX_IMPORTER_HPP_INCLUDED
 
 #include "fold.hpp"
+#include "metadata.hpp"
 
 #include <fat/model/extents.hpp>
 #include <fat/model/model.hpp>
@@ -10,6 +11,7 @@
 
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <unordered_map>
 #include <unordered_set>
@@ -46,13 +48,15 @@ struct ClampedLine {
 class Importer {
  public:
   Importer(::onnx::ModelProto& file, std::string_view name, bool quantized);
-  /// Reads the whole graph. In a quantized import, `encodings` and `codes` then hold what was found.
+  /// Reads the whole graph. In a quantized import, `encodings`, `narrowed` and `weight_codes` then hold what was found.
   Model run();
 
-  /// By name of the value.
-  std::map<std::string, ActivationEncoding> encodings;
+  /// By value.
+  std::map<ValueId, ActivationEncoding> encodings;
+  /// Values whose codes the file's metadata restrict: the Clip before their QuantizeLinear states the same.
+  std::set<ValueId> narrowed;
   /// By name of the node; a bias as int32 codes where the file has them.
-  std::map<std::string, WeightEncoding> codes;
+  std::map<std::string, WeightEncoding> weight_codes;
 
  private:
   using Node = ::onnx::NodeProto;
@@ -74,6 +78,7 @@ class Importer {
   bool has(int input) const { return input < node_->input_size() && !node_->input(input).empty(); }
   const Tensor& tensor(int input) const;
   const Constant& constant(int input, std::string_view what) const;
+  const Constant& plain_constant(int input, std::string_view what) const;
   Tensor activation(int input);
   Tensor image(int input);
   Tensor materialized(const Tensor& tensor, std::string_view suffix = "/flat");
@@ -141,9 +146,15 @@ class Importer {
   // qdq.cpp
   void quantize_linear();
   void dequantize_linear();
-  Steps steps(const Constant* of) const;
+  void count_uses();
+  Constant dequantized(const Constant& codes) const;
+  Steps steps(const Integers& dims) const;
   ActivationEncoding encoding() const;
-  void keep_codes(const Constant& w, int bias_input, const Shape& shape, std::size_t group_outputs);
+  bool read_by_this_node_only(ValueId value);
+  void encode(Tensor x);
+  void keep_codes(const Constant& w, int bias_input, std::size_t output_axis);
+  template <WeightedLayer Layer>
+  void keep_codes(Layer& layer, const Constant& w, const Constant* bias, std::size_t output_axis, float input_step);
 
   ::onnx::ModelProto& file_;
   std::string name_;
@@ -153,6 +164,9 @@ class Importer {
   const Node* node_ = nullptr;
   std::unordered_map<std::string, Tensor> tensors_;
   std::unordered_map<std::string, std::size_t> uses_;
+  std::unordered_map<std::string, const Node*> makers_;
+  std::unordered_map<std::string, ActivationEncoding> quantized_tensors_;  ///< inputs of QuantizeLinear
+  Metadata metadata_;
   std::unordered_map<ValueId, std::size_t> producers_;
   std::unordered_map<ValueId, ClampedLine> lines_;
   std::unordered_set<std::string> value_names_;

@@ -135,11 +135,10 @@ void Importer::convolution() {
     require(values.size() == out, "the bias has ", values.size(), " values for ", out, " channels");
     for (std::size_t o = 0; o != out; ++o) bias[o] = values.real(o);
   }
-  const Shape kernel_shape = kernel.shape();
   const ValueId made =
       depthwise ? emit(DepthwiseConvolution{shape, out / groups, {}, std::move(kernel), std::move(bias)}, {x.value})
                 : emit(Convolution{shape, groups, {}, std::move(kernel), std::move(bias)}, {x.value});
-  keep_codes(w, 2, kernel_shape, 0);
+  keep_codes(w, 2, 0);
   set_output({nullptr, made, Layout::channels_first});
 }
 
@@ -152,8 +151,9 @@ void Importer::batch_normalization() {
   BatchNormalization op;
   array<float>* const parts[] = {&op.scale, &op.shift, &op.center, &op.spread};
   for (int i = 0; i != 4; ++i) {
-    const Constant& values = constant(i + 1, "a statistic");
-    require(!values.steps && values.size() == extent(x).channels, values.size(), " values for ", extent(x).channels, " channels");
+    const Constant& given = constant(i + 1, "a statistic");
+    const Constant values = given.steps ? dequantized(given) : given;
+    require(values.size() == extent(x).channels, values.size(), " values for ", extent(x).channels, " channels");
     *parts[i] = array<float>{Shape{values.size()}};
     for (std::size_t c = 0; c != values.size(); ++c) (*parts[i])[c] = values.real(c);
   }
@@ -171,6 +171,7 @@ void Importer::gemm() {
   const Constant& c = constant(2, "the bias");
   const float beta = attributes.real("beta", 1.0F);
   const std::size_t made = producers_.at(tensors_.at(node_->output(0)).value);
+  if (c.steps || weight_codes.contains(model_.nodes[made].name)) return require(beta == 1.0F, "beta other than 1 with quantized weights");
   array<float>& bias = std::get<Dense>(model_.nodes[made].op).offset;
   require(c.size() == 1 || (c.size() == bias.size() && c.dims.back() == static_cast<std::int64_t>(bias.size())),
           "the bias has ", c.size(), " values for ", bias.size(), " outputs");
@@ -209,7 +210,7 @@ void Importer::dense(const Tensor& x, const Constant& w, bool transposed, float 
       kernel[o * in + to] = alpha * w.real(transposed ? o * in + i : i * out + o);
     }
   const ValueId made = emit(Dense{{}, std::move(kernel), array<float>{Shape{out}}}, {x.value});
-  keep_codes(w, node_->op_type() == "Gemm" ? 2 : -1, {out, in}, transposed ? 0 : 1);
+  keep_codes(w, node_->op_type() == "Gemm" ? 2 : -1, transposed ? 0 : 1);
   set_output({nullptr, made, Layout::vector});
 }
 
@@ -256,7 +257,7 @@ void Importer::global_max_pool() {
 void Importer::reduce_mean() {
   const Tensor x = activation(0);
   const Attributes attributes{*node_};
-  const Integers given = has(1) ? constant(1, "the axes").integers : attributes.integers("axes");
+  const Integers given = has(1) ? plain_constant(1, "the axes").integers : attributes.integers("axes");
   const Integers axes = normalized_axes(given, dims(x).size(), *node_);
   const bool pixels = (x.layout == Layout::channels_first && axes == Integers{2, 3}) ||
                       (x.layout == Layout::channels_last && axes == Integers{1, 2});
@@ -270,12 +271,12 @@ void Importer::pad() {
   const Tensor x = activation(0);
   const Attributes attributes{*node_};
   require(attributes.text("mode", "constant") == "constant", "only constant padding is supported");
-  const Integers pads = has(1) ? constant(1, "the padding").integers : attributes.integers("pads");
+  const Integers pads = has(1) ? plain_constant(1, "the padding").integers : attributes.integers("pads");
   const float value = has(2) ? scalar(2, 0.0F) : attributes.real("value", 0.0F);
   const std::size_t rank = dims(x).size();
   Integers all = pads;
   if (has(3)) {
-    const Integers& axes = constant(3, "the axes").integers;
+    const Integers& axes = plain_constant(3, "the axes").integers;
     require(pads.size() == 2 * axes.size(), pads.size(), " paddings for ", axes.size(), " axes");
     all.assign(2 * rank, 0);
     for (std::size_t i = 0; i != axes.size(); ++i) {
@@ -385,8 +386,8 @@ void Importer::resize() {
   const std::size_t h = first ? 2 : 1;
   Extent out = in;
   const int scales_input = plain ? 1 : 2;
-  if (!plain && has(3) && constant(3, "the sizes").size() != 0) {
-    const Constant& sizes = constant(3, "the sizes");
+  if (!plain && has(3) && plain_constant(3, "the sizes").size() != 0) {
+    const Constant& sizes = plain_constant(3, "the sizes");
     require(sizes.integral && sizes.size() == 4, "four sizes are needed");
     for (const std::size_t i : {h, h + 1}) require(sizes.integers[i] > 0 && sizes.integers[i] <= largest_step, "a bad size");
     require(sizes.integers[first ? 1 : 3] == static_cast<std::int64_t>(in.channels), "the channels cannot be resized");
@@ -395,7 +396,7 @@ void Importer::resize() {
   } else {
     Constant from_attribute;
     from_attribute.reals = attributes.reals("scales");
-    const Constant& scales = has(scales_input) ? constant(scales_input, "the scales") : from_attribute;
+    const Constant& scales = has(scales_input) ? plain_constant(scales_input, "the scales") : from_attribute;
     require(scales.size() == 4 && scales.real(0) == 1.0F && scales.real(first ? 1 : 3) == 1.0F,
             "four scales are needed, those of batch and channels 1");
     const auto scaled = [&](std::size_t size, float scale) {

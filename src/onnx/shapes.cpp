@@ -62,7 +62,7 @@ void Importer::flatten() {
 }
 
 void Importer::reshape() {
-  const Constant& target = constant(1, "the shape");
+  const Constant& target = plain_constant(1, "the shape");
   require(target.integral && !target.steps, "the shape must be integers");
   require(Attributes{*node_}.integer("allowzero", 0) == 0 ||
               std::find(target.integers.begin(), target.integers.end(), 0) == target.integers.end(),
@@ -114,7 +114,7 @@ void Importer::reshape_to(const Integers& target) {
 void Importer::squeeze() {
   const Tensor x = activation(0);
   const Integers from = dims(x);
-  const Integers given = has(1) ? constant(1, "the axes").integers : Attributes{*node_}.integers("axes");
+  const Integers given = has(1) ? plain_constant(1, "the axes").integers : Attributes{*node_}.integers("axes");
   Integers axes = normalized_axes(given, from.size(), *node_);
   if (given.empty())
     for (std::size_t i = 1; i != from.size(); ++i)
@@ -128,7 +128,7 @@ void Importer::squeeze() {
 
 void Importer::unsqueeze() {
   const Tensor x = activation(0);
-  const Integers given = has(1) ? constant(1, "the axes").integers : Attributes{*node_}.integers("axes");
+  const Integers given = has(1) ? plain_constant(1, "the axes").integers : Attributes{*node_}.integers("axes");
   const Integers axes = normalized_axes(given, dims(x).size() + given.size(), *node_);
   require(dims(x).size() == 2 && (axes == Integers{2, 3} || axes == Integers{1, 2}), "only a vector can become an image");
   if (axes == Integers{2, 3}) return reshape_to({0, 0, 1, 1});

@@ -179,7 +179,13 @@ class Exporter {
   const Node& node_at(std::size_t node) const { return graph_.nodes[node]; }
   const Extent& out_extent(std::size_t node) const { return graph_.extent(node_at(node).output); }
   const Extent& in_extent(std::size_t node) const { return graph_.extent(node_at(node).inputs[0]); }
-  bool float_node(std::size_t node) const { return is_float(node_at(node).output); }
+  // As in the integer engine: a layer that touches a float tensor, or has float weights, runs in float.
+  bool float_node(std::size_t node) const {
+    const std::vector<ValueId>& inputs = node_at(node).inputs;
+    const bool weighted = std::visit([]<class Layer>(const Layer&) { return WeightedLayer<Layer>; }, node_at(node).op);
+    return is_float(node_at(node).output) || (weighted && !model_.weights[node].has_value()) ||
+           std::any_of(inputs.begin(), inputs.end(), [this](ValueId input) { return is_float(input); });
+  }
   std::int32_t in(std::size_t node, std::size_t position = 0) {
     return tensor_of(node_at(node).inputs[position], float_node(node));
   }
@@ -189,8 +195,12 @@ class Exporter {
     return float_node(node) ? 1 : integer_version;
   }
 
-  // The fused activation that does the clamp. A clamp that the codes do anyway needs none.
+  // The fused activation that does the clamp. One that the format does not have is left out where the codes do it anyway.
   ActivationFunctionType activation(std::size_t node, const Clamp& clamp) const {
+    if (!clamp.active()) return ActivationFunctionType::NONE;
+    if (clamp == relu) return ActivationFunctionType::RELU;
+    if (clamp == relu6) return ActivationFunctionType::RELU6;
+    if (clamp == Clamp{-1.0F, 1.0F}) return ActivationFunctionType::RELU_N1_TO_1;
     const auto& encoding = model_.activations[node_at(node).output];
     bool low = clamp.low > -std::numeric_limits<float>::infinity();
     bool high = clamp.high < std::numeric_limits<float>::infinity();
@@ -203,8 +213,8 @@ class Exporter {
     }
     if (!low && !high) return ActivationFunctionType::NONE;
     if (clamp.low == 0.0F && !high) return ActivationFunctionType::RELU;
-    if ((clamp.low == 0.0F || !low) && clamp.high == 6.0F) return ActivationFunctionType::RELU6;
-    if (clamp == Clamp{-1.0F, 1.0F}) return ActivationFunctionType::RELU_N1_TO_1;
+    const bool nothing_negative = encoding.has_value() && encoding->code_min == encoding->zero_point;
+    if (clamp.high == 6.0F && !low && nothing_negative) return ActivationFunctionType::RELU6;
     require(false, node, "clamps to ", clamp.low, "..", clamp.high,
             ", which the format does not have; keep to ReLU or ReLU6");
     return ActivationFunctionType::NONE;
@@ -261,10 +271,7 @@ class Exporter {
     const std::vector<std::int32_t> extents(shape.begin(), shape.end());
     const std::size_t channels = shape[Layer::channel_axis];
     const std::vector<std::int32_t> bias_shape{static_cast<std::int32_t>(channels)};
-    const bool float_input = is_float(node_at(node).inputs[0]);
-    if (float_node(node) || !encoding.has_value()) {
-      require(float_node(node), node, "has float weights but an integer output; keep its output in float as well");
-      require(!encoding.has_value() || !float_input, node, "has integer weights but a float input");
+    if (float_node(node)) {
       const auto& floats = std::get<Layer>(simulation().nodes[node].op);
       return {add_tensor(extents, TensorType::FLOAT32, add_buffer(floats.kernel), name + ":weights"),
               add_tensor(bias_shape, TensorType::FLOAT32, add_buffer(floats.offset), name + ":bias"), false};

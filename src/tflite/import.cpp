@@ -274,7 +274,7 @@ class Importer {
     if (quantization->min() != nullptr && quantization->min()->size() == 1 &&
         narrow_from_minimum(encoding) == quantization->min()->Get(0))
       encoding.code_min += 1;
-    encoding.symmetric = encoding.zero_point == 0;
+    encoding.symmetric = encoding.zero_point == 0 && encoding.code_min == -127;
     return encoding;
   }
 

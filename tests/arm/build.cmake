@@ -1,7 +1,8 @@
-# Configures and builds the tests of SOURCE for 64-bit ARM in BINARY; BOOST is the folder with Boost's headers.
-# Only boost/ may be seen of that folder, since it holds this machine's system headers as well.
+# Configures and builds the tests of SOURCE for 64-bit ARM in BINARY; BOOST and JSON are the folders with the headers of
+# Boost and nlohmann-json. Only boost/ and nlohmann/ may be seen of them, since they hold this machine's system headers too.
 file(MAKE_DIRECTORY ${BINARY}/boost)
 file(CREATE_LINK ${BOOST}/boost ${BINARY}/boost/boost SYMBOLIC)
+file(CREATE_LINK ${JSON}/nlohmann ${BINARY}/boost/nlohmann SYMBOLIC)
 execute_process(
   COMMAND ${CMAKE_COMMAND} -S ${SOURCE} -B ${BINARY} -G Ninja --toolchain ${SOURCE}/cmake/aarch64-linux-gnu.cmake
           -DCMAKE_PROJECT_fat_INCLUDE=${SOURCE}/tests/arm/standins.cmake -DFAT_BOOST_INCLUDE_DIR=${BINARY}/boost

@@ -12,18 +12,31 @@
 #include <boost/test/tree/visitor.hpp>
 
 #include <cstdio>
+#include <string>
 
 namespace {
 
 int skipped_cases = 0;
 
-/// Names and counts the chosen cases whose precondition was not met.
+/// The unmet precondition of a skipped case or suite in words, asked once more.
+std::string reason_of(const boost::unit_test::test_unit& unit) {
+  const auto met = unit.check_preconditions();
+  const boost::unit_test::const_string message = met.message();
+  return {message.begin(), message.end()};
+}
+
+/// Names and counts the chosen cases, and the whole suites, whose precondition was not met.
 class NameSkipped : public boost::unit_test::test_tree_visitor {
  public:
-  void visit(const boost::unit_test::test_case& unit) override {
-    if (!unit.is_enabled() || !boost::unit_test::results_collector.results(unit.p_id).p_skipped) return;
-    std::printf("SKIPPED %s: what it needs is not here\n", unit.full_name().c_str());
+  void visit(const boost::unit_test::test_case& unit) override { count(unit); }
+  bool test_suite_start(const boost::unit_test::test_suite& suite) override { return !count(suite); }
+
+ private:
+  static bool count(const boost::unit_test::test_unit& unit) {
+    if (!unit.is_enabled() || !boost::unit_test::results_collector.results(unit.p_id).p_skipped) return false;
+    std::printf("SKIPPED %s: %s\n", unit.full_name().c_str(), reason_of(unit).c_str());
     ++skipped_cases;
+    return true;
   }
 };
 

@@ -46,10 +46,19 @@ inline std::string read_file(const std::filesystem::path& path, std::uintmax_t l
 }
 
 /// Writes `bytes` beside `path` under a temporary name, then renames: `path` holds either what it held or all the bytes.
+/// A device or a pipe is written as it is, never replaced by a file.
 /// Errors: the folder is missing or not writable, the disk is full; the temporary file is removed.
 inline void write_file_atomically(const std::filesystem::path& path, std::string_view bytes) {
   std::error_code code;
-  expects(!std::filesystem::is_directory(path, code), path.string(), ": is a folder; name a file to write");
+  const auto target = std::filesystem::status(path, code);
+  expects(!std::filesystem::is_directory(target), path.string(), ": is a folder; name a file to write");
+  if (std::filesystem::exists(target) && !std::filesystem::is_regular_file(target)) {
+    std::FILE* const device = std::fopen(path.c_str(), "wb");
+    expects(device != nullptr, path.string(), ": cannot be written: ", std::strerror(errno));
+    const bool written = detail::write_and_close(device, bytes);
+    expects(written, path.string(), ": cannot be written: ", std::strerror(errno));
+    return;
+  }
   std::filesystem::path temporary = path;
   temporary += ".part" + std::to_string(std::random_device{}());
   std::FILE* const file = std::fopen(temporary.c_str(), "wbx");

@@ -37,7 +37,9 @@ inline bool has_avx512_vnni() {
 inline const std::vector<const Kernels*>& available() {
   static const std::vector<const Kernels*> all = [] {
     std::vector<const Kernels*> found;
-#if defined(__x86_64__)
+#if defined(FAT_KERNEL_EMULATED)
+    found = {&arch_avx512_vnni::kernels, &arch_avx_vnni::kernels, &arch_avx2::kernels};
+#elif defined(__x86_64__)
     if (has_avx512_vnni()) found.push_back(&arch_avx512_vnni::kernels);
     if (has_avx_vnni()) found.push_back(&arch_avx_vnni::kernels);
     if (__builtin_cpu_supports("avx2")) found.push_back(&arch_avx2::kernels);

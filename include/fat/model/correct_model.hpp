@@ -110,9 +110,8 @@ inline std::vector<LayerCorrection> correct_model(Model& model, const Model& ref
   const std::size_t affordable = std::max<std::size_t>(1, options.memory / (2 * LayerwiseRunner::peak_bytes(model)));
   const std::size_t count = std::min({images.size() / in, options.images, affordable});
   const std::span<const float> used = images.first(count * in);
-  const Model original = reference;
-  LayerwiseRunner wanted{original, used, threads};
-  LayerwiseRunner found{original, used, threads};
+  LayerwiseRunner wanted{reference, used, threads};
+  LayerwiseRunner found{reference, used, threads};
   const auto round_to_grid = [&](ValueId value) {
     if (!grids.activations[value]) return;
     threads.run(count, [&](std::size_t image, std::size_t) {
@@ -127,7 +126,7 @@ inline std::vector<LayerCorrection> correct_model(Model& model, const Model& ref
     LayerCorrection done{node.name};
     const Extent& extent = model.extent(node.output);
     detail::ChannelMeans float_means{count, extent};
-    wanted.run(n, original.nodes[n].op, [&](std::size_t image, std::span<float> y) { float_means.add(image, y); });
+    wanted.run(n, reference.nodes[n].op, [&](std::size_t image, std::span<float> y) { float_means.add(image, y); });
     const bool quantized = !grids.weights[n].empty();
     if (quantized)
       std::visit(

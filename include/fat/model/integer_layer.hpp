@@ -11,6 +11,7 @@
 #include <fat/kernel/reference/softmax.hpp>
 #include <fat/kernel/float/operators.hpp>
 #include <fat/model/float_layer.hpp>
+#include <fat/model/integer_stage.hpp>
 #include <fat/model/quantized_model.hpp>
 
 #include <algorithm>
@@ -24,41 +25,6 @@
 #include <vector>
 
 namespace fat::inline FAT_ABI {
-
-namespace detail {
-
-/// Codes as the kernels hold them: bytes, raised by 128 where the encoding is signed.
-struct ByteGrid {
-  double step = 1.0;
-  std::int32_t zero = 0, low = 0, high = 255, raise = 0;
-
-  ByteGrid() = default;
-  explicit ByteGrid(const ActivationEncoding& e)
-      : step(static_cast<double>(e.step)), zero(e.zero_point + (e.is_signed() ? 128 : 0)), low(e.code_min + (e.is_signed() ? 128 : 0)),
-        high(e.code_max + (e.is_signed() ? 128 : 0)), raise(e.is_signed() ? 128 : 0) {}
-
-  std::int32_t nearest(double real) const {
-    return static_cast<std::int32_t>(std::clamp(std::nearbyint(real / step) + zero, static_cast<double>(low), static_cast<double>(high)));
-  }
-  /// Narrows low and high to a fused activation.
-  void clamp_to(const Clamp& clamp) {
-    const std::int32_t least = nearest(static_cast<double>(clamp.low)), most = nearest(static_cast<double>(clamp.high));
-    low = least, high = most;
-  }
-};
-
-inline Geometry geometry(const Window& window, const Extent& in, const Extent& out) {
-  Geometry g;
-  g.in_height = in.height, g.in_width = in.width, g.in_channels = in.channels;
-  g.out_height = out.height, g.out_width = out.width, g.out_channels = out.channels;
-  g.kernel_height = window.kernel.height, g.kernel_width = window.kernel.width;
-  g.stride_height = window.stride.height, g.stride_width = window.stride.width;
-  g.dilation_height = window.dilation.height, g.dilation_width = window.dilation.width;
-  g.pad_top = window.padding.top, g.pad_left = window.padding.left;
-  return g;
-}
-
-}  // namespace detail
 
 /// Reads its inputs' bytes and writes the output's, part by part: parts may run at the same time, in any order.
 class IntegerLayer {
@@ -77,7 +43,7 @@ class IntegerLayer {
   std::size_t scratch_bytes() const noexcept { return scratch_bytes_; }
   std::size_t scratch_words() const noexcept { return scratch_words_; }
   std::size_t memory() const noexcept {
-    return products_memory() + taps_.size() * 2 + start_.size() * 4 + mantissa_.size() * 4 + shift_.size() + multipliers_.size() * sizeof(FixedPointMultiplier);
+    return products_memory() + taps_.size() * 2 + columns_.size() + start_.size() * 4 + mantissa_.size() * 4 + shift_.size() + multipliers_.size() * sizeof(FixedPointMultiplier);
   }
   void run(const std::uint8_t* const* x, std::uint8_t* y, std::size_t part, std::uint8_t* bytes, std::int32_t* words) const {
     run_(*this, x, y, part, bytes, words);
@@ -108,12 +74,13 @@ class IntegerLayer {
   void prepare_product(const Clamp& clamp, const WeightEncoding* w, const Node& node) {
     y_.clamp_to(clamp);
     const std::size_t depth = g_.taps() * g_.in_channels / g_.groups, width = g_.out_channels / g_.groups;
-    expects(depth <= 65793, "IntegerModel: layer '", node.name, "' sums ", depth, " products, which can overflow 32 bits; keep it float");
+    expects(depth <= detail::deepest_sum, "IntegerModel: layer '", node.name, "' sums ", depth, " products, which can overflow 32 bits; keep it float");
     for (std::size_t group = 0; group != g_.groups; ++group)
       products_.emplace_back(*kernels_, kernel::WeightView{w->codes.data() + group * width * depth, depth, width, 1, depth});
     padded_ = products_[0].columns_padded();
     set_stage(w, [&](std::size_t c) { return products_[c / width].column_sums()[c % width]; }, kernels_->offset, depth,
               [&](std::size_t c) { return c / width * padded_ + c % width; }, padded_ * g_.groups);
+    if (fast_) multipliers_ = {};
     const std::size_t at_once = products_[0].rows_at_once(), rows = g_.out_height * g_.out_width;
     parts_ = (rows + at_once - 1) / at_once;
     direct_ = g_.pointwise() && depth % 4 == 0 && !asymmetric_;
@@ -130,14 +97,34 @@ class IntegerLayer {
     const std::size_t taps = g_.taps(), channels = g_.out_channels;
     padded_ = channels + 64;
     std::vector<std::int32_t> sums(channels);
-    taps_.assign((taps + 1) / 2 * channels * 2 + 128, 0);
+    const auto weight = [&](std::size_t t, std::size_t c) { return w->codes[t * channels + c] - w->channel_zero_point(c); };
+    bool narrow = true;  // weights less their zero point are bytes again
     for (std::size_t t = 0; t != taps; ++t)
       for (std::size_t c = 0; c != channels; ++c) {
-        const std::int32_t weight = w->codes[t * channels + c] - w->channel_zero_point(c);
-        taps_[((t / 2) * channels + c) * 2 + t % 2] = static_cast<std::int16_t>(weight);
-        sums[c] += weight;
+        sums[c] += weight(t, c);
+        narrow = narrow && weight(t, c) >= -128 && weight(t, c) <= 127;
       }
-    set_stage(w, [&](std::size_t c) { return sums[c]; }, 0, 0, [](std::size_t c) { return c; }, padded_);
+    by_columns_ = narrow && kernels_->depthwise3x3 != nullptr && channels == g_.in_channels && channels % 4 == 0 && taps == 9 &&
+                  g_.kernel_width == 3 && g_.dilation_width == 1 && (g_.stride_width == 1 || g_.stride_width == 2);
+    const std::size_t block = 4 * kernels_->lanes;
+    const auto place = [&](std::size_t c) { return by_columns_ ? c / block * block + kernel::place_in_block(c % block, kernels_->lanes) : c; };
+    set_stage(w, [&](std::size_t c) { return sums[c]; }, 0, 0, place, padded_);
+    by_columns_ = by_columns_ && fast_;
+    if (by_columns_) {
+      columns_.assign((channels + block - 1) / block * block * 12, 0);
+      for (std::size_t t = 0; t != taps; ++t)
+        for (std::size_t c = 0; c != channels; ++c)
+          columns_[c / block * block * 12 + (t % 3 * block + place(c) % block) * 4 + t / 3] = static_cast<std::int8_t>(weight(t, c));
+      parts_ = g_.out_height;
+      multipliers_ = {};
+      run_ = [](const IntegerLayer& l, const std::uint8_t* const* x, std::uint8_t* y, std::size_t part, std::uint8_t*, std::int32_t*) {
+        l.run_depthwise3x3(x[0], y, part);
+      };
+      return;
+    }
+    taps_.assign((taps + 1) / 2 * channels * 2 + 128, 0);
+    for (std::size_t t = 0; t != taps; ++t)
+      for (std::size_t c = 0; c != channels; ++c) taps_[((t / 2) * channels + c) * 2 + t % 2] = static_cast<std::int16_t>(weight(t, c));
     vectors_ = fast_ && channels == g_.in_channels && channels >= kernels_->lanes;
     parts_ = g_.out_height;
     scratch_bytes_ = channels + 64 + (taps + 1) * sizeof(void*) + 64;
@@ -151,7 +138,7 @@ class IntegerLayer {
       if (l.vectors_) l.run_depthwise(x[0], y, part, bytes);
       else l.run_depthwise_plain(x[0], y, part, words);
     };
-    if (vectors_) weights_ = {}, bias_ = {}, weight_zeros_ = {};
+    if (vectors_) weights_ = {}, bias_ = {}, weight_zeros_ = {}, multipliers_ = {};
   }
 
   /// Start of the sums, multipliers and shifts; decides whether the vector requantization holds for every column.
@@ -163,8 +150,7 @@ class IntegerLayer {
     asymmetric_ = depth != 0 && std::any_of(w->zero_point.begin(), w->zero_point.end(), [](std::int32_t z) { return z != 0; });
     fast_ = !asymmetric_;
     for (std::size_t c = 0; c != g_.out_channels; ++c) {
-      const double real = x_[0].step * static_cast<double>(w->channel_step(c)) / y_.step;
-      const auto m = FixedPointMultiplier::from_real(real);
+      const auto m = detail::product_multiplier(x_[0], *w, c, y_);
       const std::int64_t zero = w->channel_zero_point(c);
       std::int64_t start = std::int64_t{w->bias[c]} + std::int64_t{offset - x_[0].zero} * column_sum(c);
       if (depth != 0) start += std::int64_t{x_[0].zero} * zero * static_cast<std::int64_t>(depth);
@@ -179,7 +165,6 @@ class IntegerLayer {
       multipliers_.push_back(m);
       if (asymmetric_) weight_zeros_.push_back(w->channel_zero_point(c));
     }
-    if (fast_) multipliers_ = {};
   }
 
   kernel::ColumnStage stage(std::size_t at) const { return {start_.data() + at, mantissa_.data() + at, shift_.data() + at}; }
@@ -281,27 +266,32 @@ class IntegerLayer {
     }
   }
 
+  void run_depthwise3x3(const std::uint8_t* x, std::uint8_t* y, std::size_t oy) const {
+    kernel::Depthwise3x3Call call;
+    for (std::size_t k = 0; k != 3; ++k) {
+      const std::size_t row = g_.in_row(oy, k);
+      call.rows[k] = row < g_.in_height ? x + row * g_.in_width * g_.in_channels : nullptr;
+    }
+    call.in_width = g_.in_width, call.out_width = g_.out_width, call.channels = g_.out_channels;
+    call.stride = g_.stride_width, call.pad_left = g_.pad_left, call.outside = static_cast<std::uint8_t>(x_[0].zero);
+    call.weights = columns_.data(), call.stage = stage(0), call.zero_point = y_.zero;
+    call.low = static_cast<std::uint8_t>(y_.low), call.high = static_cast<std::uint8_t>(y_.high);
+    kernels_->depthwise3x3(call, y + oy * g_.out_width * g_.out_channels);
+  }
+
   void run_depthwise_plain(const std::uint8_t* x, std::uint8_t* y, std::size_t oy, std::int32_t* words) const {
     Geometry row = g_;
     row.out_height = 1;
     row.pad_top = g_.pad_top - oy * g_.stride_height;  // wraps: input rows are counted from this output row
-    if (vectors_) return;
     reference::depthwise(x, x_[0].zero, weights_.data(), weight_zeros_.data(), bias_.data(), row, words);
-    const bool kept = !multipliers_.empty();
-    std::vector<FixedPointMultiplier> made;
-    if (!kept)
-      for (std::size_t c = 0; c != g_.out_channels; ++c) made.push_back({mantissa_[c], mantissa_[c] == 0 ? 0 : -1 - shift_[c]});
-    OutputStage s = output_stage(0);
-    if (!kept) s.multipliers = made.data();
-    reference::finish(words, g_.out_width, g_.out_channels, s, y + oy * g_.out_width * g_.out_channels);
+    reference::finish(words, g_.out_width, g_.out_channels, output_stage(0), y + oy * g_.out_width * g_.out_channels);
   }
 
   // ---- element-wise -------------------------------------------------------------------------------------------------
 
   void prepare(const Add& op, const WeightEncoding*, const Node&) {
     y_.clamp_to(op.clamp);
-    add_ = AddStage::from_steps(x_[0].step, x_[1].step, y_.step);
-    add_.a_zero = x_[0].zero, add_.b_zero = x_[1].zero, add_.zero_out = y_.zero, add_.low = y_.low, add_.high = y_.high;
+    add_ = detail::add_stage(x_[0], x_[1], y_);
     const int shift = -1 - add_.multiplier.shift;
     vectors_ = in_[0].size() == in_[1].size() && in_[0].size() >= 2 * kernels_->lanes && shift >= -1 && shift <= 22 &&
                add_.a_multiplier.shift >= -23 && add_.b_multiplier.shift >= -23;
@@ -320,52 +310,27 @@ class IntegerLayer {
   }
   void prepare(const Multiply& op, const WeightEncoding*, const Node&) {
     y_.clamp_to(op.clamp);
-    multiply_ = {FixedPointMultiplier::from_real(x_[0].step * x_[1].step / y_.step), x_[0].zero, x_[1].zero, y_.zero, y_.low, y_.high};
+    multiply_ = detail::multiply_stage(x_[0], x_[1], y_);
     run_ = [](const IntegerLayer& l, const std::uint8_t* const* x, std::uint8_t* y, std::size_t, std::uint8_t*, std::int32_t*) {
       reference::multiply(x[0], x[1], l.in_[0].size(), l.in_[1].size(), l.multiply_, y);
     };
   }
 
-  /// Every code of input i as a code of the output.
-  std::array<std::uint8_t, 256> regrid(std::size_t i) const {
-    std::array<std::uint8_t, 256> table{};
-    const RequantizeStage s{FixedPointMultiplier::from_real(x_[i].step / y_.step), x_[i].zero, y_.zero, y_.low, y_.high};
-    for (unsigned code = 0; code != 256; ++code) {
-      const auto byte = static_cast<std::uint8_t>(code);
-      reference::requantize(&byte, 1, s, &table[code]);
-    }
-    return table;
-  }
-  template <class Function>
-  void tabulate(Function real_function) {
-    tables_.resize(1);
-    for (int code = 0; code != 256; ++code)
-      tables_[0][static_cast<std::size_t>(code)] = static_cast<std::uint8_t>(y_.nearest(real_function((code - x_[0].zero) * x_[0].step)));
-    run_table();
-  }
-  void run_table() {
+  void run_table(const detail::ByteTable& table) {
+    tables_.push_back(table);
     run_ = [](const IntegerLayer& l, const std::uint8_t* const* x, std::uint8_t* y, std::size_t, std::uint8_t*, std::int32_t*) {
       for (std::size_t i = 0; i != l.out_.size(); ++i) y[i] = l.tables_[0][x[0][i]];
     };
   }
   void prepare(const ClampLayer& op, const WeightEncoding*, const Node&) {
     y_.clamp_to(op.clamp);
-    tables_.push_back(regrid(0));
-    run_table();
+    run_table(detail::regrid_table(x_[0], y_));
   }
-  void prepare(const HardSwish&, const WeightEncoding*, const Node&) {
-    tabulate([](double v) { return v * std::clamp(v / 6.0 + 0.5, 0.0, 1.0); });
-  }
-  void prepare(const HardSigmoid& op, const WeightEncoding*, const Node&) {
-    tabulate([&](double v) { return std::clamp(static_cast<double>(op.slope) * v + static_cast<double>(op.intercept), 0.0, 1.0); });
-  }
-  void prepare(const Sigmoid&, const WeightEncoding*, const Node&) {
-    tabulate([](double v) { return 1.0 / (1.0 + std::exp(-v)); });
-  }
+  void prepare(const HardSwish& op, const WeightEncoding*, const Node&) { run_table(detail::function_table(op, x_[0], y_)); }
+  void prepare(const HardSigmoid& op, const WeightEncoding*, const Node&) { run_table(detail::function_table(op, x_[0], y_)); }
+  void prepare(const Sigmoid& op, const WeightEncoding*, const Node&) { run_table(detail::function_table(op, x_[0], y_)); }
   void prepare(const Softmax&, const WeightEncoding*, const Node& node) {
-    expects(std::abs(y_.step * 256.0 - 1.0) < 1e-6 && y_.zero == 0, "IntegerModel: the output of softmax '", node.name,
-            "' must have step 1/256 and its lowest code as zero point; keep it float");
-    softmax_ = SoftmaxStage::from_step(x_[0].step);
+    softmax_ = detail::softmax_stage(x_[0], y_, node.name);
     run_ = [](const IntegerLayer& l, const std::uint8_t* const* x, std::uint8_t* y, std::size_t, std::uint8_t*, std::int32_t*) {
       const std::size_t channels = l.out_.channels;
       for (std::size_t at = 0; at != l.out_.size(); at += channels) reference::softmax(x[0] + at, channels, l.softmax_, 0, y + at);
@@ -391,7 +356,7 @@ class IntegerLayer {
     layer.run(inputs, found.data(), 0, layer.parts(), scratch.data());
     for (const float position : found) moves_.push_back(position < 1.0F ? 0U : static_cast<std::uint32_t>(position));
     outside_ = static_cast<std::uint8_t>(outside);
-    for (std::size_t i = 0; i != in_.size(); ++i) tables_.push_back(regrid(i));
+    for (std::size_t i = 0; i != in_.size(); ++i) tables_.push_back(detail::regrid_table(x_[i], y_));
     run_ = [](const IntegerLayer& l, const std::uint8_t* const* x, std::uint8_t* y, std::size_t, std::uint8_t*, std::int32_t*) {
       for (std::size_t i = 0; i != l.moves_.size(); ++i) {
         std::size_t from = l.moves_[i], input = 0;
@@ -467,7 +432,7 @@ class IntegerLayer {
       }
   }
   void prepare(const GlobalAveragePool&, const WeightEncoding*, const Node&) {
-    mean_ = {FixedPointMultiplier::from_real(x_[0].step / y_.step), x_[0].zero, y_.zero, y_.low, y_.high};
+    mean_ = detail::regrid_stage(x_[0], y_);
     run_ = [](const IntegerLayer& l, const std::uint8_t* const* x, std::uint8_t* y, std::size_t, std::uint8_t*, std::int32_t*) {
       reference::mean(x[0], l.in_[0].height * l.in_[0].width, l.in_[0].channels, l.mean_, y);
     };
@@ -481,14 +446,15 @@ class IntegerLayer {
   Extent out_;
   Geometry g_;
   std::size_t parts_ = 1, scratch_bytes_ = 0, scratch_words_ = 0, padded_ = 0;
-  bool direct_ = false, fast_ = false, vectors_ = false, asymmetric_ = false;
+  bool direct_ = false, fast_ = false, vectors_ = false, asymmetric_ = false, by_columns_ = false;
   std::vector<kernel::PackedProduct> products_;
   std::vector<std::int16_t> taps_;
+  aligned_vector<std::int8_t> columns_;
   std::vector<std::int32_t> start_, mantissa_, weight_zeros_, bias_;
   std::vector<std::int8_t> shift_;
   std::vector<FixedPointMultiplier> multipliers_;
   array<std::int8_t> weights_;
-  std::vector<std::array<std::uint8_t, 256>> tables_;
+  std::vector<detail::ByteTable> tables_;
   std::vector<std::uint32_t> moves_;
   std::uint8_t outside_ = 0;
   AddStage add_;

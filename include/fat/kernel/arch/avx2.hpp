@@ -1,10 +1,12 @@
 // AVX2: byte products by vpmaddubsw where packing proves them free of saturation, 16-bit pairs by vpmaddwd elsewhere.
+// FAT_KERNEL_EMULATED: intrinsics come from elsewhere (SIMDe), so that any processor runs these kernels in tests.
 #ifndef FAT_KERNEL_ARCH_AVX2_HPP_INCLUDED
 #define FAT_KERNEL_ARCH_AVX2_HPP_INCLUDED
 
 #include <fat/kernel/arch/types.hpp>
 
-#if defined(__x86_64__)
+#if defined(__x86_64__) || defined(FAT_KERNEL_EMULATED)
+#if !defined(FAT_KERNEL_EMULATED)
 #include <immintrin.h>
 
 #if defined(__clang__)
@@ -12,6 +14,7 @@
 #else
 #pragma GCC push_options
 #pragma GCC target("avx2")
+#endif
 #endif
 #define FAT_KERNEL_INLINE [[gnu::always_inline]] inline
 
@@ -46,7 +49,7 @@ struct Quad {
   FAT_KERNEL_INLINE static void multiply_add(Vector (&sums)[Vectors], __m256i a, const Weights (&w)[Vectors]) {
 #pragma GCC unroll 8
     for (int v = 0; v != Vectors; ++v) {
-#if defined(__clang__)
+#if defined(__clang__) || defined(FAT_KERNEL_EMULATED)
       const __m256i one = *reinterpret_cast<const __m256i*>(ones);
       sums[v] = _mm256_add_epi32(sums[v], _mm256_madd_epi16(_mm256_maddubs_epi16(a, w[v]), one));
 #else
@@ -75,7 +78,7 @@ struct Pair {
   FAT_KERNEL_INLINE static void multiply_add(Vector (&sums)[Vectors], __m256i a, const Weights (&w)[Vectors]) {
 #pragma GCC unroll 8
     for (int v = 0; v != Vectors; ++v) {
-#if defined(__clang__)
+#if defined(__clang__) || defined(FAT_KERNEL_EMULATED)
       sums[v] = _mm256_add_epi32(sums[v], _mm256_madd_epi16(a, w[v]));
 #else
       __m256i t;
@@ -156,18 +159,80 @@ FAT_KERNEL_INLINE void store_codes(std::uint8_t* out, const Vector (&sums)[Vecto
   }
 }
 
-#include <fat/kernel/arch/tile.inl>
+using ByteMask = __m256i;
+FAT_KERNEL_INLINE ByteMask byte_mask(std::size_t count) {
+  const __m256i at = _mm256_setr_epi32(0, 4, 8, 12, 16, 20, 24, 28);
+  return _mm256_cmpgt_epi32(_mm256_set1_epi32(static_cast<std::int32_t>(count)), at);
+}
+FAT_KERNEL_INLINE Vector broadcast_bytes(std::uint8_t value) { return _mm256_set1_epi8(static_cast<char>(value)); }
+/// Segments 0: under the mask; 2: two pieces, `step` bytes apart.
+template <int Segments>
+FAT_KERNEL_INLINE Vector load_bytes(const std::uint8_t* p, std::size_t step, ByteMask mask) {
+  if constexpr (Segments == 0) return _mm256_maskload_epi32(reinterpret_cast<const int*>(p), mask);
+  if constexpr (Segments == 1) return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
+  return _mm256_inserti128_si256(_mm256_castsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))),
+                                 _mm_loadu_si128(reinterpret_cast<const __m128i*>(p + step)), 1);
+}
+template <int Segments>
+FAT_KERNEL_INLINE void store_bytes(std::uint8_t* out, std::size_t step, ByteMask mask, Vector bytes) {
+  if constexpr (Segments == 0) _mm256_maskstore_epi32(reinterpret_cast<int*>(out), mask, bytes);
+  if constexpr (Segments == 1) _mm256_storeu_si256(reinterpret_cast<__m256i*>(out), bytes);
+  if constexpr (Segments == 2) {
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(out), _mm256_castsi256_si128(bytes));
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(out + step), _mm256_extracti128_si256(bytes, 1));
+  }
+}
+/// The constants of the first segment for all.
+template <int Segments>
+FAT_KERNEL_INLINE Vector spread(Vector v) {
+  if constexpr (Segments == 2) return _mm256_permute2x128_si256(v, v, 0);
+  return v;
+}
+/// Four vectors of (a, b, c, c) in 32-bit lanes, in the order of place_in_block.
+FAT_KERNEL_INLINE void interleave_bytes(Vector a, Vector b, Vector c, Vector (&to)[4]) {
+  const Vector low = _mm256_unpacklo_epi8(a, b), high = _mm256_unpackhi_epi8(a, b);
+  const Vector low_c = _mm256_unpacklo_epi8(c, c), high_c = _mm256_unpackhi_epi8(c, c);
+  to[0] = _mm256_unpacklo_epi16(low, low_c), to[1] = _mm256_unpackhi_epi16(low, low_c);
+  to[2] = _mm256_unpacklo_epi16(high, high_c), to[3] = _mm256_unpackhi_epi16(high, high_c);
+}
+/// Bytes 0 and 2 of every lane, and bytes 1 and 3, as 16-bit pairs, so that no product saturates.
+struct ColumnBytes {
+  Vector even, odd;
+};
+using ColumnWeights = ColumnBytes;
+FAT_KERNEL_INLINE ColumnWeights column_weights(Vector bytes) {
+  return {_mm256_srai_epi16(_mm256_slli_epi16(bytes, 8), 8), _mm256_srai_epi16(bytes, 8)};
+}
+FAT_KERNEL_INLINE void interleave(Vector a, Vector b, Vector c, ColumnBytes (&to)[4]) {
+  Vector bytes[4];
+  interleave_bytes(a, b, c, bytes);
+#pragma GCC unroll 4
+  for (int v = 0; v != 4; ++v) to[v] = {_mm256_and_si256(bytes[v], _mm256_set1_epi16(255)), _mm256_srli_epi16(bytes[v], 8)};
+}
+FAT_KERNEL_INLINE void add_products(Vector& sum, const ColumnBytes& bytes, const ColumnWeights& w) {
+  sum = _mm256_add_epi32(sum, _mm256_add_epi32(_mm256_madd_epi16(bytes.even, w.even), _mm256_madd_epi16(bytes.odd, w.odd)));
+}
+/// Saturates to bytes, undoing the order of interleave, and holds them between low and high.
+FAT_KERNEL_INLINE Vector narrow(const Vector (&sums)[4], std::uint8_t low, std::uint8_t high) {
+  const Vector bytes = _mm256_packus_epi16(_mm256_packs_epi32(sums[0], sums[1]), _mm256_packs_epi32(sums[2], sums[3]));
+  return _mm256_min_epu8(_mm256_max_epu8(bytes, broadcast_bytes(low)), broadcast_bytes(high));
+}
 
-inline constexpr Kernels kernels = make_kernels("avx2");
+#include <fat/kernel/arch/tile.inl>
+#include <fat/kernel/arch/depthwise.inl>
+
+inline constexpr Kernels kernels = with_depthwise3x3(make_kernels("avx2"));
 
 }  // namespace kernel::arch_avx2
 }  // namespace fat::inline FAT_ABI
 
 #undef FAT_KERNEL_INLINE
+#if !defined(FAT_KERNEL_EMULATED)
 #if defined(__clang__)
 #pragma clang attribute pop
 #else
 #pragma GCC pop_options
+#endif
 #endif
 
 #endif  // x86-64

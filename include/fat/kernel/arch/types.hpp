@@ -66,6 +66,26 @@ struct DepthwiseCall {
   std::size_t columns = 0;
 };
 
+/// One output row of a depthwise 3 x 3 convolution with stride 1 or 2. Channels come in blocks of 4 * lanes (the last is
+/// shorter, a multiple of 4); channel c of a block has place place_in_block(c, lanes), which is how `weights` (bytes [block]
+/// [kernel column][place][kernel row, and 0]) and the arrays of the stage, padded to whole blocks, are laid out.
+struct Depthwise3x3Call {
+  /// Input rows under the kernel's rows; null where that is outside the image.
+  const std::uint8_t* rows[3] = {};
+  std::size_t in_width = 0, out_width = 0, channels = 0, stride = 1, pad_left = 0;
+  /// What lies outside the image: the zero point.
+  std::uint8_t outside = 0;
+  const std::int8_t* weights = nullptr;
+  ColumnStage stage;
+  std::int32_t zero_point = 0;
+  std::uint8_t low = 0, high = 255;
+};
+
+/// Bytes are interleaved in each 128 bits on their own: 4 channels of every 16 go to one of four vectors of 32-bit lanes.
+constexpr std::size_t place_in_block(std::size_t channel, std::size_t lanes) {
+  return channel % 16 / 4 * lanes + channel / 16 * 4 + channel % 4;
+}
+
 /// codes = requantized sum of two tensors of codes (AddStage); the shifts are as in ColumnStage.
 struct AddCall {
   const std::uint8_t* a = nullptr;
@@ -98,6 +118,8 @@ struct Kernels {
   /// Indexed by vectors - 1 and rows - 1.
   Tile tiles[max_vectors][max_rows] = {};
   void (*depthwise)(const DepthwiseCall&, std::uint8_t* out) = nullptr;
+  /// Null where there is none.
+  void (*depthwise3x3)(const Depthwise3x3Call&, std::uint8_t* out) = nullptr;
   void (*add)(const AddCall&, std::uint8_t* out) = nullptr;
   void (*widen)(const std::uint8_t* bytes, std::size_t count, std::int16_t* out) = nullptr;
 };

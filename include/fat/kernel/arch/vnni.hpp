@@ -87,7 +87,7 @@ FAT_KERNEL_INLINE Vector requantize(Vector sums, const Scale& s) {
   sums = _mm512_maskz_sllv_epi32(all_lanes, sums, s.left);
   const __m512i even = _mm512_maskz_mul_epi32(all_eight, sums, s.even);
   const __m512i odd = _mm512_maskz_mul_epi32(all_eight, _mm512_maskz_srli_epi64(all_eight, sums, 32), s.odd);
-  const __m512i high = _mm512_mask_blend_epi32(0xAAAA, _mm512_maskz_srli_epi64(all_eight, even, 32), odd);
+  const __m512i high = _mm512_mask_shuffle_epi32(odd, 0x5555, even, static_cast<_MM_PERM_ENUM>(0xF5));
   return _mm512_maskz_srav_epi32(all_lanes, _mm512_add_epi32(high, s.rounding), s.right);
 }
 
@@ -126,9 +126,67 @@ FAT_KERNEL_INLINE void store_codes(std::uint8_t* out, const Vector (&sums)[Vecto
 
 using Pair = Quad;
 
-#include <fat/kernel/arch/tile.inl>
+using ByteMask = __mmask64;
+inline constexpr ByteMask all_bytes = ~ByteMask{0};
+FAT_KERNEL_INLINE ByteMask byte_mask(std::size_t count) { return count >= 64 ? all_bytes : (ByteMask{1} << count) - 1; }
+FAT_KERNEL_INLINE Vector broadcast_bytes(std::uint8_t value) { return _mm512_set1_epi8(static_cast<char>(value)); }
+FAT_KERNEL_INLINE __m256i load_quarters(const std::uint8_t* p, std::size_t step) {
+  return _mm256_inserti128_si256(_mm256_castsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))),
+                                 _mm_loadu_si128(reinterpret_cast<const __m128i*>(p + step)), 1);
+}
+FAT_KERNEL_INLINE Vector join(__m256i left, __m256i right) { return _mm512_maskz_inserti64x4(all_eight, _mm512_castsi256_si512(left), right, 1); }
+/// Segments 0: under the mask; 2 or 4: as many pieces, `step` bytes from one to the next.
+template <int Segments>
+FAT_KERNEL_INLINE Vector load_bytes(const std::uint8_t* p, std::size_t step, ByteMask mask) {
+  if constexpr (Segments == 0) return _mm512_maskz_loadu_epi8(mask, p);
+  if constexpr (Segments == 1) return _mm512_loadu_si512(p);
+  if constexpr (Segments == 2)
+    return join(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)), _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p + step)));
+  return join(load_quarters(p, step), load_quarters(p + 2 * step, step));
+}
+template <int Segments>
+FAT_KERNEL_INLINE void store_bytes(std::uint8_t* out, std::size_t step, ByteMask mask, Vector bytes) {
+  if constexpr (Segments == 0) return _mm512_mask_storeu_epi8(out, mask, bytes);
+  if constexpr (Segments == 1) return _mm512_storeu_si512(out, bytes);
+  // every piece from its own lanes, as if the whole vector were stored there
+  constexpr int lanes_each = Segments > 1 ? 8 / Segments : 8;
+#pragma GCC unroll 4
+  for (int s = 0; s < Segments; ++s, out += step)
+    _mm512_mask_storeu_epi64(out - 8 * s * lanes_each, static_cast<__mmask8>(((1U << lanes_each) - 1U) << (s * lanes_each)), bytes);
+}
+/// The constants of the first segment for all.
+template <int Segments>
+FAT_KERNEL_INLINE Vector spread(Vector v) {
+  if constexpr (Segments == 2) return _mm512_maskz_shuffle_i64x2(all_eight, v, v, 0x44);
+  if constexpr (Segments == 4) return _mm512_maskz_shuffle_i64x2(all_eight, v, v, 0x00);
+  return v;
+}
+using ColumnBytes = Vector;
+using ColumnWeights = Vector;
+FAT_KERNEL_INLINE ColumnWeights column_weights(Vector bytes) { return bytes; }
+/// Four vectors of (a, b, c, c) in 32-bit lanes, in the order of place_in_block.
+FAT_KERNEL_INLINE void interleave(Vector a, Vector b, Vector c, Vector (&to)[4]) {
+  const Vector low = _mm512_unpacklo_epi8(a, b), high = _mm512_unpackhi_epi8(a, b);
+  const Vector low_c = _mm512_unpacklo_epi8(c, c), high_c = _mm512_unpackhi_epi8(c, c);
+  to[0] = _mm512_unpacklo_epi16(low, low_c), to[1] = _mm512_unpackhi_epi16(low, low_c);
+  to[2] = _mm512_unpacklo_epi16(high, high_c), to[3] = _mm512_unpackhi_epi16(high, high_c);
+}
+FAT_KERNEL_INLINE void add_products(Vector& sum, Vector bytes, Vector w) {
+  const Vector weights[1] = {w};
+  Vector sums[1] = {sum};
+  Quad::multiply_add<1>(sums, bytes, weights);
+  sum = sums[0];
+}
+/// Saturates to bytes, undoing the order of interleave, and holds them between low and high.
+FAT_KERNEL_INLINE Vector narrow(const Vector (&sums)[4], std::uint8_t low, std::uint8_t high) {
+  const Vector bytes = _mm512_packus_epi16(_mm512_packs_epi32(sums[0], sums[1]), _mm512_packs_epi32(sums[2], sums[3]));
+  return _mm512_min_epu8(_mm512_max_epu8(bytes, broadcast_bytes(low)), broadcast_bytes(high));
+}
 
-inline constexpr Kernels kernels = make_kernels("avx512_vnni");
+#include <fat/kernel/arch/tile.inl>
+#include <fat/kernel/arch/depthwise.inl>
+
+inline constexpr Kernels kernels = with_depthwise3x3(make_kernels("avx512_vnni"));
 
 }  // namespace kernel::arch_avx512_vnni
 }  // namespace fat::inline FAT_ABI
@@ -150,6 +208,13 @@ namespace kernel::arch_avx_vnni {
 using Vector = __m256i;
 using arch_avx2::add_sums;
 using arch_avx2::add_tap_pair;
+using arch_avx2::broadcast_bytes;
+using arch_avx2::byte_mask;
+using arch_avx2::ByteMask;
+using arch_avx2::load_bytes;
+using arch_avx2::narrow;
+using arch_avx2::spread;
+using arch_avx2::store_bytes;
 using arch_avx2::broadcast_scale;
 using arch_avx2::broadcast_sum;
 using arch_avx2::lanes;
@@ -185,9 +250,21 @@ struct Quad : arch_avx2::Quad {
 
 using Pair = Quad;
 
-#include <fat/kernel/arch/tile.inl>
+using ColumnBytes = Vector;
+using ColumnWeights = Vector;
+FAT_KERNEL_INLINE ColumnWeights column_weights(Vector bytes) { return bytes; }
+FAT_KERNEL_INLINE void interleave(Vector a, Vector b, Vector c, Vector (&to)[4]) { arch_avx2::interleave_bytes(a, b, c, to); }
+FAT_KERNEL_INLINE void add_products(Vector& sum, Vector bytes, Vector w) {
+  const Vector weights[1] = {w};
+  Vector sums[1] = {sum};
+  Quad::multiply_add<1>(sums, bytes, weights);
+  sum = sums[0];
+}
 
-inline constexpr Kernels kernels = make_kernels("avx_vnni");
+#include <fat/kernel/arch/tile.inl>
+#include <fat/kernel/arch/depthwise.inl>
+
+inline constexpr Kernels kernels = with_depthwise3x3(make_kernels("avx_vnni"));
 
 }  // namespace kernel::arch_avx_vnni
 }  // namespace fat::inline FAT_ABI

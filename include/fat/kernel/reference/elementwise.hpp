@@ -25,7 +25,7 @@ struct AddStage {
   std::int32_t low = 0, high = 255;
 
   /// The multipliers of the three steps: relative to twice the larger input step, so that the sum fits int32.
-  static AddStage from_steps(double a_step, double b_step, double out_step) {
+  static constexpr AddStage from_steps(double a_step, double b_step, double out_step) {
     const double twice = 2.0 * (a_step > b_step ? a_step : b_step);
     AddStage stage;
     stage.a_multiplier = FixedPointMultiplier::from_real(a_step / twice);

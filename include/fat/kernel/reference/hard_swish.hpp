@@ -15,7 +15,7 @@ struct HardSwishStage {
   std::int32_t zero_in = 0, zero_out = 0;
   std::int32_t low = 0, high = 255;
 
-  static HardSwishStage from_steps(double in_step, double out_step) {
+  static constexpr HardSwishStage from_steps(double in_step, double out_step) {
     HardSwishStage stage;
     stage.gate = FixedPointMultiplier::from_real(in_step / 128.0 / (3.0 / 32768.0));
     stage.output = FixedPointMultiplier::from_real(in_step / 128.0 / out_step);

@@ -16,7 +16,7 @@ struct SoftmaxStage {
   std::int32_t least_difference = 0;
 
   /// step: of the input codes. Errors: as FixedPointMultiplier.
-  static SoftmaxStage from_step(double step) {
+  static constexpr SoftmaxStage from_step(double step) {
     constexpr double limit = 2147483647.0;
     const double scaled = step * static_cast<double>(1 << 26);
     SoftmaxStage stage{FixedPointMultiplier::from_real(scaled < limit / 2 ? scaled : limit / 2), 0};

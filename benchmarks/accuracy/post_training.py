@@ -1,0 +1,92 @@
+#!/usr/bin/env python3
+"""Measures what quantization costs on real models and prints the table of the README in Markdown.
+
+    benchmarks/accuracy/post_training.py [--fat build/fat] [--data ../shared/data] [--threads 2] [--models "A;B"] [--ways "A;B"]
+
+Every row is one run of `fat quantize` on the calibration images, measured on the evaluation images. A new pipeline is one
+line in WAYS, a new network one line in MODELS. Only Python's standard library is needed.
+"""
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+
+# name: (file below the data folder, options that belong to the network)
+MODELS = {
+    "MobileNetV2": ("models/mobilenet_v2_1.0_224.onnx", ["--class-offset", "1"]),
+    "MobileNetV1-0.25": ("models/mobilenet_v1_0.25_224.onnx", []),
+}
+
+PLAIN = ["--finetune", "none", "--rescale", "none"]
+
+# name: options of `fat quantize`
+WAYS = {
+    "scalar, symmetric": ["--granularity", "scalar", "--scheme", "symmetric", *PLAIN],
+    "scalar, asymmetric": ["--granularity", "scalar", "--scheme", "asymmetric", *PLAIN],
+    "per-channel, symmetric": ["--granularity", "per-channel", "--scheme", "symmetric", *PLAIN],
+    "per-channel, asymmetric": ["--granularity", "per-channel", "--scheme", "asymmetric", *PLAIN],
+}
+
+
+def measure(arguments, model, way):
+    """One `fat quantize`: its figures, the seconds of the whole run and its peak memory in MiB."""
+    file, of_model = MODELS[model]
+    images = os.path.join(arguments.data, "imagenet")
+    with tempfile.TemporaryDirectory() as folder:
+        figures = os.path.join(folder, "figures.json")
+        command = [arguments.fat, "quantize", os.path.join(arguments.data, file),
+                   "--images", os.path.join(images, "calibration"), "--evaluate", os.path.join(images, "evaluation"),
+                   "--labels", os.path.join(images, "labels.txt"), *of_model, *WAYS[way],
+                   "--threads", str(arguments.threads), "--json", figures, "-o", os.path.join(folder, "model.npz")]
+        begin = time.monotonic()
+        done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        seconds = time.monotonic() - begin
+        if done.returncode != 0:
+            sys.exit(f"post_training.py: {' '.join(command)} gave exit code {done.returncode}:\n{done.stderr}")
+        with open(figures) as file:
+            return json.load(file), seconds
+
+
+def chosen(names, known, option):
+    """The names of a semicolon-separated option, each of them checked; all where the option was not given."""
+    names = list(known) if names is None else names.split(";")
+    for name in names:
+        if name not in known:
+            sys.exit(f"post_training.py: {option}: '{name}' is unknown; use some of: {'; '.join(known)}")
+    return names
+
+
+def main():
+    project = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--fat", default=os.path.join(project, "build", "fat"), help="the program")
+    parser.add_argument("--data", default=os.environ.get("FAT_DATA_DIR") or os.path.join(project, "..", "shared", "data"),
+                        help="folder with models/ and imagenet/")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--models", help="names separated by semicolons; all of them unless given")
+    parser.add_argument("--ways", help="names separated by semicolons; all of them unless given")
+    arguments = parser.parse_args()
+    models = chosen(arguments.models, MODELS, "--models")
+    ways = chosen(arguments.ways, WAYS, "--ways")
+    if not os.path.exists(arguments.fat):
+        sys.exit(f"post_training.py: {arguments.fat}: no such program; run ./make.sh build first")
+    for model in models:
+        if not os.path.exists(os.path.join(arguments.data, MODELS[model][0])):
+            sys.exit(f"post_training.py: {os.path.join(arguments.data, MODELS[model][0])} is absent; set --data or FAT_DATA_DIR")
+    print("| network | weights, activations | top-1 | float top-1 | agreement | logit RMSE | SQNR dB | seconds: evaluation, all "
+          "| peak MiB |")
+    print("|---|---|---|---|---|---|---|---|---|")
+    for model in models:
+        for way in ways:
+            figures, seconds = measure(arguments, model, way)
+            q = figures["quantized"]
+            print(f"| {model} | {way} | {q['top1']:.4f} | {figures['float']['top1']:.4f} | {q['agreement']:.4f} | "
+                  f"{q['logit_rmse']:.3f} | {q['sqnr_db']:.1f} | {figures['seconds']['evaluate']:.0f}, {seconds:.0f} | "
+                  f"{figures['peak_rss_mib']:.0f} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()

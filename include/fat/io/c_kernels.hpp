@@ -1,0 +1,276 @@
+// The C99 text of the kernels that a generated C header carries; '@' stands for the header's own prefix.
+#ifndef FAT_IO_C_KERNELS_HPP_INCLUDED
+#define FAT_IO_C_KERNELS_HPP_INCLUDED
+
+#include <fat/config.hpp>
+
+#include <string_view>
+
+namespace fat::inline FAT_ABI {
+namespace detail {
+
+/// One piece of C text, written where a layer needs it or a piece that follows does.
+struct CKernel {
+  std::string_view name;
+  /// Names of the pieces it calls, each between two spaces; all stand before it in c_kernels.
+  std::string_view needs;
+  std::string_view text;
+};
+
+/// The same arithmetic as kernel/reference, on bytes (signed codes raised by 128), for one image.
+inline constexpr CKernel c_kernels[] = {
+    {"scale", "", R"(/* value * multiplier / 2^right to the nearest integer, halves up, held in 32 bits; 1 <= right <= 62. */
+static inline int32_t @_scale(int32_t value, int32_t multiplier, int32_t right) {
+  const int64_t sum = (int64_t)value * multiplier + ((int64_t)1 << (right - 1));
+  const int64_t result = sum >= 0 ? sum >> right : ~(~sum >> right);
+  return result > INT32_MAX ? INT32_MAX : result < INT32_MIN ? INT32_MIN : (int32_t)result;
+}
+)"},
+    {"code", "", R"(/* value + zero, held between low and high. */
+static inline uint8_t @_code(int32_t value, int32_t zero, int32_t low, int32_t high) {
+  return (uint8_t)(value < low - zero ? low : value > high - zero ? high : value + zero);
+}
+)"},
+    {"window", "", R"(/* A window laid over rows oy * stride + ky * dilation - pad of an image, columns likewise. */
+typedef struct {
+  int32_t in_height, in_width, in_channels, out_height, out_width, out_channels;
+  int32_t kernel_height, kernel_width, stride_height, stride_width, dilation_height, dilation_width, pad_top, pad_left;
+} @_window;
+
+/* Position of the input pixel under tap (ky, kx) of output pixel (oy, ox), -1 outside the image. */
+static inline int32_t @_tap(const @_window *g, int32_t oy, int32_t ox, int32_t ky, int32_t kx) {
+  const int32_t row = oy * g->stride_height + ky * g->dilation_height - g->pad_top;
+  const int32_t column = ox * g->stride_width + kx * g->dilation_width - g->pad_left;
+  return row < 0 || row >= g->in_height || column < 0 || column >= g->in_width ? -1 : row * g->in_width + column;
+}
+)"},
+    {"product", " scale code window ", R"(/* A layer with weights. Multipliers and shifts: one for each output channel, or one (step 0). weight_zeros: NULL for 0. */
+typedef struct {
+  @_window window;
+  int32_t groups;
+  const int8_t *weights, *weight_zeros;
+  const int32_t *bias, *multipliers;
+  const uint8_t *shifts;
+  int32_t step, in_zero, out_zero, low, high;
+} @_product;
+
+static inline uint8_t @_output(const @_product *p, int32_t channel, int32_t sum) {
+  const int32_t value = @_scale(sum, p->multipliers[channel * p->step], p->shifts[channel * p->step]);
+  return @_code(value, p->out_zero, p->low, p->high);
+}
+)"},
+    {"convolution", " product ", R"(/* Convolution, and with a window of 1x1 a dense layer. Weights [out][height][width][in / groups]. */
+static inline void @_convolution(const @_product *p, const uint8_t *x, uint8_t *y) {
+  const @_window *const g = &p->window;
+  const int32_t depth = g->in_channels / p->groups, width = g->out_channels / p->groups;
+  for (int32_t oy = 0; oy < g->out_height; ++oy)
+    for (int32_t ox = 0; ox < g->out_width; ++ox) {
+      const int8_t *w = p->weights;
+      for (int32_t c = 0; c < g->out_channels; ++c) {
+        const uint8_t *const group = x + c / width * depth;
+        const int32_t w_zero = p->weight_zeros != NULL ? p->weight_zeros[c] : 0;
+        int32_t sum = p->bias[c];
+        for (int32_t ky = 0; ky < g->kernel_height; ++ky)
+          for (int32_t kx = 0; kx < g->kernel_width; ++kx, w += depth) {
+            const int32_t tap = @_tap(g, oy, ox, ky, kx);
+            if (tap < 0) continue;
+            const uint8_t *const pixel = group + tap * g->in_channels;
+            for (int32_t k = 0; k < depth; ++k) sum += (pixel[k] - p->in_zero) * (w[k] - w_zero);
+          }
+        *y++ = @_output(p, c, sum);
+      }
+    }
+}
+)"},
+    {"depthwise", " product ", R"(/* Depthwise convolution. Weights [height][width][out]; output channel c reads input channel c / (out / in). */
+static inline void @_depthwise(const @_product *p, const uint8_t *x, uint8_t *y) {
+  const @_window *const g = &p->window;
+  const int32_t multiplier = g->out_channels / g->in_channels;
+  for (int32_t oy = 0; oy < g->out_height; ++oy)
+    for (int32_t ox = 0; ox < g->out_width; ++ox)
+      for (int32_t c = 0; c < g->out_channels; ++c) {
+        const uint8_t *const channel = x + c / multiplier;
+        const int8_t *w = p->weights + c;
+        const int32_t w_zero = p->weight_zeros != NULL ? p->weight_zeros[c] : 0;
+        int32_t sum = p->bias[c];
+        for (int32_t ky = 0; ky < g->kernel_height; ++ky)
+          for (int32_t kx = 0; kx < g->kernel_width; ++kx, w += g->out_channels) {
+            const int32_t tap = @_tap(g, oy, ox, ky, kx);
+            if (tap >= 0) sum += (channel[tap * g->in_channels] - p->in_zero) * (*w - w_zero);
+          }
+        *y++ = @_output(p, c, sum);
+      }
+}
+)"},
+    {"add", " scale code ", R"(/* Sum of a[size] and b[b_size] repeated. */
+typedef struct {
+  int32_t size, b_size, a_zero, b_zero, a_multiplier, b_multiplier, multiplier, a_shift, b_shift, shift, out_zero, low, high;
+} @_addition;
+
+static inline void @_add(const @_addition *s, const uint8_t *a, const uint8_t *b, uint8_t *y) {
+  for (int32_t i = 0, j = 0; i < s->size; ++i, j = j + 1 == s->b_size ? 0 : j + 1) {
+    const int32_t left = @_scale((a[i] - s->a_zero) * (1 << 20), s->a_multiplier, s->a_shift);
+    const int32_t right = @_scale((b[j] - s->b_zero) * (1 << 20), s->b_multiplier, s->b_shift);
+    y[i] = @_code(@_scale(left + right, s->multiplier, s->shift), s->out_zero, s->low, s->high);
+  }
+}
+)"},
+    {"multiply", " scale code ", R"(/* Product of a[size] and b[b_size] repeated. */
+typedef struct {
+  int32_t size, b_size, a_zero, b_zero, multiplier, shift, out_zero, low, high;
+} @_multiplication;
+
+static inline void @_multiply(const @_multiplication *s, const uint8_t *a, const uint8_t *b, uint8_t *y) {
+  for (int32_t i = 0, j = 0; i < s->size; ++i, j = j + 1 == s->b_size ? 0 : j + 1) {
+    const int32_t product = (a[i] - s->a_zero) * (b[j] - s->b_zero);
+    y[i] = @_code(@_scale(product, s->multiplier, s->shift), s->out_zero, s->low, s->high);
+  }
+}
+)"},
+    {"max_pool", " window ", R"(/* Largest code under the window, between low and high. */
+static inline void @_max_pool(const @_window *g, int32_t low, int32_t high, const uint8_t *x, uint8_t *y) {
+  for (int32_t oy = 0; oy < g->out_height; ++oy)
+    for (int32_t ox = 0; ox < g->out_width; ++ox)
+      for (int32_t c = 0; c < g->in_channels; ++c) {
+        int32_t best = low;
+        for (int32_t ky = 0; ky < g->kernel_height; ++ky)
+          for (int32_t kx = 0; kx < g->kernel_width; ++kx) {
+            const int32_t tap = @_tap(g, oy, ox, ky, kx);
+            if (tap >= 0 && x[tap * g->in_channels + c] > best) best = x[tap * g->in_channels + c];
+          }
+        *y++ = (uint8_t)(best > high ? high : best);
+      }
+}
+)"},
+    {"average_pool", " code window ", R"(/* Mean of the codes under the window, halves away from zero of the signed code (raise 128) or the unsigned one (raise 0).
+   outside: the byte that taps outside the image count as, or -1 where they do not count. */
+static inline void @_average_pool(const @_window *g, int32_t raise, int32_t outside, int32_t low, int32_t high,
+                                  const uint8_t *x, uint8_t *y) {
+  for (int32_t oy = 0; oy < g->out_height; ++oy)
+    for (int32_t ox = 0; ox < g->out_width; ++ox)
+      for (int32_t c = 0; c < g->in_channels; ++c) {
+        int32_t sum = 0, count = 0;
+        for (int32_t ky = 0; ky < g->kernel_height; ++ky)
+          for (int32_t kx = 0; kx < g->kernel_width; ++kx) {
+            const int32_t tap = @_tap(g, oy, ox, ky, kx);
+            if (tap < 0 && outside < 0) continue;
+            sum += (tap < 0 ? outside : x[tap * g->in_channels + c]) - raise;
+            ++count;
+          }
+        *y++ = @_code((sum > 0 ? sum + count / 2 : sum - count / 2) / count, raise, low, high);
+      }
+}
+)"},
+    {"mean", " scale code ", R"(/* Mean over all pixels, on the output's grid. */
+typedef struct {
+  int32_t pixels, channels, multiplier, shift, in_zero, out_zero, low, high;
+} @_average;
+
+static inline void @_mean(const @_average *s, const uint8_t *x, uint8_t *y) {
+  for (int32_t c = 0; c < s->channels; ++c) {
+    int32_t sum = 0;
+    for (int32_t p = 0; p < s->pixels; ++p) sum += x[p * s->channels + c] - s->in_zero;
+    y[c] = @_code(@_scale(sum, s->multiplier, s->shift), s->out_zero, s->low, s->high);
+  }
+}
+)"},
+    {"copy", "", R"(/* rows of `width` bytes, one after the other, to rows that start `stride` apart; through a table of codes unless NULL. */
+static inline void @_copy(int32_t rows, int32_t width, int32_t stride, const uint8_t *table, const uint8_t *x, uint8_t *y) {
+  for (int32_t row = 0; row < rows; ++row, x += width, y += stride) {
+    if (table == NULL) memcpy(y, x, (size_t)width);
+    else
+      for (int32_t i = 0; i < width; ++i) y[i] = table[x[i]];
+  }
+}
+)"},
+    {"fill", "", R"(static inline void @_fill(int32_t size, uint8_t byte, uint8_t *y) {
+  for (int32_t i = 0; i < size; ++i) y[i] = byte;
+}
+)"},
+    {"permute", "", R"(/* Images of two extents whose elements are the same where they are counted channel by channel. */
+static inline void @_permute(int32_t in_pixels, int32_t in_channels, int32_t out_pixels, int32_t out_channels,
+                             const uint8_t *table, const uint8_t *x, uint8_t *y) {
+  for (int32_t n = 0; n < out_pixels * out_channels; ++n) {
+    const uint8_t code = x[n % in_pixels * in_channels + n / in_pixels];
+    y[n % out_pixels * out_channels + n / out_pixels] = table == NULL ? code : table[code];
+  }
+}
+)"},
+    {"resize", " copy ", R"(/* Nearest neighbour: output pixel (oy, ox) is input pixel (rows[oy], columns[ox]). */
+static inline void @_resize(int32_t in_width, int32_t channels, int32_t out_height, int32_t out_width, const uint16_t *rows,
+                            const uint16_t *columns, const uint8_t *table, const uint8_t *x, uint8_t *y) {
+  for (int32_t oy = 0; oy < out_height; ++oy)
+    for (int32_t ox = 0; ox < out_width; ++ox, y += channels)
+      @_copy(1, channels, 0, table, x + (rows[oy] * in_width + columns[ox]) * channels, y);
+}
+)"},
+    {"softmax", "", R"(/* round(a * b / 2^31), halves up; -2^31 * -2^31 saturates. */
+static inline int32_t @_high(int32_t a, int32_t b) {
+  const int64_t product = (int64_t)a * b;
+  const int64_t result = (product + (product >= 0 ? (int64_t)1 << 30 : 1 - ((int64_t)1 << 30))) / ((int64_t)1 << 31);
+  return result > INT32_MAX ? INT32_MAX : (int32_t)result;
+}
+
+/* a / 2^exponent to the nearest integer, halves away from zero. */
+static inline int32_t @_divide(int32_t a, int32_t exponent) {
+  const int64_t half = exponent == 0 ? 0 : (int64_t)1 << (exponent - 1);
+  return (int32_t)(a < 0 ? -((-(int64_t)a + half) >> exponent) : ((int64_t)a + half) >> exponent);
+}
+
+static inline int32_t @_saturating_shift(int32_t a, int32_t shift) {
+  const int64_t result = (int64_t)a * ((int64_t)1 << shift);
+  return result > INT32_MAX ? INT32_MAX : result < INT32_MIN ? INT32_MIN : (int32_t)result;
+}
+
+/* exp(a) in Q0.31 of a <= 0 in Q5.26. */
+static inline int32_t @_exp(int32_t a) {
+  static const int32_t factors[7] = {1672461947, 1302514674, 790015084, 290630308, 39332535, 720401, 242};
+  const int32_t quarter = 1 << 24, exp_of_eighth = 1895147668, third = 715827883;
+  int32_t rest, x, x2, x3, x4, tail, whole, result, bit;
+  if (a == 0) return INT32_MAX;
+  rest = (int32_t)((uint32_t)a & (uint32_t)(quarter - 1)) - quarter;
+  x = @_saturating_shift(rest, 5) + (1 << 28);
+  x2 = @_high(x, x), x3 = @_high(x2, x), x4 = @_high(x2, x2);
+  tail = @_high(@_divide(x4, 2) + x3, third) + x2;
+  result = exp_of_eighth + @_high(exp_of_eighth, x + @_divide(tail, 1));
+  whole = rest - a;
+  for (bit = 0; bit < 7; ++bit)
+    if ((whole & (quarter * (1 << bit))) != 0) result = @_high(result, factors[bit]);
+  return result;
+}
+
+/* Q5.26 of a difference of codes. */
+static inline int32_t @_exp_of_codes(int32_t difference, int32_t multiplier, int32_t left) {
+  return @_exp(@_high(@_saturating_shift(difference, left), multiplier));
+}
+
+/* Softmax of rows of `channels` codes; the output's step is 1 / 256 and its zero point the lowest code. */
+static inline void @_softmax(int32_t rows, int32_t channels, int32_t multiplier, int32_t left, int32_t least, const uint8_t *x,
+                             uint8_t *y) {
+  for (int32_t row = 0; row < rows; ++row, x += channels, y += channels) {
+    int32_t largest = x[0], sum = 0, headroom = 0, half, scale, step, i;
+    for (i = 1; i < channels; ++i) largest = x[i] > largest ? x[i] : largest;
+    for (i = 0; i < channels; ++i)
+      if (x[i] - largest >= least) sum += @_divide(@_exp_of_codes(x[i] - largest, multiplier, left), 12);
+    while ((((uint32_t)sum << headroom) & 0x80000000U) == 0) ++headroom;
+    /* 1 / (1 + fraction) by three Newton steps */
+    half = (int32_t)(((int64_t)(((uint32_t)sum << headroom) - 0x80000000U) + INT32_MAX + 1) / 2);
+    scale = 1515870810 + @_high(half, -1010580540);
+    for (step = 0; step < 3; ++step)
+      scale += @_saturating_shift(@_high(scale, (1 << 29) - @_high(half, scale)), 2);
+    scale = @_saturating_shift(scale, 1);
+    for (i = 0; i < channels; ++i) {
+      int32_t code = 0;
+      if (x[i] - largest >= least)
+        code = @_divide(@_high(scale, @_exp_of_codes(x[i] - largest, multiplier, left)), 12 - headroom + 31 - 8);
+      y[i] = (uint8_t)(code > 255 ? 255 : code);
+    }
+  }
+}
+)"},
+};
+
+}  // namespace detail
+}  // namespace fat::inline FAT_ABI
+
+#endif

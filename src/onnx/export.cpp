@@ -1,0 +1,472 @@
+// From a QuantizedModel to a QDQ file: every encoded tensor stands between QuantizeLinear and DequantizeLinear.
+#include "metadata.hpp"
+
+#include <fat/io/file.hpp>
+#include <fat/io/onnx.hpp>
+#include <fat/model/simulation_model.hpp>
+
+#include <algorithm>
+#include <cmath>
+#include <unordered_set>
+
+namespace fat::inline FAT_ABI::onnx {
+namespace {
+
+using ::onnx::TensorProto;
+
+std::int64_t number(std::size_t n) { return static_cast<std::int64_t>(n); }
+
+/// Writes images NCHW. A model whose own file has channels last gets a Transpose at each end.
+class Exporter {
+ public:
+  Exporter(const QuantizedModel& model, Profile profile) : model_(model), graph_(model.graph), profile_(profile) {
+    validate(model);
+    check_names();
+    for (ValueId v = 0; v != graph_.values.size(); ++v) check_encoding(v);
+    tensors_.resize(graph_.values.size());
+    codes_.resize(graph_.values.size());
+  }
+
+  std::string run() {
+    file_.set_ir_version(7);
+    file_.set_producer_name("fat");
+    out_ = file_.mutable_graph();
+    out_->set_name(graph_.name.empty() ? "model" : graph_.name);
+    write_input();
+    for (std::size_t n = 0; n != graph_.nodes.size(); ++n) write_node(n);
+    write_output();
+    auto& operators = *file_.add_opset_import();
+    operators.set_domain("");
+    operators.set_version(operator_set_);
+    write_metadata(model_, codes_, file_);
+    std::string bytes;
+    expects(file_.ByteSizeLong() < (std::size_t{1} << 31), "onnx: the model has more than 2 GiB, which no ONNX file can hold");
+    expects(file_.SerializeToString(&bytes), "onnx: the model cannot be written as an ONNX file");
+    return bytes;
+  }
+
+ private:
+  template <class... Parts>
+  void require(bool ok, const Parts&... parts) const {
+    expects(ok, "onnx: layer '", std::string_view{node_->name}, "' ", parts...);
+  }
+
+  // ---- names and encodings ----
+
+  void check_names() {
+    for (const Value& value : graph_.values) {
+      expects(!value.name.empty(), "onnx: a tensor of the model has no name");
+      expects(names_.insert(value.name).second, "onnx: two tensors are called '", std::string_view{value.name}, "'; rename one");
+    }
+    for (const Node& node : graph_.nodes)
+      expects(!node.name.empty() && node_names_.insert(node.name).second, "onnx: two layers are called '", std::string_view{node.name},
+              "', or one has no name; rename it");
+  }
+  static std::string unused(std::unordered_set<std::string>& names, const std::string& wanted) {
+    std::string name = wanted;
+    for (int again = 2; !names.insert(name).second; ++again) name = wanted + "/" + std::to_string(again);
+    return name;
+  }
+  /// Of a tensor, and of a node.
+  std::string fresh(const std::string& wanted) { return unused(names_, wanted); }
+  std::string fresh_node(const std::string& wanted) { return unused(node_names_, wanted); }
+
+  void check_encoding(ValueId v) const {
+    if (!model_.activations[v] || profile_ == Profile::standard) return;
+    const ActivationEncoding& e = *model_.activations[v];
+    expects(e.zero_point == 0, "onnx: tensor '", std::string_view{graph_.values[v].name}, "' has zero point ", e.zero_point,
+            "; TensorRT wants 0, quantize with --scheme symmetric --activation-bits 7");
+    expects(e.code_max <= 127, "onnx: tensor '", std::string_view{graph_.values[v].name}, "' has codes ", e.code_min, "..", e.code_max,
+            "; TensorRT has int8 only, quantize with --scheme symmetric --activation-bits 7");
+  }
+  bool is_int8(const ActivationEncoding& e) const { return e.is_signed() || profile_ == Profile::tensorrt; }
+
+  // ---- tensors and nodes of the file ----
+
+  TensorProto& initializer(const std::string& name, std::int32_t type, const Integers& dims) {
+    TensorProto& tensor = *out_->add_initializer();
+    tensor.set_name(name);
+    tensor.set_data_type(type);
+    for (const std::int64_t extent : dims) tensor.add_dims(extent);
+    return tensor;
+  }
+  template <class T>
+  std::string constant(const std::string& wanted, std::int32_t type, const Integers& dims, const std::vector<T>& values) {
+    const std::string name = fresh(wanted);
+    initializer(name, type, dims).set_raw_data(values.data(), values.size() * sizeof(T));
+    return name;
+  }
+  std::string real(const std::string& wanted, float value) { return constant<float>(wanted, TensorProto::FLOAT, {}, {value}); }
+  std::string integers(const std::string& wanted, const Integers& values) {
+    return constant(wanted, TensorProto::INT64, {number(values.size())}, values);
+  }
+
+  ::onnx::NodeProto& add(const char* type, const std::string& name, const std::vector<std::string>& inputs, const std::string& output) {
+    ::onnx::NodeProto& node = *out_->add_node();
+    node.set_op_type(type);
+    node.set_name(name);
+    for (const std::string& input : inputs) node.add_input(input);
+    node.add_output(output);
+    return node;
+  }
+  static ::onnx::AttributeProto& attribute(::onnx::NodeProto& node, const char* name, ::onnx::AttributeProto::AttributeType type) {
+    auto& made = *node.add_attribute();
+    made.set_name(name);
+    made.set_type(type);
+    return made;
+  }
+  static void set(::onnx::NodeProto& node, const char* name, std::int64_t value) {
+    attribute(node, name, ::onnx::AttributeProto::INT).set_i(value);
+  }
+  static void set(::onnx::NodeProto& node, const char* name, float value) {
+    attribute(node, name, ::onnx::AttributeProto::FLOAT).set_f(value);
+  }
+  static void set(::onnx::NodeProto& node, const char* name, const char* value) {
+    attribute(node, name, ::onnx::AttributeProto::STRING).set_s(value);
+  }
+  static void set(::onnx::NodeProto& node, const char* name, const Integers& values) {
+    auto& made = attribute(node, name, ::onnx::AttributeProto::INTS);
+    for (const std::int64_t value : values) made.add_ints(value);
+  }
+  static void set_window(::onnx::NodeProto& node, const Window& w) {
+    set(node, "kernel_shape", Integers{number(w.kernel.height), number(w.kernel.width)});
+    set(node, "strides", Integers{number(w.stride.height), number(w.stride.width)});
+    set(node, "pads", Integers{number(w.padding.top), number(w.padding.left), number(w.padding.bottom), number(w.padding.right)});
+    if (w.dilation != Pair{}) set(node, "dilations", Integers{number(w.dilation.height), number(w.dilation.width)});
+  }
+
+  // ---- activations ----
+
+  static bool pixels(const Extent& e) { return !e.vector && e.height * e.width != 1; }
+
+  void describe(::onnx::ValueInfoProto& info, const std::string& name, const Extent& e) const {
+    info.set_name(name);
+    auto& type = *info.mutable_type()->mutable_tensor_type();
+    type.set_elem_type(TensorProto::FLOAT);
+    auto& shape = *type.mutable_shape();
+    shape.add_dim()->set_dim_param("N");
+    const Integers dims = e.vector               ? Integers{number(e.channels)}
+                          : graph_.channels_first ? Integers{number(e.channels), number(e.height), number(e.width)}
+                                                  : Integers{number(e.height), number(e.width), number(e.channels)};
+    for (const std::int64_t extent : dims) shape.add_dim()->set_dim_value(extent);
+  }
+
+  /// Adds QuantizeLinear and DequantizeLinear after the float tensor `from`; returns what readers read.
+  std::string quantized(ValueId v, const std::string& from, const std::string& result) {
+    const ActivationEncoding& e = *model_.activations[v];
+    const std::string& name = graph_.values[v].name;
+    const std::string step = real(name + ":step", e.step);
+    const auto code = static_cast<std::uint8_t>(e.zero_point);
+    const std::string zero = constant<std::uint8_t>(name + ":zero_point", is_int8(e) ? TensorProto::INT8 : TensorProto::UINT8, {}, {code});
+    const std::string& codes = codes_[v] = fresh(name + ":codes");
+    const bool converts = node_ != nullptr && node_->output == v && changes_encoding(*node_);  // the node is the QuantizeLinear
+    add("QuantizeLinear", converts ? node_->name : fresh_node(name + ":quantize"), {clamped_to_codes(v, from), step, zero}, codes);
+    add("DequantizeLinear", fresh_node(name + ":dequantize"), {codes, step, zero}, result);
+    return result;
+  }
+  bool changes_encoding(const Node& node) const {
+    const auto* const clamp = std::get_if<ClampLayer>(&node.op);
+    return clamp != nullptr && !clamp->clamp.active() && model_.activations[node.output].has_value();
+  }
+  /// QuantizeLinear uses every code of its type; narrower ranges need a clamp before it.
+  std::string clamped_to_codes(ValueId v, const std::string& from) {
+    const ActivationEncoding& e = *model_.activations[v];
+    const bool is_signed = is_int8(e);
+    if (e.code_min == (is_signed ? -128 : 0) && e.code_max == (is_signed ? 127 : 255)) return from;
+    const std::string result = fresh(graph_.values[v].name + ":in_range");
+    write_clamp(fresh_node(graph_.values[v].name + ":range"), from, range_of_codes(e), result);
+    return result;
+  }
+  void write_clamp(const std::string& name, const std::string& from, const Clamp& clamp, const std::string& to) {
+    if (clamp == relu) {
+      add("Relu", name, {from}, to);
+      return;
+    }
+    std::vector<std::string> inputs{from, "", ""};
+    if (clamp.low > Clamp{}.low) inputs[1] = real(name + ":low", clamp.low);
+    if (clamp.high < Clamp{}.high) inputs[2] = real(name + ":high", clamp.high);
+    if (inputs[2].empty()) inputs.pop_back();
+    add("Clip", name, inputs, to);
+  }
+
+  void write_input() {
+    const ValueId v = graph_.input;
+    const std::string& name = graph_.values[v].name;
+    describe(*out_->add_input(), name, graph_.extent(v));
+    std::string from = name;
+    if (model_.activations[v]) from = quantized(v, from, fresh(name + ":dequantized"));
+    if (!graph_.channels_first && !graph_.extent(v).vector) {
+      const std::string first = fresh(name + ":channels_first");
+      set(add("Transpose", fresh_node(name + ":to_channels_first"), {from}, first), "perm", Integers{0, 3, 1, 2});
+      from = first;
+    }
+    tensors_[v] = from;
+  }
+
+  /// The file's output takes the value's name; everything before it has another.
+  void write_output() {
+    const ValueId v = graph_.output;
+    const std::string name = v == graph_.input ? fresh(graph_.values[v].name + ":output") : graph_.values[v].name;
+    describe(*out_->add_output(), name, graph_.extent(v));
+    if (!graph_.channels_first && pixels(graph_.extent(v)))
+      set(add("Transpose", fresh_node(name + ":to_channels_last"), {tensors_[v]}, name), "perm", Integers{0, 2, 3, 1});
+    else if (!graph_.channels_first && !graph_.extent(v).vector)
+      add("Reshape", fresh_node(name + ":to_channels_last"), {tensors_[v], integers(name + ":extent", {0, 1, 1, -1})}, name);
+    else if (tensors_[v] != name) add("Identity", fresh_node(name + ":identity"), {tensors_[v]}, name);
+  }
+  bool renamed_at_end(ValueId v) const { return v == graph_.output && !graph_.channels_first && !graph_.extent(v).vector; }
+
+  // ---- layers ----
+
+  const Extent& in_extent(std::size_t i = 0) const { return graph_.extent(node_->inputs[i]); }
+  const Extent& out_extent() const { return graph_.extent(node_->output); }
+  const std::string& in(std::size_t i = 0) const { return tensors_[node_->inputs[i]]; }
+
+  void write_node(std::size_t n) {
+    index_ = n;
+    node_ = &graph_.nodes[n];
+    const ValueId v = node_->output;
+    const std::string& name = graph_.values[v].name;
+    const bool encoded = model_.activations[v].has_value();
+    // Before QuantizeLinear a tensor has the value's name; the model's output is the last of all and keeps it.
+    const bool last = v == graph_.output;
+    const std::string before = last && (encoded || renamed_at_end(v)) ? fresh(name + ":real") : name;
+    const Clamp clamp = std::visit([]<class Layer>(const Layer& layer) {
+      if constexpr (ClampedLayer<Layer> && !std::is_same_v<Layer, ClampLayer>) return layer.clamp;
+      else return Clamp{};
+    }, node_->op);
+    target_ = clamp.active() ? fresh(name + ":before_clamp") : before;
+    if (changes_encoding(*node_)) {
+      tensors_[v] = quantized(v, in(), last && !renamed_at_end(v) ? name : fresh(name + ":dequantized"));
+      return;
+    }
+    std::visit([this](const auto& layer) { write(layer); }, node_->op);
+    if (clamp.active()) write_clamp(fresh_node(node_->name + ":clamp"), target_, clamp, before);
+    tensors_[v] = before;
+    if (!encoded) return;
+    const std::string after = last && !renamed_at_end(v) ? name : fresh(name + ":dequantized");
+    tensors_[v] = quantized(v, before, after);
+  }
+
+  ::onnx::NodeProto& layer(const char* type, const std::vector<std::string>& inputs) { return add(type, node_->name, inputs, target_); }
+
+  /// Weights in the file's order (`place` of each) and the bias, dequantized where they are codes.
+  template <WeightedLayer Layer, class Place>
+  std::vector<std::string> parameters(const Layer& op, const Integers& dims, Place place) {
+    const std::string& name = node_->name;
+    const auto& encoding = model_.weights[index_];
+    const auto arranged = [&]<class T>(const array<T>& from) {
+      std::vector<T> to(from.size());
+      for (std::size_t i = 0; i != from.size(); ++i) to[i] = from[place(i)];
+      return to;
+    };
+    if (!encoding) {
+      const std::string weights = constant(name + ":weights", TensorProto::FLOAT, dims, arranged(op.kernel));
+      return {in(), weights, constant(name + ":bias", TensorProto::FLOAT, {number(op.offset.size())}, values(op.offset))};
+    }
+    const WeightEncoding& w = *encoding;
+    require(profile_ == Profile::standard || std::all_of(w.zero_point.begin(), w.zero_point.end(), [](std::int32_t z) { return z == 0; }),
+            "has asymmetric weights; TensorRT wants zero points of 0, quantize with --weight-scheme symmetric");
+    const bool each = w.step.size() > 1;
+    const Integers count = each ? Integers{number(w.step.size())} : Integers{};
+    const std::string codes = constant(name + ":weights:codes", TensorProto::INT8, dims, arranged(w.codes));
+    const std::vector<std::int8_t> zeros(w.zero_point.begin(), w.zero_point.end());
+    const std::string step = constant(name + ":weights:step", TensorProto::FLOAT, count, w.step);
+    const std::string zero = constant(name + ":weights:zero_point", TensorProto::INT8, count, zeros);
+    const std::string weights = fresh(name + ":weights");
+    auto& node = add("DequantizeLinear", fresh_node(name + ":weights:dequantize"), {codes, step, zero}, weights);
+    if (each) set(node, "axis", std::int64_t{0});
+    return {in(), weights, bias(w)};
+  }
+  std::string bias(const WeightEncoding& w) {
+    const std::string& name = node_->name;
+    const float in_step = model_.activations[node_->inputs[0]]->step;
+    const Integers dims{number(w.bias.size())};
+    if (profile_ == Profile::tensorrt) {
+      std::vector<float> reals;
+      for (std::size_t c = 0; c != w.bias.size(); ++c)
+        reals.push_back(static_cast<float>(static_cast<double>(w.bias[c]) * static_cast<double>(in_step) * static_cast<double>(w.channel_step(c))));
+      return constant(name + ":bias", TensorProto::FLOAT, dims, reals);
+    }
+    std::vector<float> steps;
+    for (const float step : w.step) {
+      steps.push_back(in_step * step);
+      require(steps.back() > 0.0F, "has a bias step of ", in_step, " times ", step, ", which is 0 in float; keep it float");
+    }
+    const bool each = steps.size() > 1;
+    const std::string codes = constant(name + ":bias:codes", TensorProto::INT32, dims, values(w.bias));
+    const std::string step = constant(name + ":bias:step", TensorProto::FLOAT, each ? dims : Integers{}, steps);
+    const std::string result = fresh(name + ":bias");
+    auto& node = add("DequantizeLinear", fresh_node(name + ":bias:dequantize"), {codes, step}, result);
+    if (each) set(node, "axis", std::int64_t{0});
+    return result;
+  }
+  template <class T>
+  static std::vector<T> values(const array<T>& from) {
+    return {from.begin(), from.end()};
+  }
+  template <WeightedLayer Layer>
+  const Shape& kernel_shape(const Layer& op) const {
+    return model_.weights[index_] ? model_.weights[index_]->codes.shape() : op.kernel.shape();
+  }
+
+  void write(const Convolution& op) {  // OHWI to OIHW
+    const Shape& s = kernel_shape(op);
+    const std::size_t area = s[1] * s[2], depth = s[3];
+    const auto inputs = parameters(op, {number(s[0]), number(depth), number(s[1]), number(s[2])}, [=](std::size_t i) {
+      return (i / (area * depth) * area + i % area) * depth + i / area % depth;
+    });
+    auto& node = layer("Conv", inputs);
+    set_window(node, op.window);
+    if (op.groups != 1) set(node, "group", number(op.groups));
+  }
+  void write(const DepthwiseConvolution& op) {  // 1HWO to O1HW
+    const Shape& s = kernel_shape(op);
+    const std::size_t area = s[1] * s[2], out = s[3];
+    const auto inputs = parameters(op, {number(out), 1, number(s[1]), number(s[2])}, [=](std::size_t i) { return i % area * out + i / area; });
+    auto& node = layer("Conv", inputs);
+    set_window(node, op.window);
+    set(node, "group", number(out / op.multiplier));
+  }
+  void write(const Dense& op) {  // columns in HWC order to CHW
+    const Shape& s = kernel_shape(op);
+    const Extent& e = in_extent();
+    const std::size_t area = e.height * e.width, depth = e.channels, size = s[1];
+    auto inputs = parameters(op, {number(s[0]), number(size)}, [=](std::size_t i) {
+      return i / size * size + i % size % area * depth + i % size / area;
+    });
+    if (!e.vector) inputs[0] = flattened(node_->inputs[0]);
+    set(layer("Gemm", inputs), "transB", std::int64_t{1});
+  }
+  /// An image as a vector of its elements in CHW order, between converters of its own so that runtimes keep it in codes.
+  std::string flattened(ValueId v) {
+    const std::string wanted = node_->name + ":flat";
+    const std::string flat = fresh(wanted);
+    add("Flatten", fresh_node(wanted + "ten"), {tensors_[v]}, flat);
+    if (!model_.activations[v]) return flat;
+    const ActivationEncoding& e = *model_.activations[v];
+    const std::string step = real(wanted + ":step", e.step);
+    const std::string zero = constant<std::uint8_t>(wanted + ":zero_point", is_int8(e) ? TensorProto::INT8 : TensorProto::UINT8, {},
+                                                    {static_cast<std::uint8_t>(e.zero_point)});
+    const std::string codes = fresh(wanted + ":codes"), result = fresh(wanted + ":dequantized");
+    add("QuantizeLinear", fresh_node(wanted + ":quantize"), {flat, step, zero}, codes);
+    add("DequantizeLinear", fresh_node(wanted + ":dequantize"), {codes, step, zero}, result);
+    return result;
+  }
+  void write(const BatchNormalization&) { require(false, "is a batch normalization; fold it first"); }
+
+  void write(const Add&) { layer("Add", {in(), second()}); }
+  void write(const Multiply&) { layer("Mul", {in(), second()}); }
+  /// A vector that goes with an image lies along its channels.
+  std::string second() {
+    if (in_extent(0).vector == in_extent(1).vector) return in(1);
+    require(in_extent(1).vector, "joins a vector with an image, which ONNX does not have");
+    const std::string shape = integers(node_->name + ":shape", {0, -1, 1, 1});
+    const std::string result = fresh(node_->name + ":pixel");
+    add("Reshape", fresh_node(node_->name + ":reshape"), {in(1), shape}, result);
+    return result;
+  }
+
+  void write(const Concat& op) {
+    std::vector<std::string> inputs;
+    for (std::size_t i = 0; i != node_->inputs.size(); ++i) inputs.push_back(in(i));
+    const bool vector = in_extent().vector;
+    require(!vector || op.axis == 2, "joins vectors along another axis than their channels, which ONNX does not have");
+    set(layer("Concat", inputs), "axis", op.axis == 2 ? std::int64_t{1} : number(op.axis + 2));
+  }
+  void write(const Pool& op) {
+    const bool max = op.kind == Pool::Kind::max;
+    require(max || op.window.dilation == Pair{}, "averages over a dilated window, which operator set 13 does not have");
+    auto& node = layer(max ? "MaxPool" : "AveragePool", {in()});
+    set_window(node, op.window);
+    if (op.count_padding) set(node, "count_include_pad", std::int64_t{1});
+  }
+  void write(const GlobalAveragePool&) {
+    if (!out_extent().vector) {
+      layer("GlobalAveragePool", {in()});
+      return;
+    }
+    auto& node = layer("ReduceMean", {in()});
+    set(node, "axes", Integers{2, 3});
+    set(node, "keepdims", std::int64_t{0});
+  }
+  void write(const Pad& op) {
+    const Padding& p = op.padding;
+    require(!in_extent().vector, "pads a vector, which is not supported");
+    const std::string pads = integers(node_->name + ":pads", {0, 0, number(p.top), number(p.left), 0, 0, number(p.bottom), number(p.right)});
+    layer("Pad", {in(), pads, real(node_->name + ":value", op.value)});
+  }
+  void write(const Reshape& op) {
+    const Extent &from = in_extent(), &to = out_extent();
+    std::string source = in();
+    const bool last = !op.channels_first;
+    if (last && pixels(from)) {
+      source = fresh(node_->name + ":channels_last");
+      set(add("Transpose", fresh_node(node_->name + ":to_channels_last"), {in()}, source), "perm", Integers{0, 2, 3, 1});
+    }
+    if (to.vector || !last || !pixels(to)) {
+      const Integers shape = to.vector ? Integers{0, -1} : Integers{0, number(to.channels), number(to.height), number(to.width)};
+      layer("Reshape", {source, integers(node_->name + ":shape", shape)});
+      return;
+    }
+    const std::string image = fresh(node_->name + ":image");
+    add("Reshape", node_->name, {source, integers(node_->name + ":shape", {0, number(to.height), number(to.width), number(to.channels)})}, image);
+    set(add("Transpose", fresh_node(node_->name + ":to_channels_first"), {image}, target_), "perm", Integers{0, 3, 1, 2});
+  }
+  void write(const Resize& op) {
+    const Extent &from = in_extent(), &to = out_extent();
+    // Sizes would fix the batch; a scale has to give the size when its product is rounded down.
+    const auto scale = [](std::size_t in, std::size_t out) {
+      float s = static_cast<float>(out) / static_cast<float>(in);
+      while (std::floor(s * static_cast<float>(in)) < static_cast<float>(out)) s = std::nextafter(s, s + 1.0F);
+      return s;
+    };
+    const std::vector<float> scales{1.0F, 1.0F, scale(from.height, to.height), scale(from.width, to.width)};
+    auto& node = layer("Resize", {in(), "", constant(node_->name + ":scales", TensorProto::FLOAT, {4}, scales)});
+    const bool nearest = op.kind == Resize::Kind::nearest;
+    set(node, "mode", nearest ? "nearest" : "linear");
+    const bool asymmetric = op.coordinates == Resize::Coordinates::asymmetric;
+    set(node, "coordinate_transformation_mode", asymmetric                                                     ? "asymmetric"
+                                                : op.coordinates == Resize::Coordinates::half_pixel    ? "half_pixel"
+                                                : op.coordinates == Resize::Coordinates::align_corners ? "align_corners"
+                                                                                                       : "pytorch_half_pixel");
+    if (nearest) set(node, "nearest_mode", asymmetric ? "floor" : "round_prefer_floor");
+  }
+  void write(const Softmax&) { set(layer("Softmax", {in()}), "axis", std::int64_t{1}); }
+  void write(const ClampLayer& op) {
+    if (op.clamp.active()) write_clamp(node_->name, in(), op.clamp, target_);
+    else layer("Identity", {in()});
+  }
+  void write(const HardSwish&) {
+    operator_set_ = 14;
+    layer("HardSwish", {in()});
+  }
+  void write(const HardSigmoid& op) {
+    auto& node = layer("HardSigmoid", {in()});
+    set(node, "alpha", op.slope);
+    set(node, "beta", op.intercept);
+  }
+  void write(const Sigmoid&) { layer("Sigmoid", {in()}); }
+
+  const QuantizedModel& model_;
+  const Model& graph_;
+  Profile profile_;
+  ::onnx::ModelProto file_;
+  ::onnx::GraphProto* out_ = nullptr;
+  std::int64_t operator_set_ = 13;
+  std::unordered_set<std::string> names_;       ///< of tensors
+  std::unordered_set<std::string> node_names_;
+  std::vector<std::string> tensors_;  ///< by value: the tensor that readers read
+  std::vector<std::string> codes_;    ///< by value: its codes
+  std::size_t index_ = 0;
+  const Node* node_ = nullptr;
+  std::string target_;
+};
+
+}  // namespace
+
+std::string write(const QuantizedModel& model, Profile profile) { return Exporter{model, profile}.run(); }
+
+void save(const QuantizedModel& model, const std::string& path, Profile profile) { write_file_atomically(path, write(model, profile)); }
+
+}  // namespace fat::inline FAT_ABI::onnx

@@ -1,0 +1,113 @@
+// Entries of ModelProto.metadata_props.
+#include "metadata.hpp"
+
+#include <charconv>
+#include <cmath>
+
+namespace fat::inline FAT_ABI::onnx {
+
+namespace {
+
+const std::string codes_key = "fat.codes:", bits_key = "fat.weight_bits:", pictures_key = "fat.preprocessing",
+                  offset_key = "fat.class_offset";
+
+/// Shortest decimal that reads back as the same number.
+template <class... Numbers>
+std::string list(Numbers... numbers) {
+  std::string text;
+  const auto add = [&](auto number) {
+    char digits[64];
+    const auto end = std::to_chars(digits, digits + sizeof(digits), number).ptr;
+    if (!text.empty()) text += ' ';
+    text.append(digits, end);
+  };
+  (add(numbers), ...);
+  return text;
+}
+
+std::vector<double> numbers(const Metadata& metadata, std::string_view file, const std::string& key, std::size_t count) {
+  const auto found = metadata.find(key);
+  if (found == metadata.end()) return {};
+  std::vector<double> values;
+  const char* at = found->second.data();
+  const char* const end = at + found->second.size();
+  while (at != end && values.size() <= count) {
+    double value = 0.0;
+    const auto [next, error] = std::from_chars(at, end, value);
+    if (error != std::errc{} || !std::isfinite(value)) break;
+    values.push_back(value);
+    at = next != end && *next == ' ' ? next + 1 : next;
+  }
+  expects(at == end && values.size() == count, file, ": metadata '", std::string_view{key}, "' must be ", count, " numbers, it is '",
+          std::string_view{found->second}, "'");
+  return values;
+}
+
+std::int64_t whole(double value, double low, double high, std::string_view file, const std::string& key) {
+  expects(value >= low && value <= high && value == std::floor(value), file, ": metadata '", std::string_view{key}, "' holds ", value,
+          ", which is no whole number from ", low, " to ", high);
+  return static_cast<std::int64_t>(value);
+}
+
+}  // namespace
+
+ActivationEncoding encoding_of_type(float step, std::int32_t zero_point, bool is_signed) {
+  return {step, zero_point, is_signed ? -128 : 0, is_signed ? 127 : 255, 8, zero_point == 0};
+}
+
+Metadata metadata_of(const ::onnx::ModelProto& file) {
+  Metadata found;
+  for (const auto& entry : file.metadata_props()) found.emplace(entry.key(), entry.value());
+  return found;
+}
+
+void write_metadata(const QuantizedModel& model, const std::vector<std::string>& codes, ::onnx::ModelProto& file) {
+  const auto put = [&](const std::string& key, const std::string& value) {
+    auto& entry = *file.add_metadata_props();
+    entry.set_key(key);
+    entry.set_value(value);
+  };
+  for (ValueId v = 0; v != model.graph.values.size(); ++v) {
+    if (!model.activations[v]) continue;
+    const ActivationEncoding& e = *model.activations[v];
+    if (e != encoding_of_type(e.step, e.zero_point, e.is_signed()))
+      put(codes_key + codes[v], list(e.code_min, e.code_max, e.bits, e.symmetric ? 1 : 0));
+  }
+  for (std::size_t n = 0; n != model.graph.nodes.size(); ++n)
+    if (model.weights[n] && model.weights[n]->bits != 8) put(bits_key + model.graph.nodes[n].name, list(model.weights[n]->bits));
+  if (model.graph.preprocessing) {
+    const Preprocessing& p = *model.graph.preprocessing;
+    put(pictures_key, list(p.scale[0], p.scale[1], p.scale[2], p.offset[0], p.offset[1], p.offset[2], p.bgr ? 1 : 0, p.resize, p.crop));
+  }
+  if (model.graph.class_offset) put(offset_key, list(*model.graph.class_offset));
+}
+
+void read_model_metadata(const Metadata& metadata, std::string_view file, Model& model) {
+  if (const auto p = numbers(metadata, file, pictures_key, 9); !p.empty()) {
+    Preprocessing& how = model.preprocessing.emplace();
+    for (std::size_t c = 0; c != 3; ++c) how.scale[c] = static_cast<float>(p[c]), how.offset[c] = static_cast<float>(p[c + 3]);
+    how.bgr = whole(p[6], 0, 1, file, pictures_key) != 0;
+    how.resize = static_cast<std::size_t>(whole(p[7], 0, 65535, file, pictures_key));
+    how.crop = static_cast<std::size_t>(whole(p[8], 0, 65535, file, pictures_key));
+  }
+  if (const auto offset = numbers(metadata, file, offset_key, 1); !offset.empty())
+    model.class_offset = static_cast<std::size_t>(whole(offset[0], 0, 1 << 30, file, offset_key));
+}
+
+bool read_code_range(const Metadata& metadata, std::string_view file, const std::string& codes, ActivationEncoding& encoding) {
+  const std::string key = codes_key + codes;
+  const auto range = numbers(metadata, file, key, 4);
+  if (range.empty()) return false;
+  encoding.code_min = static_cast<std::int32_t>(whole(range[0], encoding.code_min, encoding.code_max, file, key));
+  encoding.code_max = static_cast<std::int32_t>(whole(range[1], encoding.code_min, encoding.code_max, file, key));
+  encoding.bits = static_cast<int>(whole(range[2], 2, 8, file, key));
+  encoding.symmetric = whole(range[3], 0, 1, file, key) != 0;
+  return true;
+}
+
+int read_weight_bits(const Metadata& metadata, std::string_view file, const std::string& node) {
+  const auto bits = numbers(metadata, file, bits_key + node, 1);
+  return bits.empty() ? 8 : static_cast<int>(whole(bits[0], 2, 8, file, bits_key + node));
+}
+
+}  // namespace fat::inline FAT_ABI::onnx

@@ -1,0 +1,45 @@
+// What a file of this library says beyond ONNX: code ranges narrower than their type, and how pictures become inputs.
+#ifndef FAT_SRC_ONNX_METADATA_HPP_INCLUDED
+#define FAT_SRC_ONNX_METADATA_HPP_INCLUDED
+
+#include "proto.hpp"
+
+#include <fat/model/quantized_model.hpp>
+
+#include <string>
+#include <unordered_map>
+
+namespace fat::inline FAT_ABI::onnx {
+
+// Keys of ModelProto.metadata_props; every value is a list of numbers with spaces between them.
+//   fat.codes:<codes>        code_min code_max bits symmetric, where they are not what the type and zero point say;
+//                            <codes> is the output of a QuantizeLinear
+//   fat.weight_bits:<node>   bits, where they are not 8
+//   fat.preprocessing        scale (3), offset (3), bgr, resize, crop
+//   fat.class_offset         class = arg-max - N
+
+/// The encoding of a tensor of int8 or uint8 codes as its type and zero point say it.
+ActivationEncoding encoding_of_type(float step, std::int32_t zero_point, bool is_signed);
+
+/// The reals of the lowest and highest code: what stands before a QuantizeLinear whose type has more codes.
+inline Clamp range_of_codes(const ActivationEncoding& e) {
+  return {static_cast<float>(e.code_min - e.zero_point) * e.step, static_cast<float>(e.code_max - e.zero_point) * e.step};
+}
+
+using Metadata = std::unordered_map<std::string, std::string>;
+/// The entries of a file by key; the first of two equal keys counts.
+Metadata metadata_of(const ::onnx::ModelProto& file);
+
+/// `codes`: by value, the name of its codes.
+void write_metadata(const QuantizedModel& model, const std::vector<std::string>& codes, ::onnx::ModelProto& file);
+/// Preprocessing and class offset, where the file has them. Errors: malformed entries.
+void read_model_metadata(const Metadata& metadata, std::string_view file, Model& model);
+/// Narrows the encoding of `codes` where the file states a range, and returns whether it does.
+/// Errors: codes that the type cannot hold.
+bool read_code_range(const Metadata& metadata, std::string_view file, const std::string& codes, ActivationEncoding& encoding);
+/// Bits of a node's weights, 8 unless the file states less.
+int read_weight_bits(const Metadata& metadata, std::string_view file, const std::string& node);
+
+}  // namespace fat::inline FAT_ABI::onnx
+
+#endif

@@ -1,0 +1,151 @@
+"""Bad input through the program: one line that says what, where and what to do; exit code 1; nothing left behind."""
+import os
+import pathlib
+import subprocess
+import unittest
+
+from support import PROGRAM, ProgramTest, fat, main, write_npy, write_onnx, write_png
+
+
+class BadInput(ProgramTest):
+    def setUp(self):
+        super().setUp()
+        self.images = self.folder / "images"
+        self.images.mkdir()
+        for i in range(4):
+            write_png(self.images / f"{i}.png", 10, 9, i)
+        self.model = self.folder / "small.onnx"
+        write_onnx(self.model)
+        self.out = self.folder / "out.npz"
+
+    def quantize(self, model=None, images=None, out=None):
+        return ["quantize", model or self.model, "--images", images or self.images, "--finetune", "none", "--threads", 1, "-o",
+                out or self.out]
+
+    def test_good_input_passes(self):
+        page = self.folder / "page.html"
+        self.succeed(*self.quantize(), "--report", page)
+        self.assertTrue(self.out.exists())
+        self.assertIn("<td>conv/node</td>", page.read_text())
+
+    def test_missing_model(self):
+        path = self.folder / "absent.onnx"
+        self.refused(*self.quantize(model=path), says=[path, "no such file"])
+
+    def test_missing_images(self):
+        path = self.folder / "absent"
+        self.refused(*self.quantize(images=path), says=[path])
+
+    def test_truncated_onnx(self):
+        whole = self.model.read_bytes()
+        path = self.folder / "cut.onnx"
+        for length in (0, 1, len(whole) // 4, len(whole) // 2, len(whole) - 1):
+            path.write_bytes(whole[:length])
+            self.refused(*self.quantize(model=path), says=[path])
+
+    def test_truncated_npz(self):
+        self.succeed(*self.quantize())
+        whole = self.out.read_bytes()
+        path = self.folder / "cut.npz"
+        for length in (0, 10, len(whole) // 2, len(whole) - 1):
+            path.write_bytes(whole[:length])
+            self.refused("evaluate", path, "--images", self.images, says=[path])
+        damaged = bytearray(whole)
+        damaged[len(whole) // 3] ^= 0x55
+        path.write_bytes(damaged)
+        self.refused("evaluate", path, "--images", self.images, says=[path])
+
+    def test_unknown_operator(self):
+        path = self.folder / "odd.onnx"
+        write_onnx(path, activation="Frobnicate")
+        self.refused(*self.quantize(model=path), says=[path, "Frobnicate"])
+
+    def test_wrong_input_size(self):
+        path = self.folder / "x.npy"
+        write_npy(path, (1, 3, 9, 8), [0.0] * 216)
+        out = self.folder / "y.npy"
+        self.refused("run", self.model, "--input", path, "-o", out, says=[path, "9", "takes"], leaves=[out])
+        self.refused(*self.quantize(images=path), says=[path])
+        self.refused("evaluate", self.model, "--images", self.images, "--crop", 5, says=["5", "8"])
+
+    def test_no_images(self):
+        path = self.folder / "nothing"
+        path.mkdir()
+        self.refused(*self.quantize(images=path), says=[path])
+
+    def test_broken_pictures_are_named_counted_and_skipped(self):
+        (self.images / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0\x00\x10JFIF\x00" + bytes(40))
+        whole = (self.images / "0.png").read_bytes()
+        (self.images / "cut.png").write_bytes(whole[:len(whole) // 2])
+        out, err = self.succeed(*self.quantize())
+        self.assertIn("broken.jpg", err)
+        self.assertIn("cut.png", err)
+        self.assertIn("2 of 6 images skipped", err)
+        for good in self.images.glob("[0-3].png"):
+            good.unlink()
+        self.out.unlink()
+        self.refused(*self.quantize(), says=[self.images])
+
+    def test_nan_and_infinite_weights(self):
+        for value in (float("nan"), float("inf")):
+            path = self.folder / "nan.onnx"
+            write_onnx(path, weights=[0.5] * 5 + [value] + [0.25] * 6)
+            self.refused(*self.quantize(model=path), says=[path, "conv"])
+
+    def test_nan_image(self):
+        path = self.folder / "nan.npy"
+        write_npy(path, (2, 3, 8, 8), [0.5] * 383 + [float("nan")])
+        self.refused(*self.quantize(images=path), says=[path])
+
+    def test_zero_channel_is_quantized_and_named(self):
+        path = self.folder / "dead.onnx"
+        write_onnx(path, weights=[0.5, -0.25, 0.125] + [0.0] * 3 + [0.75] * 6)
+        out, err = self.succeed(*self.quantize(model=path))
+        self.assertIn("1 channels have only zero weights", out)
+        self.succeed("evaluate", self.out, "--images", self.images, "--reference", path)
+
+    def test_labels(self):
+        labels = self.folder / "labels.txt"
+        labels.write_text("images/0.png 1\nimages/1.png 0\nimages/3.png 2\n")
+        self.refused("evaluate", self.model, "--images", self.images, "--labels", labels, says=[labels, "2.png"])
+        labels.write_text("images/0.png one\n")
+        self.refused("evaluate", self.model, "--images", self.images, "--labels", labels, says=[labels, "0.png one"])
+
+    def test_unwritable_outputs(self):
+        path = self.folder / "no" / "such" / "folder.npz"
+        self.refused(*self.quantize(out=path), says=[path])
+        self.refused(*self.quantize(out=self.images), says=[self.images])
+        path = self.folder / "model.xyz"
+        self.refused(*self.quantize(out=path), says=[path, ".xyz", ".npz"])
+        if os.geteuid() != 0:  # root may write anywhere
+            closed = self.folder / "closed"
+            closed.mkdir(mode=0o500)
+            self.refused(*self.quantize(out=closed / "m.npz"), says=[closed / "m.npz"])
+
+    @unittest.skipUnless(pathlib.Path("/dev/full").is_char_device(), "/dev/full is absent")
+    def test_full_disk(self):
+        device = self.folder / "full.npz"
+        device.symlink_to("/dev/full")
+        self.refused(*self.quantize(out=device), says=[device, "No space left"])
+        self.refused("inspect", self.model, "--json", "/dev/full", says=["/dev/full", "No space left"])
+        self.assertTrue(pathlib.Path("/dev/full").is_char_device())
+        with open("/dev/full", "w") as full:
+            done = subprocess.run([PROGRAM, "inspect", str(self.model)], stdout=full, stderr=subprocess.PIPE, text=True)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("standard output", done.stderr)
+
+    def test_an_output_that_exists_survives_a_failure(self):
+        self.out.write_text("precious")
+        self.refused(*self.quantize(images=self.folder / "absent"), says=["absent"])
+        self.assertEqual(self.out.read_text(), "precious")
+
+    def test_usage(self):
+        for words in ([], ["frobnicate"], ["quantize"], ["quantize", self.model, "--images", self.images, "--bits", 9, "-o", self.out],
+                      ["evaluate", self.model, "--images", self.images, "--threads", 0]):
+            code, _, err = fat(*words)
+            self.assertEqual(code, 2, err)
+            self.assertEqual(len(err.splitlines()), 1, err)
+            self.assertIn("--help", err)
+
+
+main()

@@ -1,0 +1,183 @@
+// TensorFlow Lite files: float models in; int8 models out and in again, code for code; what the format cannot hold; bad files.
+#include <fat/io/tflite.hpp>
+
+#include "support/golden.hpp"
+#include "support/quantized_network.hpp"
+#include "support/run_model.hpp"
+#include "support/temporary.hpp"
+
+#include <fat/io/file.hpp>
+
+#include <boost/test/unit_test.hpp>
+
+#include <functional>
+
+namespace {
+
+using fat::test::quantized;
+using fat::test::small_network;
+
+void check_message(const std::function<void()>& run, const std::string& part) {
+  std::string message = "no error";
+  try {
+    run();
+  } catch (const fat::error& error) {
+    message = error.what();
+  }
+  BOOST_TEST(message.find(part) != std::string::npos, "expected '" << part << "', the message is: " << message);
+}
+
+fat::QuantizedModel again(const fat::QuantizedModel& model) {
+  const std::string bytes = fat::tflite::write(model);
+  return fat::tflite::read_quantized(bytes, "again");
+}
+
+void try_to_read(std::string_view bytes) {
+  for (const bool as_integers : {true, false}) {
+    try {
+      if (as_integers) fat::tflite::read_quantized(bytes, "file");
+      else fat::tflite::read(bytes, "file");
+    } catch (const fat::error&) {
+    }
+  }
+}
+
+/// The format names tensors, not operators, and has no place for the name of the model.
+fat::QuantizedModel without_node_names(fat::QuantizedModel model) {
+  model.graph.name.clear();
+  for (fat::Node& node : model.graph.nodes) node.name = model.graph.values[node.output].name;
+  return model;
+}
+
+/// Only what the format states by itself: SAME and VALID padding, channels last.
+fat::Model plain_network() {
+  fat::test::NetworkBuilder b{{9, 8, 3, false}, false};
+  const fat::ValueId stem = b.add("stem", b.convolution(8, 3, 3, fat::test::window_of(3, 2, {1, 0, 1, 1}), fat::relu6), {b.model.input});
+  fat::DepthwiseConvolution depthwise{fat::test::window_of(3, 1, {1, 1, 1, 1}), 1, fat::relu, b.random({1, 3, 3, 8}, 0.5F), b.random({8}, 0.2F)};
+  b.add("depthwise", depthwise, {stem});
+  b.add("project", b.convolution(8, 1, 8, fat::test::window_of(1, 1, {}), {}), {b.model.output});
+  const fat::ValueId sum = b.add("residual", fat::Add{}, {stem, b.model.output});
+  const fat::ValueId most = b.add("max", fat::Pool{fat::Pool::Kind::max, fat::test::window_of(2, 1, {}), false}, {sum});
+  const fat::ValueId mean = b.add("average", fat::Pool{fat::Pool::Kind::average, fat::test::window_of(2, 1, {}), false}, {sum});
+  b.add("join", fat::Concat{2}, {most, mean});
+  b.add("pad", fat::Pad{{1, 0, 0, 1}, 0.0F}, {b.model.output});
+  b.add("swish", fat::HardSwish{}, {b.model.output});
+  b.add("mean", fat::GlobalAveragePool{}, {b.model.output}, {1, 1, 16, true});
+  b.add("dense", fat::Dense{{}, b.random({5, 16}, 0.5F), b.random({5}, 0.1F)}, {b.model.output});
+  b.add("softmax", fat::Softmax{}, {b.model.output});
+  return b.model;
+}
+
+void check_same_codes(const fat::QuantizedModel& model) {
+  const fat::QuantizedModel read = again(model);
+  BOOST_TEST(fat::test::outputs(model) == fat::test::outputs(read), boost::test_tools::per_element());
+}
+
+std::string replaced(std::string bytes, std::string_view from, std::string_view to) {
+  BOOST_TEST_REQUIRE(from.size() == to.size());
+  const std::size_t at = bytes.find(from);
+  BOOST_TEST_REQUIRE(at != std::string::npos);
+  return bytes.replace(at, from.size(), to);
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(unit_tflite)
+
+BOOST_AUTO_TEST_CASE(a_float_model_gives_the_outputs_of_its_onnx_twin, *fat::test::needs_data("models/resnet8_cifar10_float.tflite")) {
+  const fat::Model model = fat::tflite::load(fat::test::data_path("models/resnet8_cifar10_float.tflite").string());
+  BOOST_TEST(!model.channels_first);
+  BOOST_TEST(!fat::tflite::is_quantized(fat::test::data_path("models/resnet8_cifar10_float.tflite").string()));
+  const auto input = fat::read_npy(fat::test::data_path("reference/cifar10_input.npy")).as<float>();
+  const auto expected = fat::read_npy(fat::test::data_path("reference/resnet8_cifar10_probabilities.npy")).as<float>();
+  const fat::array<float> images = fat::test::exchanged(input, 3, 32 * 32);
+  BOOST_TEST(fat::test::relative_difference(fat::test::run_in_file_order(model, images), expected) <= 1e-4);
+}
+
+BOOST_AUTO_TEST_CASE(a_written_model_is_read_back_bit_for_bit) {
+  for (const auto granularity : {fat::Granularity::per_channel, fat::Granularity::scalar}) {
+    const fat::QuantizedModel model = quantized(plain_network(), {.granularity = granularity});
+    BOOST_TEST(fat::test::difference(without_node_names(model), without_node_names(again(model))) == "");
+  }
+}
+
+BOOST_AUTO_TEST_CASE(what_is_written_by_other_means_gives_the_same_codes) {
+  check_same_codes(quantized(plain_network(), {.scheme = fat::Scheme::symmetric}));
+  for (const bool channels_first : {true, false}) {
+    fat::Model network = small_network(channels_first);  // uneven padding becomes a PAD of its own
+    check_same_codes(quantized(network));
+    check_same_codes(quantized(network, {.scheme = fat::Scheme::symmetric}));
+    check_same_codes(quantized(network, {.granularity = fat::Granularity::scalar, .bits = 4}));
+    check_same_codes(quantized(network, {.keep_float = {"softmax", "dense"}}));
+    check_same_codes(quantized(network, {.keep_float = {"depthwise"}}));
+  }
+}
+
+BOOST_AUTO_TEST_CASE(constraints_of_the_format_hold_in_what_is_written) {
+  const fat::QuantizedModel model = again(quantized(plain_network()));
+  const fat::Model& graph = model.graph;
+  for (std::size_t n = 0; n != graph.nodes.size(); ++n) {
+    const fat::Node& node = graph.nodes[n];
+    const fat::ActivationEncoding& y = *model.activations[node.output];
+    BOOST_TEST_CONTEXT(node.name) {
+      if (fat::detail::keeps_codes(node.op))
+        for (const fat::ValueId input : node.inputs) BOOST_TEST((*model.activations[input] == y));
+      if (std::holds_alternative<fat::Softmax>(node.op)) BOOST_TEST((y.step == 1.0F / 256.0F && y.zero_point == -128));
+      if (!model.weights[n]) continue;
+      for (const std::int8_t code : model.weights[n]->codes) BOOST_TEST_REQUIRE(int{code} >= -127);
+      for (const std::int32_t zero : model.weights[n]->zero_point) BOOST_TEST(zero == 0);
+    }
+  }
+}
+
+BOOST_AUTO_TEST_CASE(what_the_format_cannot_hold_is_an_error) {
+  const auto refuse = [](const fat::QuantizedModel& model, const char* part) { check_message([&] { fat::tflite::write(model); }, part); };
+  refuse(quantized(plain_network(), {.weight_scheme = fat::Scheme::asymmetric}), "asymmetric weights");
+  refuse(quantized(plain_network(), {.activation_bits = 6}), "8-bit activations only");
+  fat::test::NetworkBuilder b{{4, 4, 4, false}, false};
+  b.add("odd", b.convolution(4, 1, 4, fat::test::window_of(1, 1, {}), {-0.5F, 0.25F}), {b.model.input});
+  fat::QuantizedModel odd = quantized(b.model);
+  odd.activations[1]->step *= 2.0F;  // the codes alone do not clamp
+  refuse(odd, "layer 'odd' clamps to -0.5..0.25");
+  std::get<fat::Convolution>(odd.graph.nodes[0].op).clamp = {fat::Clamp{}.low, 6.0F};  // not ReLU6: negatives stay
+  odd.activations[1]->step *= 40.0F;
+  refuse(odd, "clamps to -inf..6");
+}
+
+BOOST_AUTO_TEST_CASE(files_are_told_apart_and_written_whole) {
+  const fat::test::TemporaryFolder folder;
+  const std::string path = (folder.path() / "model.tflite").string();
+  const fat::QuantizedModel model = quantized(plain_network());
+  fat::tflite::save(model, path);
+  BOOST_TEST(fat::tflite::is_quantized(path));
+  check_message([&] { fat::tflite::load(path); }, "read it as a quantized model");
+  check_message([&] { fat::tflite::save(model, (folder.path() / "no" / "model.tflite").string()); }, "cannot be written");
+  BOOST_TEST(std::distance(std::filesystem::directory_iterator{folder.path()}, {}) == 1);
+  check_message([] { fat::tflite::read(std::string_view{"\0\0\0\0TFL9....", 12}, "x"); }, "not a TensorFlow Lite file");
+}
+
+BOOST_AUTO_TEST_CASE(damaged_files_are_refused_with_the_reason) {
+  const std::string bytes = fat::tflite::write(quantized(plain_network()));
+  const auto refuse = [](const std::string& damaged, const char* part) { check_message([&] { fat::tflite::read_quantized(damaged, "x"); }, part); };
+  refuse(bytes.substr(0, bytes.size() / 2), "truncated or damaged");
+  refuse(replaced(bytes, std::string_view{"join.out\0", 9}, std::string_view{"mean.out\0", 9}), "two tensors are called");
+  const std::string_view extents{"\4\0\0\0\1\0\0\0\x09\0\0\0\x08\0\0\0\3\0\0\0", 20};
+  refuse(replaced(bytes, extents, {"\4\0\0\0\1\0\0\0\xF7\xFF\xFF\xFF\x08\0\0\0\3\0\0\0", 20}), "has an extent of -9");
+  refuse(replaced(bytes, extents, {"\4\0\0\0\1\0\0\0\xFF\xFF\xFF\x7F\xFF\xFF\xFF\x7F\3\0\0\0", 20}), "elements");
+}
+
+BOOST_AUTO_TEST_CASE(every_truncation_is_an_error) {
+  const std::string bytes = fat::tflite::write(quantized(plain_network()));
+  for (std::size_t size = 0; size < bytes.size(); size += 5) try_to_read(std::string_view{bytes}.substr(0, size));
+}
+
+BOOST_AUTO_TEST_CASE(flipped_bits_never_crash) {
+  const std::string bytes = fat::tflite::write(quantized(plain_network()));
+  for (std::size_t bit = 0; bit < 8 * bytes.size(); bit += 37) {
+    std::string damaged = bytes;
+    damaged[bit / 8] = static_cast<char>(damaged[bit / 8] ^ (1 << (bit % 8)));
+    try_to_read(damaged);
+  }
+}
+
+BOOST_AUTO_TEST_SUITE_END()
