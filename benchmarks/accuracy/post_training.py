@@ -30,6 +30,20 @@ WAYS = {
     "per-channel, asymmetric": ["--granularity", "per-channel", "--scheme", "asymmetric", *PLAIN],
 }
 
+# What can be added to plain quantization, one after another; trained, where it is, on the calibration images alone.
+CORRECTED = ["--rescale", "auto", "--bias-correction", "auto", "--rounding", "learned"]
+PIPELINES = {
+    "rescale": ["--rescale", "depthwise", "--finetune", "none"],
+    "equalize": ["--rescale", "equalize", "--finetune", "none"],
+    "rescale, bias correction": ["--rescale", "depthwise", "--bias-correction", "on", "--finetune", "none"],
+    "automatic, learned rounding": [*CORRECTED, "--finetune", "none"],
+    "rescale, thresholds": ["--rescale", "depthwise", "--finetune", "thresholds"],
+    "rescale, thresholds and factors": ["--rescale", "depthwise", "--finetune", "both"],
+    "all": [*CORRECTED, "--finetune", "both"],
+}
+BASES = {name: options[:4] for name, options in WAYS.items()}
+PIPELINE_WAYS = {f"{base}: {name}": [*options, *steps] for base, options in BASES.items() for name, steps in PIPELINES.items()}
+
 
 def measure(arguments, model, way):
     """One `fat quantize`: its figures, the seconds of the whole run and its peak memory in MiB."""
@@ -39,7 +53,7 @@ def measure(arguments, model, way):
         figures = os.path.join(folder, "figures.json")
         command = [arguments.fat, "quantize", os.path.join(arguments.data, file),
                    "--images", os.path.join(images, "calibration"), "--evaluate", os.path.join(images, "evaluation"),
-                   "--labels", os.path.join(images, "labels.txt"), *of_model, *WAYS[way],
+                   "--labels", os.path.join(images, "labels.txt"), *of_model, *{**WAYS, **PIPELINE_WAYS}[way],
                    "--threads", str(arguments.threads), "--json", figures, "-o", os.path.join(folder, "model.npz")]
         begin = time.monotonic()
         done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
@@ -67,10 +81,12 @@ def main():
                         help="folder with models/ and imagenet/")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--models", help="names separated by semicolons; all of them unless given")
-    parser.add_argument("--ways", help="names separated by semicolons; all of them unless given")
+    parser.add_argument("--ways", help="names separated by semicolons; the four plain ones unless given")
+    parser.add_argument("--pipelines", action="store_true", help="the plain ways and every pipeline on top of each")
     arguments = parser.parse_args()
     models = chosen(arguments.models, MODELS, "--models")
-    ways = chosen(arguments.ways, WAYS, "--ways")
+    every = {**WAYS, **PIPELINE_WAYS}
+    ways = chosen(arguments.ways, every, "--ways") if arguments.ways or arguments.pipelines else list(WAYS)
     if not os.path.exists(arguments.fat):
         sys.exit(f"post_training.py: {arguments.fat}: no such program; run ./make.sh build first")
     for model in models:

@@ -63,6 +63,8 @@ void add_json(CLI::App& app, Settings& s) { app.add_option("--json", s.json, "wr
 
 void add_quantize_options(CLI::App& app, Settings& s) {
   fat::QuantizeOptions& o = s.options;
+  o.rescale = Rescaling::automatic;
+  o.finetune = Finetuning::thresholds;
   choice(app, "--scheme", o.scheme, schemes, "of activations");
   choice(app, "--weight-scheme", o.weight_scheme, schemes, "of weights");
   choice(app, "--granularity", o.granularity, granularities, "of weights");

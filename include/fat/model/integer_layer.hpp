@@ -80,7 +80,7 @@ class IntegerLayer {
     padded_ = products_[0].columns_padded();
     set_stage(w, [&](std::size_t c) { return products_[c / width].column_sums()[c % width]; }, kernels_->offset, depth,
               [&](std::size_t c) { return c / width * padded_ + c % width; }, padded_ * g_.groups);
-    if (fast_) multipliers_ = {};
+    if (fast_) multipliers_ = decltype(multipliers_){};
     const std::size_t at_once = products_[0].rows_at_once(), rows = g_.out_height * g_.out_width;
     parts_ = (rows + at_once - 1) / at_once;
     direct_ = g_.pointwise() && depth % 4 == 0 && !asymmetric_;
@@ -116,7 +116,7 @@ class IntegerLayer {
         for (std::size_t c = 0; c != channels; ++c)
           columns_[c / block * block * 12 + (t % 3 * block + place(c) % block) * 4 + t / 3] = static_cast<std::int8_t>(weight(t, c));
       parts_ = g_.out_height;
-      multipliers_ = {};
+      multipliers_ = decltype(multipliers_){};
       run_ = [](const IntegerLayer& l, const std::uint8_t* const* x, std::uint8_t* y, std::size_t part, std::uint8_t*, std::int32_t*) {
         l.run_depthwise3x3(x[0], y, part);
       };
@@ -138,7 +138,7 @@ class IntegerLayer {
       if (l.vectors_) l.run_depthwise(x[0], y, part, bytes);
       else l.run_depthwise_plain(x[0], y, part, words);
     };
-    if (vectors_) weights_ = {}, bias_ = {}, weight_zeros_ = {}, multipliers_ = {};
+    if (vectors_) weights_ = {}, bias_ = decltype(bias_){}, weight_zeros_ = decltype(weight_zeros_){}, multipliers_ = decltype(multipliers_){};
   }
 
   /// Start of the sums, multipliers and shifts; decides whether the vector requantization holds for every column.

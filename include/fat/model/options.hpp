@@ -24,7 +24,8 @@ enum class Scheme { symmetric, asymmetric };
 enum class Granularity { scalar, per_channel };
 /// How the range of an activation follows from what was observed.
 enum class RangeRule { minmax, percentile, mse, entropy };
-/// How a weight becomes a code: the nearest; such that each filter keeps its sum; learned on the calibration images.
+/// How a weight becomes a code: the nearest; such that each depthwise filter keeps its sum, others the nearest; such that
+/// each filter's outputs on the calibration images move least.
 enum class WeightRounding { nearest, sum, learned };
 /// What is done to the float network before it is quantized.
 enum class Rescaling { none, depthwise, equalize, automatic };
