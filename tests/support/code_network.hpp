@@ -72,8 +72,8 @@ class CodeNetwork {
     const float step = first.step * (0.8F + 0.01F * static_cast<float>(below(40)));
     ActivationEncoding e = encoding(step);
     if (std::holds_alternative<Pool>(op)) e = first;
-    if (std::holds_alternative<Add>(op)) e.step += this->grid(inputs[1]).step;
-    if (std::holds_alternative<Multiply>(op)) e.step *= this->grid(inputs[1]).step * 25.0F;
+    if (std::holds_alternative<Add>(op)) e.step += this->grid(inputs.back()).step;
+    if (std::holds_alternative<Multiply>(op)) e.step *= this->grid(inputs.back()).step * 25.0F;
     if (std::holds_alternative<Sigmoid>(op) || std::holds_alternative<HardSigmoid>(op) || std::holds_alternative<Softmax>(op))
       e.step = 1.0F / 256.0F, e.zero_point = e.code_min;
     return append(std::move(op), std::move(inputs), declared, grid.value_or(e), std::nullopt);

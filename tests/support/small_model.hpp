@@ -4,6 +4,7 @@
 
 #include <fat/model/extents.hpp>
 
+#include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <random>
