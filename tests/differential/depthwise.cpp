@@ -47,6 +47,8 @@ std::vector<std::uint8_t> expected(const Case& c, const fat::Extent& out, const 
 
 }  // namespace
 
+BOOST_AUTO_TEST_SUITE(differential_depthwise)
+
 BOOST_AUTO_TEST_CASE(depthwise_layers_match_the_specification_on_every_kernel) {
   std::mt19937 random{5};
   const auto below = [&](std::size_t n) { return static_cast<std::size_t>(random() % n); };
@@ -93,3 +95,5 @@ BOOST_AUTO_TEST_CASE(depthwise_layers_match_the_specification_on_every_kernel) {
   }
   BOOST_TEST(compared > 100000U);
 }
+
+BOOST_AUTO_TEST_SUITE_END()
