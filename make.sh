@@ -26,7 +26,7 @@ installed=no
 
 # Debian packages: for the library and its program, for the tests, for the benchmarks.
 packages_program=(cmake ninja-build g++ libopenblas-dev zlib1g-dev libonnx-dev libprotobuf-dev protobuf-compiler libjpeg-dev
-  libpng-dev libflatbuffers-dev flatbuffers-compiler libcli11-dev flatbuffers-compiler libflatbuffers-dev nlohmann-json3-dev)
+  libpng-dev libflatbuffers-dev flatbuffers-compiler libcli11-dev nlohmann-json3-dev)
 packages_test=(libboost-test-dev libxtensor-dev libxtensor-blas-dev xtl-dev libxsimd-dev libeigen3-dev libsimde-dev python3
   g++-aarch64-linux-gnu qemu-user gcc-arm-none-eabi libstdc++-arm-none-eabi-newlib qemu-system-arm clang)
 packages_bench=(libbenchmark-dev libdnnl-dev libxnnpack-dev libpthreadpool-dev libgemmlowp-dev)

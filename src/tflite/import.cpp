@@ -35,6 +35,13 @@ struct Source {
   bool integer() const { return type() == TensorType::INT8 || type() == TensorType::UINT8; }
 };
 
+// An element of a list of 64-bit integers, which a file may place at any multiple of four bytes.
+std::int64_t element(const flatbuffers::Vector<std::int64_t>& list, std::size_t i) {
+  std::int64_t value = 0;
+  std::memcpy(&value, list.Data() + i * sizeof value, sizeof value);
+  return flatbuffers::EndianScalar(value);
+}
+
 std::size_t bytes_per_element(TensorType type) {
   switch (type) {
     case TensorType::FLOAT32:
@@ -159,7 +166,7 @@ class Importer {
     for (unsigned i = 0; i != count; ++i) {
       const float step = encoding->scale()->Get(i);
       const std::int64_t point =
-          has_points ? encoding->zero_point()->Get(encoding->zero_point()->size() == 1 ? 0 : i) : 0;
+          has_points ? element(*encoding->zero_point(), encoding->zero_point()->size() == 1 ? 0 : i) : 0;
       require(std::isfinite(step) && step > 0.0F, "tensor '", item.name, "' has a step of ", step,
               "; it must be positive");
       require(point >= -32768 && point <= 32767, "tensor '", item.name, "' has a zero point of ", point);

@@ -84,6 +84,7 @@ class CheckpointWriter {
 
  private:
   void write(std::span<const std::byte> bytes) {
+    if (bytes.empty()) return;
     sum_.add(std::span{reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size()});
     if (std::fwrite(bytes.data(), 1, bytes.size(), file_.get()) != bytes.size())
       fail("checkpoint: cannot write ", partial_, "; free some space on the disk and resume");

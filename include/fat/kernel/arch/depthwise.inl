@@ -16,9 +16,9 @@ FAT_KERNEL_INLINE void load_column(const Depthwise3x3Call& call, std::size_t at,
   Vector row[3];
 #pragma GCC unroll 3
   for (int r = 0; r != 3; ++r) {
-    const std::uint8_t* const from = call.rows[r] + column * static_cast<std::ptrdiff_t>(call.channels) + static_cast<std::ptrdiff_t>(at);
+    const std::ptrdiff_t from = column * static_cast<std::ptrdiff_t>(call.channels) + static_cast<std::ptrdiff_t>(at);
     if (call.rows[r] != nullptr && inside) {
-      row[r] = load_bytes<Segments>(from, step * call.channels, mask);
+      row[r] = load_bytes<Segments>(call.rows[r] + from, step * call.channels, mask);
     } else {
       row[r] = broadcast_bytes(call.outside);
       if (Segments > 1 && call.rows[r] != nullptr) {
@@ -26,7 +26,8 @@ FAT_KERNEL_INLINE void load_column(const Depthwise3x3Call& call, std::size_t at,
         for (std::size_t s = 0; s != count; ++s) {
           const std::ptrdiff_t where = column + static_cast<std::ptrdiff_t>(s * step);
           std::uint8_t* const part = whole + s * (column_channels / count);
-          if (where >= 0 && where < static_cast<std::ptrdiff_t>(call.in_width)) __builtin_memcpy(part, from + s * step * call.channels, column_channels / count);
+          if (where >= 0 && where < static_cast<std::ptrdiff_t>(call.in_width))
+            __builtin_memcpy(part, call.rows[r] + from + static_cast<std::ptrdiff_t>(s * step * call.channels), column_channels / count);
           else __builtin_memset(part, call.outside, column_channels / count);
         }
         row[r] = load_bytes<1>(whole, 0, mask);
