@@ -3,12 +3,14 @@
 // names: folds=1,2,3,4 seeds=0 scheme=symmetric|asymmetric granularity=per-channel|scalar bits=8 activation_bits=8
 //   train=activations+weights (any of activations, weights, biases, factors, or none) rate=0.003 bias_rate=0.1
 //   factor_rate=0.1 epochs=6 batch=16 low=0.5 high=1 loss=batch|element|absolute cycles=1 held_out=0.1 images=300 threads=2
+//   rescale=none|depthwise|equalize|balance correct=none|nearest|sum|learned (biases corrected and weights rounded so first)
 // Logits and biases stay float values on their grids' accumulators; prints one line a fold and one for all folds pooled.
 #include <fat/io/image_set.hpp>
 #include <fat/io/onnx.hpp>
 #include <fat/model/finetune.hpp>
 #include <fat/model/quantize_model.hpp>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <map>
@@ -39,6 +41,13 @@ class Settings {
     for (std::string word; std::getline(words, word, ',');) all.push_back(std::stoul(word));
     return all;
   }
+  /// The enumerator at the place of the setting's word.
+  template <class Enum>
+  Enum choice(const std::string& name, const std::vector<std::string>& words) const {
+    const auto at = std::find(words.begin(), words.end(), text(name));
+    if (at == words.end()) throw std::invalid_argument("unknown value '" + text(name) + "' of " + name + "; see the head of finetune_accuracy.cpp");
+    return static_cast<Enum>(at - words.begin());
+  }
   bool trains(const std::string& part) const { return ("+" + text("train") + "+").find("+" + part + "+") != std::string::npos; }
 
  private:
@@ -46,7 +55,8 @@ class Settings {
       {"folds", "1,2,3,4"}, {"seeds", "0"}, {"scheme", "symmetric"}, {"granularity", "per-channel"}, {"bits", "8"},
       {"activation_bits", "8"}, {"train", "activations+weights"}, {"rate", "0.003"}, {"bias_rate", "0.1"},
       {"factor_rate", "0.1"}, {"epochs", "6"}, {"batch", "16"}, {"low", "0.5"}, {"high", "1"}, {"loss", "batch"},
-      {"cycles", "1"}, {"held_out", "0.1"}, {"images", "300"}, {"threads", "2"}};
+      {"cycles", "1"},
+      {"rescale", "none"}, {"correct", "none"}, {"held_out", "0.1"}, {"images", "300"}, {"threads", "2"}};
 };
 
 /// Figures over any number of images.
@@ -126,9 +136,19 @@ int run(int count, char** words) {
   options.threads = threads;
   const fat::ImageSet calibration = load(data + "/calibration", model, threads);
   const fat::ImageSet images = load(data + "/evaluation", model, threads);
+  options.rescale = set.choice<fat::Rescaling>("rescale", {"none", "depthwise", "equalize", "balance"});
   const auto all = fat::draw_indices(calibration.size(), calibration.size(), 0);
-  const auto ranges = fat::calibrate(model, calibration, all, fat::MinMax{}, threads);
-  const fat::ModelGrids grids = fat::model_grids(model, ranges, options);
+  const fat::ImageBlock block = fat::load_block(calibration, all, model.input_extent().size(), 64);
+  fat::Model network = model;
+  fat::choose_rescaling(network, block, fat::float_outputs(model, block, threads), options);
+  const auto ranges = fat::calibrate(network, calibration, all, fat::MinMax{}, threads);
+  const fat::ModelGrids grids = fat::model_grids(network, ranges, options);
+  if (set.text("correct") != "none") {
+    const fat::Model reference = network;
+    fat::Threads workers{threads};
+    const auto rounding = set.choice<fat::WeightRounding>("correct", {"nearest", "sum", "learned"});
+    fat::correct_model(network, reference, grids, block.pixels, workers, {.rounding = rounding});
+  }
   const auto numbers = fat::draw_indices(images.size(), images.size(), 0);
   const auto outputs = fat::teacher_outputs(model, images, numbers, 16, threads);
 
@@ -147,7 +167,7 @@ int run(int count, char** words) {
     };
     const auto wanted = rows(tested);
     const auto taught = rows(trained);
-    fat::Simulation untrained{fat::encode_model(model, grids, options), threads};
+    fat::Simulation untrained{fat::encode_model(network, grids, options), threads};
     const Figures first = measure(untrained, images, tested, wanted, columns);
     for (const std::size_t seed : set.list("seeds")) {
       const auto start = std::chrono::steady_clock::now();
@@ -159,7 +179,7 @@ int run(int count, char** words) {
       how.batch = set.count("batch");
       how.threads = threads;
       fat::StudentNetwork student{
-          model, grids, [&](std::size_t n, std::span<float> to) { images.load(trained[n], to); }, how, ranges};
+          network, grids, [&](std::size_t n, std::span<float> to) { images.load(trained[n], to); }, how, ranges};
       if (!student.parameters().empty()) train(student, {taught, columns}, set, seed);
       const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
       fat::Simulation made{fat::encode_model(student.trained_model(), student.trained_grids(), options), threads};

@@ -28,7 +28,7 @@ const std::map<std::string, bool> booleans{{"on", true}, {"off", false}};
 const std::map<std::string, WeightRounding> roundings{{"nearest", WeightRounding::nearest}, {"sum", WeightRounding::sum},
                                                       {"learned", WeightRounding::learned}};
 const std::map<std::string, Rescaling> rescalings{{"none", Rescaling::none}, {"depthwise", Rescaling::depthwise},
-                                                  {"equalize", Rescaling::equalize}, {"auto", Rescaling::automatic}};
+                                                  {"equalize", Rescaling::equalize}, {"balance", Rescaling::balance}, {"auto", Rescaling::automatic}};
 const std::map<std::string, Finetuning> finetunings{{"none", Finetuning::none}, {"thresholds", Finetuning::thresholds},
                                                     {"pointwise", Finetuning::pointwise}, {"both", Finetuning::both}};
 

@@ -108,7 +108,7 @@ Json options_json(const fat::QuantizeOptions& o) {
   constexpr std::array observers{"minmax", "percentile", "mse", "entropy"};
   constexpr std::array switches{"off", "on", "auto"};
   constexpr std::array roundings{"nearest", "sum", "learned"};
-  constexpr std::array rescalings{"none", "depthwise", "equalize", "auto"};
+  constexpr std::array rescalings{"none", "depthwise", "equalize", "balance", "auto"};
   constexpr std::array finetunings{"none", "thresholds", "pointwise", "both"};
   const auto word = [](const auto& words, auto value) { return words[static_cast<std::size_t>(value)]; };
   Json json{{"scheme", word(schemes, o.scheme)},

@@ -6,13 +6,13 @@
 #include <fat/kernel/gemm.hpp>
 #include <fat/kernel/requantize.hpp>
 #include <fat/model/quantize_model.hpp>
-#include <fat/model/rescale_model.hpp>
 #include <fat/train/adam.hpp>
 #include <fat/train/checkpoint.hpp>
 #include <fat/train/loss.hpp>
 #include <fat/train/minimize.hpp>
 #include <fat/train/schedule.hpp>
 #include <fat/train/sgd.hpp>
+#include <fat/transform/balance.hpp>
 #include <fat/transform/bias_correction.hpp>
 #include <fat/transform/equalize.hpp>
 #include <fat/transform/fold_batch_norm.hpp>

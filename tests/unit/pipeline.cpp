@@ -81,7 +81,7 @@ BOOST_AUTO_TEST_CASE(automatic_rescaling_takes_the_best_of_its_trials) {
   options.rescale = fat::Rescaling::automatic;
   c.rmse(options);
   const auto trials = c.report.rescaling.trials;
-  BOOST_REQUIRE(trials.size() == 3U);
+  BOOST_REQUIRE(trials.size() == 4U);
   for (const fat::RescalingTrial& trial : trials) BOOST_TEST(trials[0].output_rmse <= trial.output_rmse);
   BOOST_TEST((trials[0].way == c.report.rescaling.way && c.report.rescaling.way != fat::Rescaling::none));
   // Each figure is the one that this way gives when it is asked for.
@@ -97,7 +97,7 @@ BOOST_AUTO_TEST_CASE(a_network_without_pairs_is_left_alone_and_said_so) {
   builder.add("only", fat::Convolution{{}, 1, {}, fat::test::normal({4, 1, 1, 3}, random, 1.0F), fat::test::normal({4}, random, 1.0F)}, {0});
   const fat::Model model = builder.take();
   const RandomImages images{model.input_extent(), 8};
-  for (const fat::Rescaling way : {fat::Rescaling::depthwise, fat::Rescaling::equalize, fat::Rescaling::automatic}) {
+  for (const fat::Rescaling way : {fat::Rescaling::depthwise, fat::Rescaling::equalize, fat::Rescaling::balance, fat::Rescaling::automatic}) {
     fat::QuantizeOptions options = scalar_options();
     fat::QuantizeReport report;
     const double plain = rmse_of(model, fat::quantize_model(model, images, options), images);
@@ -166,7 +166,7 @@ BOOST_AUTO_TEST_CASE(every_combination_gives_a_model_that_integers_run_like_the_
   images.load(3, image);
   for (const fat::Scheme scheme : {fat::Scheme::symmetric, fat::Scheme::asymmetric})
     for (const fat::Granularity granularity : {fat::Granularity::scalar, fat::Granularity::per_channel})
-      for (const fat::Rescaling rescale : {fat::Rescaling::none, fat::Rescaling::depthwise, fat::Rescaling::equalize})
+      for (const fat::Rescaling rescale : {fat::Rescaling::none, fat::Rescaling::depthwise, fat::Rescaling::equalize, fat::Rescaling::balance})
         for (const fat::WeightRounding rounding : {fat::WeightRounding::nearest, fat::WeightRounding::sum, fat::WeightRounding::learned})
           for (const fat::Finetuning finetune : {fat::Finetuning::none, fat::Finetuning::both}) {
             fat::QuantizeOptions options{.scheme = scheme, .granularity = granularity};

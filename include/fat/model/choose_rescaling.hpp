@@ -2,8 +2,9 @@
 #ifndef FAT_MODEL_CHOOSE_RESCALING_HPP_INCLUDED
 #define FAT_MODEL_CHOOSE_RESCALING_HPP_INCLUDED
 
+#include <fat/model/balance_model.hpp>
+#include <fat/model/equalize_model.hpp>
 #include <fat/model/post_training.hpp>
-#include <fat/model/rescale_model.hpp>
 
 #include <array>
 #include <cstddef>
@@ -30,13 +31,13 @@ struct RescalingChoice {
 
 /// The words of the command line.
 constexpr std::string_view name_of(Rescaling way) {
-  constexpr std::array<std::string_view, 4> names{"none", "depthwise", "equalize", "auto"};
+  constexpr std::array<std::string_view, 5> names{"none", "depthwise", "equalize", "balance", "auto"};
   return names[static_cast<std::size_t>(way)];
 }
 
 /// Rescales a prepared model in place. Automatic: each way is tried on a copy, quantized by the options without training
 /// (on these images only), and the one whose outputs are nearest to `wanted`, [count, outputs], is taken; of equals the
-/// first of none, depthwise, equalize.
+/// first of none, depthwise, equalize, balance.
 /// Errors: those of rescale_depthwise.
 inline RescalingChoice choose_rescaling(Model& model, const ImageBlock& images, std::span<const float> wanted,
                                         const QuantizeOptions& options) {
@@ -45,6 +46,7 @@ inline RescalingChoice choose_rescaling(Model& model, const ImageBlock& images, 
     Threads threads{options.threads};
     if (way == Rescaling::depthwise) done = rescale_depthwise(changed, images.pixels, threads);
     if (way == Rescaling::equalize) done = equalize_model(changed, images.pixels, threads);
+    if (way == Rescaling::balance) done = balance_model(changed, images.pixels, threads);
     return changed;
   };
   RescalingChoice choice;
@@ -56,7 +58,7 @@ inline RescalingChoice choose_rescaling(Model& model, const ImageBlock& images, 
   std::vector<std::size_t> all(images.count);
   std::iota(all.begin(), all.end(), std::size_t{0});
   Model best = model;
-  for (const Rescaling way : {Rescaling::none, Rescaling::depthwise, Rescaling::equalize}) {
+  for (const Rescaling way : {Rescaling::none, Rescaling::depthwise, Rescaling::equalize, Rescaling::balance}) {
     ModelRescaling done;
     Model changed = rescaled(way, done);
     if (way != Rescaling::none && done.pairs.empty()) continue;

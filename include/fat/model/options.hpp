@@ -27,8 +27,10 @@ enum class RangeRule { minmax, percentile, mse, entropy };
 /// How a weight becomes a code: the nearest; such that each depthwise filter keeps its sum, others the nearest; such that
 /// each filter's outputs on the calibration images move least.
 enum class WeightRounding { nearest, sum, learned };
-/// What is done to the float network before it is quantized.
-enum class Rescaling { none, depthwise, equalize, automatic };
+/// What is done to the float network before it is quantized: nothing; depthwise filters brought to one threshold (the
+/// paper); both sides of every channel to one threshold; the channels scaled by what rounding costs (balance_model); the
+/// one of these that costs least on the calibration images.
+enum class Rescaling { none, depthwise, equalize, balance, automatic };
 /// What is trained by distillation from the float network.
 enum class Finetuning { none, thresholds, pointwise, both };
 enum class Switch { off, on, automatic };

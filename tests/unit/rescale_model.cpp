@@ -1,0 +1,170 @@
+// Rescaling, equalizing and balancing a Model: what stays the same, what is locked, what is gained; the closed form of balance.
+#include <support/small_model.hpp>
+
+#include <fat/model/balance_model.hpp>
+#include <fat/model/equalize_model.hpp>
+
+#include <boost/test/unit_test.hpp>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <random>
+#include <vector>
+
+namespace {
+
+/// Convolution -> depthwise -> convolution -> convolution with one clamp behind the first two; channels of very different size.
+fat::Model chain(const fat::Clamp& clamp, bool branch = false) {
+  std::mt19937 random{7};
+  fat::test::Builder b{{9, 9, 3}};
+  const fat::Window same{{3, 3}, {1, 1}, {1, 1}, {1, 1, 1, 1}};
+  const auto spread = [&](fat::array<float> values, std::size_t channels) {
+    for (std::size_t i = 0; i != values.size(); ++i) values[i] *= std::pow(0.6F, static_cast<float>(i % channels));
+    return values;
+  };
+  const fat::ValueId expand = b.add("expand", fat::Convolution{{}, 1, clamp, fat::test::normal({8, 1, 1, 3}, random, 0.7F), fat::test::normal({8}, random, 0.5F)}, {0});
+  const fat::ValueId dw = b.add("dw", fat::DepthwiseConvolution{same, 1, clamp, spread(fat::test::normal({1, 3, 3, 8}, random, 0.6F), 8), fat::test::normal({8}, random, 0.1F)}, {expand});
+  const fat::ValueId project = b.add("project", fat::Convolution{{}, 1, {}, fat::test::normal({6, 1, 1, 8}, random, 0.5F), fat::test::normal({6}, random, 0.3F)}, {dw});
+  const fat::ValueId last = b.add("last", fat::Convolution{{}, 1, {}, spread(fat::test::normal({4, 1, 1, 6}, random, 0.5F), 6), fat::test::normal({4}, random, 0.3F)}, {project});
+  if (branch) b.add("sum", fat::Add{}, {b.add("other", fat::Convolution{{}, 1, {}, fat::test::normal({4, 1, 1, 8}, random, 0.5F), fat::test::normal({4}, random, 0.3F)}, {dw}), last});
+  return b.take();
+}
+
+std::vector<float> outputs(const fat::Model& model, const std::vector<float>& images) {
+  fat::Threads threads{1};
+  return fat::detail::outputs_of(model, images, threads);
+}
+
+std::vector<float> some_images(const fat::Model& model) {
+  const fat::test::RandomImages source{model.input_extent(), 12};
+  std::vector<float> images(12 * model.input_extent().size());
+  for (std::size_t i = 0; i != 12; ++i) source.load(i, std::span{images}.subspan(i * model.input_extent().size(), model.input_extent().size()));
+  return images;
+}
+
+double relative_distance(const std::vector<float>& a, const std::vector<float>& b) {
+  double worst = 0.0, largest = 0.0;
+  for (std::size_t i = 0; i != a.size(); ++i) {
+    worst = std::max(worst, static_cast<double>(std::abs(a[i] - b[i])));
+    largest = std::max(largest, static_cast<double>(std::abs(a[i])));
+  }
+  return worst / largest;
+}
+
+/// The noise that the factors lead to, from its definition.
+double noise_of(const fat::ChannelNoise& of, const std::vector<double>& s) {
+  double d1 = 0.0, d2 = 0.0, sum = 0.0;
+  for (std::size_t k = 0; k != s.size(); ++k) d1 = std::max(d1, s[k] * of.first[k]), d2 = std::max(d2, of.second[k] / s[k]);
+  for (std::size_t k = 0; k != s.size(); ++k)
+    sum += (d1 * d1 / 16129.0 * of.made[k] + of.value_step_squared) * of.gain[k] / (s[k] * s[k]) + d2 * d2 / 16129.0 * of.read[k] * s[k] * s[k];
+  return sum;
+}
+
+fat::ChannelNoise random_noise(std::size_t channels, std::mt19937& random) {
+  std::lognormal_distribution<double> size{0.0, 1.5};
+  fat::ChannelNoise noise;
+  for (auto* list : {&noise.first, &noise.second, &noise.made, &noise.gain, &noise.read})
+    for (std::size_t k = 0; k != channels; ++k) list->push_back(size(random));
+  noise.highest.assign(channels, std::numeric_limits<double>::infinity());
+  noise.locked.assign(channels, false);
+  return noise;
+}
+
+using Way = fat::ModelRescaling (*)(fat::Model&, std::span<const float>, fat::Threads&);
+const std::vector<Way> ways{[](fat::Model& m, std::span<const float> x, fat::Threads& t) { return fat::rescale_depthwise(m, x, t); },
+                            [](fat::Model& m, std::span<const float> x, fat::Threads& t) { return fat::equalize_model(m, x, t); },
+                            [](fat::Model& m, std::span<const float> x, fat::Threads& t) { return fat::balance_model(m, x, t); }};
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(unit_rescale_model)
+
+BOOST_AUTO_TEST_CASE(a_model_computes_what_it_did_but_for_what_relu6_cuts) {
+  fat::Threads threads{2};
+  for (const fat::Clamp& clamp : {fat::Clamp{}, fat::relu, fat::relu6})
+    for (const Way way : ways) {
+      const fat::Model before = chain(clamp);
+      fat::Model after = before;
+      const std::vector<float> images = some_images(before);
+      const fat::ModelRescaling done = way(after, images, threads);
+      BOOST_TEST(!done.pairs.empty());
+      BOOST_TEST(relative_distance(outputs(before, images), outputs(after, images)) < 1e-5);
+      BOOST_TEST(done.output_rmse < 1e-4);
+      bool moved = false;
+      for (const fat::PairRescaling& pair : done.pairs)
+        for (const double factor : pair.factors) moved |= factor != 1.0;
+      BOOST_TEST(moved);
+    }
+}
+
+BOOST_AUTO_TEST_CASE(factors_reported_are_those_that_were_applied) {
+  fat::Threads threads{1};
+  const fat::Model before = chain(fat::relu6);
+  fat::Model after = before;
+  const fat::ModelRescaling done = fat::balance_model(after, some_images(before), threads);
+  BOOST_REQUIRE(done.pairs.size() == 3U);
+  for (std::size_t k = 0; k != 8; ++k) {
+    const float was = std::get<fat::DepthwiseConvolution>(before.nodes[1].op).offset[k];
+    const float is = std::get<fat::DepthwiseConvolution>(after.nodes[1].op).offset[k];
+    BOOST_TEST(static_cast<double>(is) == static_cast<double>(was) * done.pairs[1].factors[k], boost::test_tools::tolerance(1e-5));
+  }
+}
+
+BOOST_AUTO_TEST_CASE(a_branch_between_the_layers_is_not_rescaled) {
+  fat::Threads threads{1};
+  fat::Model model = chain(fat::relu6, true);
+  const std::vector<float> images = some_images(model);
+  for (const Way way : ways) {
+    fat::Model changed = model;
+    for (const fat::PairRescaling& pair : way(changed, images, threads).pairs) BOOST_TEST(pair.first != "dw");
+  }
+}
+
+BOOST_AUTO_TEST_CASE(balancing_raises_the_weaker_layer_and_is_the_same_for_any_number_of_threads) {
+  fat::Model one = chain(fat::relu), two = one;
+  const std::vector<float> images = some_images(one);
+  fat::Threads single{1}, pair{2};
+  const fat::ModelRescaling done = fat::balance_model(one, images, single);
+  fat::balance_model(two, images, pair);
+  BOOST_TEST((outputs(one, images) == outputs(two, images)));
+  for (const fat::PairRescaling& each : done.pairs)
+    BOOST_TEST(std::min(each.first_sqnr_after, each.second_sqnr_after) > std::min(each.first_sqnr_before, each.second_sqnr_before) - 1.0);
+}
+
+BOOST_AUTO_TEST_CASE(balancing_factors_are_never_noisier_than_none_and_near_the_best) {
+  std::mt19937 random{3};
+  for (int round = 0; round != 20; ++round) {
+    fat::ChannelNoise noise = random_noise(2, random);
+    noise.value_step_squared = round % 2 == 0 ? 0.0 : 1e-4;
+    const double found = noise_of(noise, fat::balancing_factors(noise));
+    BOOST_TEST(found <= noise_of(noise, {1.0, 1.0}) * (1.0 + 1e-12));
+    double best = std::numeric_limits<double>::infinity();
+    for (double a = -4.0; a <= 4.0; a += 0.0625)
+      for (double b = -4.0; b <= 4.0; b += 0.0625) best = std::min(best, noise_of(noise, {std::exp2(a), std::exp2(b)}));
+    BOOST_TEST(found < 1.03 * best);
+  }
+  for (int round = 0; round != 20; ++round) {
+    fat::ChannelNoise noise = random_noise(50, random);
+    for (std::size_t k = 0; k != 50; k += 5) noise.locked[k] = true;
+    for (std::size_t k = 1; k < 50; k += 5) noise.highest[k] = 1.25;
+    const std::vector<double> factors = fat::balancing_factors(noise);
+    BOOST_TEST(noise_of(noise, factors) <= noise_of(noise, std::vector<double>(50, 1.0)) * (1.0 + 1e-12));
+    for (std::size_t k = 0; k != 50; k += 5) BOOST_TEST(factors[k] == 1.0);
+    for (std::size_t k = 1; k < 50; k += 5) BOOST_TEST(factors[k] <= 1.25);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(balancing_refuses_lists_of_other_lengths_and_leaves_dead_layers) {
+  std::mt19937 random{3};
+  fat::ChannelNoise noise = random_noise(3, random);
+  BOOST_CHECK_THROW(fat::balancing_factors(noise, 0.0), fat::error);
+  noise.gain.pop_back();
+  BOOST_CHECK_THROW(fat::balancing_factors(noise), fat::error);
+  fat::ChannelNoise dead = random_noise(3, random);
+  dead.first.assign(3, 0.0);
+  BOOST_TEST((fat::balancing_factors(dead) == std::vector<double>(3, 1.0)));
+  BOOST_TEST(fat::balancing_factors({}).empty());
+}
+
+BOOST_AUTO_TEST_SUITE_END()
