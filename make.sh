@@ -170,7 +170,7 @@ case "${1:-}" in
   sanitize)
     have_packages "${packages_program[@]}" "${packages_test[@]}"
     compile "$build-sanitize" tests_quick
-    run_tests "$build-sanitize" -L '^(unit|law|golden|differential|archetype|fuzz)$' -E xtensor "${@:2}"
+    run_tests "$build-sanitize" -L '^(unit|law|golden|differential|archetype|fuzz)$' -E 'xtensor|emulated' "${@:2}"
     ;;
   *)
     usage
