@@ -12,6 +12,6 @@ endif()
 
 if(FAT_SANITIZE)
   # -O1 keeps the tests quick; a finding stops the program.
-  add_compile_options(-O1 -g1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all)
+  add_compile_options(-O0 -g1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all)
   add_link_options(-fsanitize=address,undefined)
 endif()
