@@ -1,8 +1,9 @@
-// The part of the library that needs nothing but a compiler: tensors, policies, quantizers, observers, gradients, and the
-// reference kernels on codes.
+// The part of the library that needs nothing but a compiler: tensors, policies, quantizers, observers, gradients,
+// transforms, and the reference kernels on codes.
 #ifndef FAT_CORE_HPP_INCLUDED
 #define FAT_CORE_HPP_INCLUDED
 
+#include <fat/adapt/span.hpp>
 #include <fat/core/array.hpp>
 #include <fat/core/span_tensor.hpp>
 #include <fat/core/tensor.hpp>
@@ -19,5 +20,11 @@
 #include <fat/quantizer/dequantize.hpp>
 #include <fat/quantizer/fake_quantize.hpp>
 #include <fat/quantizer/quantize.hpp>
+#include <fat/transform/balance.hpp>
+#include <fat/transform/bias_correction.hpp>
+#include <fat/transform/equalize.hpp>
+#include <fat/transform/fold_batch_norm.hpp>
+#include <fat/transform/rescale_depthwise.hpp>
+#include <fat/transform/round.hpp>
 
 #endif

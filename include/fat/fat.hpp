@@ -5,6 +5,7 @@
 #include <fat/core.hpp>
 #include <fat/kernel/gemm.hpp>
 #include <fat/kernel/requantize.hpp>
+#include <fat/model/integer.hpp>
 #include <fat/model/quantize_model.hpp>
 #include <fat/train/adam.hpp>
 #include <fat/train/checkpoint.hpp>
@@ -12,12 +13,6 @@
 #include <fat/train/minimize.hpp>
 #include <fat/train/schedule.hpp>
 #include <fat/train/sgd.hpp>
-#include <fat/transform/balance.hpp>
-#include <fat/transform/bias_correction.hpp>
-#include <fat/transform/equalize.hpp>
-#include <fat/transform/fold_batch_norm.hpp>
-#include <fat/transform/rescale_depthwise.hpp>
-#include <fat/transform/round.hpp>
 
 #if __has_include(<xtensor/xtensor.hpp>)
 #include <fat/adapt/xtensor.hpp>

@@ -86,7 +86,7 @@ inline void (*error_handler)(const char* message) = nullptr;
 /// Raises an error whose message is the parts put together (text, integers, reals, shapes).
 template <class... Parts>
 [[noreturn]] void fail(const Parts&... parts) {
-  const Message message{parts...};
+  [[maybe_unused]] const Message message{parts...};
 #if defined(FAT_ERRORS_THROW)
   throw error{message};
 #else

@@ -222,7 +222,7 @@ class IntegerModel {
   std::vector<Worker> workers_;
 };
 
-template <class In, class Out>
+template <Tensor In, MutableTensor Out>
 void QuantizedModel::run(const In& input, Out&& output) const {
   IntegerModel model{*this};
   const std::size_t size = graph.input_extent().size();

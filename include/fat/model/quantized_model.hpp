@@ -46,7 +46,7 @@ struct QuantizedModel {
 
   /// Integer-only inference on NHWC images of floats or codes, any batch; defined in model/integer.hpp. Packs the weights
   /// at every call: keep an IntegerModel to run often. Errors: a model that is not valid, sizes that do not match.
-  template <class In, class Out>
+  template <Tensor In, MutableTensor Out>
   void run(const In& input, Out&& output) const;
 };
 
