@@ -70,7 +70,7 @@ int compare(const Settings& settings) {
         if (at != by_name.end() && theirs[at->second].size() == mine[value].size())
           distances[value].add(mine[value], theirs[at->second]);
       }
-      score.add(theirs[b.graph().output], {}, mine[a.graph().output]);
+      naming(images.name(i) + ": " + settings.second_model, [&] { score.add(theirs[b.graph().output], {}, mine[a.graph().output]); });
       if (differences) differences->add(image);
       bar({.stage = "compare", .done = i + 1, .total = images.size()});
     }

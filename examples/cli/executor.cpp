@@ -74,17 +74,17 @@ Measurement measure(Executor& model, Executor* reference, const fat::ImageSet& i
         model.run(batch, count, std::span{found}.first(count * outputs));
         seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
         if (reference != nullptr) reference->run(batch, count, std::span{wanted}.first(count * outputs));
-        for (std::size_t i = 0; i != count; ++i) {
+        for (std::size_t i = 0; i != count; ++i) naming(images.name(chosen[first + i]) + ": " + model.path(), [&] {
           const auto label = images.label(chosen[first + i]);
           const auto mine = std::span<const float>{found}.subspan(i * outputs, outputs);
           if (reference == nullptr) {
             score.add(mine, label);
-            continue;
+            return;
           }
           const auto theirs = std::span<const float>{wanted}.subspan(i * outputs, outputs);
           score.add(mine, label, theirs);
           reference_score.add(theirs, label);
-        }
+        });
         tick(first + count);
       });
   Measurement result{score.metrics(), {}, seconds};

@@ -11,6 +11,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <string>
 #include <vector>
 
 namespace cli {
@@ -24,6 +25,7 @@ class Executor {
   Executor& operator=(const Executor&) = delete;
 
   const fat::Model& graph() const { return loaded_->graph(); }
+  const std::string& path() const { return loaded_->path; }
   void run(std::span<const float> images, std::size_t batch, std::span<float> outputs);
   /// All values of one image, as reals, in the order of the graph's values.
   std::vector<std::vector<float>> values(std::span<const float> image);

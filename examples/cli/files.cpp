@@ -28,18 +28,6 @@ std::string extension_of(const std::string& path) {
   return extension;
 }
 
-/// Errors of f get the file's name in front where they lack it.
-template <class Function>
-auto naming(const std::string& path, Function f) {
-  try {
-    return f();
-  } catch (const fat::error& problem) {
-    const std::string_view message = problem.what();
-    if (message.find(path) != std::string_view::npos) throw;
-    fat::fail(path, ": ", message);
-  }
-}
-
 using Writer = void (*)(const fat::QuantizedModel&, const std::string&);
 
 constexpr std::array<std::pair<std::string_view, Writer>, 5> writers{{

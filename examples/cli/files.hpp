@@ -4,6 +4,7 @@
 
 #include "settings.hpp"
 
+#include <fat/core/error.hpp>
 #include <fat/io/image_set.hpp>
 #include <fat/model/quantized_model.hpp>
 
@@ -11,6 +12,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 
 namespace cli {
 
@@ -21,6 +23,18 @@ struct LoadedModel {
   std::optional<fat::QuantizedModel> quantized;
   const fat::Model& graph() const { return floating ? *floating : quantized->graph; }
 };
+
+/// Calls f; its errors get the file's name in front where they lack it.
+template <class Function>
+auto naming(const std::string& path, Function f) {
+  try {
+    return f();
+  } catch (const fat::error& problem) {
+    const std::string_view message = problem.what();
+    if (message.find(path) != std::string_view::npos) throw;
+    fat::fail(path, ": ", message);
+  }
+}
 
 /// Reads .onnx, .tflite (both float or quantized) or .npz. Errors name the file.
 LoadedModel load_model(const std::string& path);

@@ -3,9 +3,13 @@
 
 #include <CLI/CLI.hpp>
 
+#include <charconv>
+#include <cmath>
+#include <cstdint>
 #include <cstdio>
 #include <map>
 #include <string>
+#include <system_error>
 #include <thread>
 
 namespace cli {
@@ -31,6 +35,19 @@ const std::map<std::string, Rescaling> rescalings{{"none", Rescaling::none}, {"d
                                                   {"equalize", Rescaling::equalize}, {"balance", Rescaling::balance}, {"auto", Rescaling::automatic}};
 const std::map<std::string, Finetuning> finetunings{{"none", Finetuning::none}, {"thresholds", Finetuning::thresholds},
                                                     {"pointwise", Finetuning::pointwise}, {"both", Finetuning::both}};
+
+/// Digits alone, of a number that 64 bits hold: a sign or an overflow would wrap.
+const CLI::Validator whole_number{[](const std::string& text) {
+  std::uint64_t value = 0;
+  const auto [end, status] = std::from_chars(text.data(), text.data() + text.size(), value);
+  return status == std::errc{} && end == text.data() + text.size() ? std::string{} : "'" + text + "' is no whole number of 64 bits";
+}, ""};
+
+/// A positive number that is finite: NaN passes every comparison of a range.
+const CLI::Validator positive_number{[](const std::string& text) {
+  double value = 0.0;
+  return CLI::detail::lexical_cast(text, value) && value > 0.0 && std::isfinite(value) ? std::string{} : "'" + text + "' is no positive number";
+}, ""};
 
 /// An option that takes one of a few words; the help shows them and the default.
 template <class T>
@@ -72,7 +89,7 @@ void add_quantize_options(CLI::App& app, Settings& s) {
   app.add_option("--activation-bits", o.activation_bits, "of activations [8]")->check(CLI::Range(2, 8));
   choice(app, "--observer", o.observer, observers, "how activation ranges follow from calibration");
   app.add_option("--percentile", o.percentile, "percent of the values the percentile observer keeps [99.99]")
-      ->check(CLI::Range(50.0, 100.0));
+      ->check(CLI::Range(std::nextafter(50.0, 51.0), 100.0));
   choice(app, "--bias-correction", o.bias_correction, switches, "move biases so that mean outputs are kept");
   choice(app, "--rounding", o.rounding, roundings, "of weights");
   app.add_option("--keep-float", o.keep_float, "tensors or layers that stay float")->delimiter(',');
@@ -85,12 +102,12 @@ void add_quantize_options(CLI::App& app, Settings& s) {
   choice(app, "--finetune", o.finetune, finetunings, "what to train");
   app.add_option("--epochs", o.epochs, "passes over the training images [6]")->check(CLI::Range(1, 1 << 20));
   app.add_option("--batch", o.batch, "images a training step [16]")->check(CLI::Range(1, 4096));
-  app.add_option("--learning-rate", o.learning_rate, "of the optimizer [by what is trained]")->check(CLI::PositiveNumber);
-  app.add_option("--seed", o.seed, "of every random choice [0]");
+  app.add_option("--learning-rate", o.learning_rate, "of the optimizer [by what is trained]")->check(positive_number);
+  app.add_option("--seed", o.seed, "of every random choice [0]")->check(whole_number);
   app.add_option("--checkpoint", o.checkpoint, "folder for the state of the training");
   app.add_flag("--resume", o.resume, "continue from --checkpoint");
-  app.add_option("--labels", s.labels, "file of `path class` lines, for --evaluate");
-  app.add_option("--evaluate", s.evaluate, "images to measure the result on");
+  CLI::Option* const evaluate = app.add_option("--evaluate", s.evaluate, "images to measure the result on");
+  app.add_option("--labels", s.labels, "file of `path class` lines, for --evaluate")->needs(evaluate);
   app.add_flag("--tensorrt", s.tensorrt, "write .onnx for TensorRT: int8, zero points 0, float biases");
   app.add_option("--report", s.report, "write the per-layer table as a web page");
 }

@@ -125,7 +125,9 @@ int quantize(const Settings& settings) {
   {
     std::optional<Interrupt> interrupt;
     if (options.finetune != fat::Finetuning::none && !options.checkpoint.empty()) options.stop = interrupt.emplace().flag();
-    loaded.quantized = fat::quantize_model(model, images, options, [&](const fat::ProgressEvent& event) { bar(event); }, &report);
+    loaded.quantized = naming(settings.model, [&] {
+      return fat::quantize_model(model, images, options, [&](const fat::ProgressEvent& event) { bar(event); }, &report);
+    });
   }
   for (const std::string& path : settings.outputs) write_quantized_model(*loaded.quantized, path, settings.tensorrt);
 

@@ -38,7 +38,7 @@ std::vector<float> read_input(const Settings& settings, const fat::Model& model,
   for (std::size_t axis = 1; axis != wanted.rank(); ++axis) single.push_back(wanted[axis]);
   fat::expects(batch != 0 && (file.shape == wanted || (batch == 1 && file.shape == single)), settings.input, ": has shape ",
                file.shape, "; ", settings.model, " takes N x ", single);
-  const fat::array<float> values = file.as<float>();
+  const fat::array<float> values = fat::finite_values(file, settings.input);
   std::vector<float> images(values.size());
   for (std::size_t i = 0; i != batch; ++i)
     for_each_place(e, first, [&](std::size_t nhwc, std::size_t there) { images[i * e.size() + nhwc] = values[i * e.size() + there]; });

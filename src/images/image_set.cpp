@@ -120,7 +120,10 @@ std::vector<ImageSet::Item> ImageSet::read(const ImageEntry& entry) const {
   if (lower_extension(entry.path) == ".npy") return read_npy_items(entry);
   expects(!extent_.vector && extent_.channels == 3, entry.path,
           ": the network's input is not an RGB image; give .npy tensors");
-  Image image = center_crop(resize_shorter_side(read_image(entry.path), how_.resize), how_.crop);
+  Image image = resize_shorter_side(read_image(entry.path), how_.resize);
+  expects(how_.crop == 0 || std::min(image.height, image.width) >= how_.crop, entry.path, ": ", image.height, " x ", image.width,
+          " pixels have no middle of ", how_.crop, " x ", how_.crop, "; set --resize to at least the crop");
+  image = center_crop(image, how_.crop);
   expects(image.height == extent_.height && image.width == extent_.width, entry.path, ": ", image.height, " x ",
           image.width, " pixels after preprocessing, the network takes ", extent_.height, " x ", extent_.width,
           "; set --resize and --crop to match");
@@ -145,9 +148,7 @@ std::vector<ImageSet::Item> ImageSet::read_npy_items(const ImageEntry& entry) co
                               shape[first + 1] == extent_.height && shape[first + 2] == extent_.width;
   expects(channels_last || channels_first, entry.path, ": shape ", shape, " does not fit the network's input of ",
           extent_.height, " x ", extent_.width, " x ", extent_.channels, "; resize the tensor");
-  const array<float> values = file.as<float>();
-  expects(std::all_of(values.begin(), values.end(), [](float value) { return std::isfinite(value); }), entry.path,
-          ": holds NaN or infinity; write finite values");
+  const array<float> values = finite_values(file, entry.path);
   const bool pixels = file.type == npy_type<std::uint8_t>() && !extent_.vector && extent_.channels == 3;
   std::vector<Item> items(count);
   for (std::size_t image = 0; image != count; ++image) {

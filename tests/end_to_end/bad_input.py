@@ -96,6 +96,7 @@ class BadInput(ProgramTest):
         path = self.folder / "nan.npy"
         write_npy(path, (2, 3, 8, 8), [0.5] * 383 + [float("nan")])
         self.refused(*self.quantize(images=path), says=[path])
+        self.refused("run", self.model, "--input", path, "-o", self.folder / "y.npy", says=[path, "NaN"])
 
     def test_zero_channel_is_quantized_and_named(self):
         path = self.folder / "dead.onnx"
@@ -108,8 +109,31 @@ class BadInput(ProgramTest):
         labels = self.folder / "labels.txt"
         labels.write_text("images/0.png 1\nimages/1.png 0\nimages/3.png 2\n")
         self.refused("evaluate", self.model, "--images", self.images, "--labels", labels, says=[labels, "2.png"])
+        for number in ("77", "18446744073709551615"):
+            labels.write_text(f"images/0.png {number}\n")
+            self.refused("evaluate", self.model, "--images", self.images / "0.png", "--labels", labels, "--class-offset", 1,
+                         says=[self.model, "0.png", "class " + number, "outputs"])
         labels.write_text("images/0.png one\n")
         self.refused("evaluate", self.model, "--images", self.images, "--labels", labels, says=[labels, "0.png one"])
+
+    def test_a_picture_smaller_than_the_crop_is_named(self):
+        self.refused("evaluate", self.model, "--images", self.images, "--resize", 0, "--crop", 224, says=["0.png", "224 x 224", "--resize"])
+
+    def test_links_are_followed_and_open_files_never_replaced(self):
+        target, link = self.folder / "target.npz", self.folder / "link.npz"
+        target.write_text("old")
+        target.chmod(0o600)
+        link.symlink_to(target)
+        self.succeed(*self.quantize(out=link))
+        self.assertTrue(link.is_symlink())
+        self.assertEqual(target.stat().st_mode & 0o777, 0o600)
+        self.assertEqual(target.read_bytes()[:2], b"PK")
+        opened, captured = self.folder / "opened", self.folder / "captured"
+        opened.symlink_to("/proc/self/fd/1")
+        with open(captured, "w") as out:
+            self.assertEqual(subprocess.run([PROGRAM, "inspect", str(self.model), "--json", str(opened)], stdout=out).returncode, 0)
+        self.assertTrue(opened.is_symlink())
+        self.assertIn('"', captured.read_text())
 
     def test_unwritable_outputs(self):
         path = self.folder / "no" / "such" / "folder.npz"
@@ -141,7 +165,10 @@ class BadInput(ProgramTest):
 
     def test_usage(self):
         for words in ([], ["frobnicate"], ["quantize"], ["quantize", self.model, "--images", self.images, "--bits", 9, "-o", self.out],
-                      ["evaluate", self.model, "--images", self.images, "--threads", 0]):
+                      ["evaluate", self.model, "--images", self.images, "--threads", 0],
+                      [*self.quantize(), "--seed", -1], [*self.quantize(), "--seed", "99999999999999999999"],
+                      [*self.quantize(), "--percentile", 50], [*self.quantize(), "--learning-rate", "nan"],
+                      [*self.quantize(), "--labels", self.folder / "absent.txt"]):
             code, _, err = fat(*words)
             self.assertEqual(code, 2, err)
             self.assertEqual(len(err.splitlines()), 1, err)

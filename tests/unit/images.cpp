@@ -84,7 +84,7 @@ BOOST_AUTO_TEST_CASE(broken_files_are_named) {
   BOOST_TEST(message_of({0x89, 'P', 'N', 'G', 13, 10, 26, 10, 0, 0, 0, 13, 'I', 'H'}) ==
              "picture: broken PNG: the file ends too early; replace or remove the file");
   BOOST_CHECK_EXCEPTION(fat::read_image("no/such/file.png"), fat::error, [](const fat::error& problem) {
-    return std::string_view{problem.what()} == "no/such/file.png: no such file";
+    return std::string_view{problem.what()} == "no/such/file.png: no such file; check the path";
   });
 }
 

@@ -1,6 +1,8 @@
 // Metrics of outputs: ties, class offsets, RMSE and SQNR by hand-counted figures.
 #include <fat/model/metrics.hpp>
 
+#include <cmath>
+#include <limits>
 #include <vector>
 
 #include <boost/test/unit_test.hpp>
@@ -21,6 +23,19 @@ BOOST_AUTO_TEST_CASE(in_top_breaks_ties_by_index) {
   BOOST_TEST(!fat::in_top(scores, 3, 2));
   BOOST_TEST(fat::in_top(scores, 1, 4));
   BOOST_TEST(!fat::in_top(scores, 4, 4));
+  BOOST_TEST(!fat::in_top(std::vector<float>{std::nanf(""), 1.0F}, 0, 2));
+}
+
+BOOST_AUTO_TEST_CASE(score_refuses_what_would_count_as_accurate_or_wrap) {
+  const std::vector<float> outputs{0.0F, 1.0F, 2.0F};
+  fat::Score score{1};
+  BOOST_CHECK_THROW(score.add(std::vector<float>{0.0F, std::nanf(""), 2.0F}, 0U), fat::error);
+  BOOST_CHECK_THROW(score.add(std::vector<float>{0.0F, HUGE_VALF, 2.0F}, 0U), fat::error);
+  BOOST_CHECK_THROW(score.add(outputs, 2U), fat::error);
+  BOOST_CHECK_THROW(score.add(outputs, std::numeric_limits<std::size_t>::max()), fat::error);
+  score.add(outputs, 1U);
+  BOOST_TEST(score.metrics().images == 1U);
+  BOOST_TEST(score.metrics().top1.value() == 1.0);
 }
 
 BOOST_AUTO_TEST_CASE(distance_by_hand) {

@@ -33,7 +33,7 @@ inline bool write_and_close(std::FILE* file, std::string_view bytes) {
 inline std::string read_file(const std::filesystem::path& path, std::uintmax_t limit = largest_file) {
   std::error_code code;
   const auto status = std::filesystem::status(path, code);
-  expects(std::filesystem::exists(status), path.string(), ": no such file");
+  expects(std::filesystem::exists(status), path.string(), ": no such file; check the path");
   expects(!std::filesystem::is_directory(status), path.string(), ": is a folder, a file is needed");
   const std::uintmax_t size = std::filesystem::file_size(path, code);
   expects(!code, path.string(), ": cannot be read: ", code.message());
@@ -45,27 +45,58 @@ inline std::string read_file(const std::filesystem::path& path, std::uintmax_t l
   return bytes;
 }
 
-/// Writes `bytes` beside `path` under a temporary name, then renames: `path` holds either what it held or all the bytes.
-/// A device or a pipe is written as it is, never replaced by a file.
+namespace detail {
+
+/// The file that a chain of links leads to; `device` is set where a link or the file lies in /dev or /proc or is no plain
+/// file: such a name stands for something open and is never replaced.
+inline std::filesystem::path follow_links(std::filesystem::path path, bool& device) {
+  const auto names_open_file = [](const std::filesystem::path& at) {
+    std::error_code code;
+    const std::string whole = std::filesystem::absolute(at, code).lexically_normal().string();
+    return whole.starts_with("/dev/") || whole.starts_with("/proc/");
+  };
+  std::error_code code;
+  device = names_open_file(path);
+  for (int links = 0; links != 40 && !device && std::filesystem::is_symlink(std::filesystem::symlink_status(path, code)); ++links) {
+    const std::filesystem::path to = std::filesystem::read_symlink(path, code);
+    if (code) break;
+    path = to.is_absolute() ? to : path.parent_path() / to;
+    device = names_open_file(path);
+  }
+  const auto status = std::filesystem::status(path, code);
+  device = device || (std::filesystem::exists(status) && !std::filesystem::is_regular_file(status));
+  return path;
+}
+
+}  // namespace detail
+
+/// Writes `bytes` beside `path` under a temporary name, then renames: `path` holds either what it held or all the bytes. A link
+/// stays one, what it leads to is written; a file keeps its permissions. A device, a pipe or an open file (/dev/stdout) is
+/// written as it is, never replaced.
 /// Errors: the folder is missing or not writable, the disk is full; the temporary file is removed.
 inline void write_file_atomically(const std::filesystem::path& path, std::string_view bytes) {
   std::error_code code;
-  const auto target = std::filesystem::status(path, code);
-  expects(!std::filesystem::is_directory(target), path.string(), ": is a folder; name a file to write");
-  if (std::filesystem::exists(target) && !std::filesystem::is_regular_file(target)) {
-    std::FILE* const device = std::fopen(path.c_str(), "wb");
-    expects(device != nullptr, path.string(), ": cannot be written: ", std::strerror(errno));
-    const bool written = detail::write_and_close(device, bytes);
+  expects(!std::filesystem::is_directory(path, code), path.string(), ": is a folder; name a file to write");
+  bool device = false;
+  const std::filesystem::path target = detail::follow_links(path, device);
+  if (device) {
+    std::FILE* const open = std::fopen(target.c_str(), "ab");
+    expects(open != nullptr, path.string(), ": cannot be written: ", std::strerror(errno));
+    const bool written = detail::write_and_close(open, bytes);
     expects(written, path.string(), ": cannot be written: ", std::strerror(errno));
     return;
   }
-  std::filesystem::path temporary = path;
+  std::filesystem::path temporary = target;
   temporary += ".part" + std::to_string(std::random_device{}());
   std::FILE* const file = std::fopen(temporary.c_str(), "wbx");
   expects(file != nullptr, path.string(), ": cannot be written: ", std::strerror(errno));
   const bool written = detail::write_and_close(file, bytes);
   const int reason = errno;
-  if (written) std::filesystem::rename(temporary, path, code);
+  if (written) {
+    const auto before = std::filesystem::status(target, code);
+    if (std::filesystem::exists(before)) std::filesystem::permissions(temporary, before.permissions(), code);
+    std::filesystem::rename(temporary, target, code);
+  }
   if (written && !code) return;
   const std::string why = written ? code.message() : std::string{std::strerror(reason)};
   std::filesystem::remove(temporary, code);

@@ -266,6 +266,13 @@ inline NpyArray parse_npy(std::string_view bytes, std::string_view name) {
 /// Reads a .npy file. Errors: those of read_file and parse_npy.
 inline NpyArray read_npy(const std::filesystem::path& path) { return parse_npy(read_file(path), path.string()); }
 
+/// The values of a file that a network may read. Errors: NaN or infinity among them, in the name of `path`.
+inline array<float> finite_values(const NpyArray& file, std::string_view path) {
+  array<float> values = file.as<float>();
+  for (const float value : values) expects(std::isfinite(value), path, ": holds NaN or infinity; write finite values");
+  return values;
+}
+
 /// The bytes of a version 1.0 .npy file, values starting on a multiple of 64 bytes.
 inline std::string format_npy(const NpyArray& values) {
   constexpr bool little = std::endian::native == std::endian::little;

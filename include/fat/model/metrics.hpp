@@ -21,9 +21,9 @@ inline std::size_t arg_max(std::span<const float> values) {
   return best;
 }
 
-/// Whether `index` is among the k largest values; of equal values the lower index counts as the larger.
+/// Whether `index` is among the k largest values; of equal values the lower index counts as the larger. NaN is never among them.
 inline bool in_top(std::span<const float> values, std::size_t index, std::size_t k) {
-  if (index >= values.size()) return false;
+  if (index >= values.size() || std::isnan(values[index])) return false;
   std::size_t before = 0;
   for (std::size_t i = 0; i != values.size(); ++i)
     before += (values[i] > values[index] || (values[i] == values[index] && i < index)) ? 1U : 0U;
@@ -76,7 +76,12 @@ class Score {
   explicit Score(std::size_t class_offset = 0) : class_offset_(class_offset) {}
 
   /// `outputs` of one image; its class where known; the reference's outputs where there is one, else empty.
+  /// Errors: NaN or infinity among the outputs, a class that no output stands for.
   void add(std::span<const float> outputs, std::optional<std::size_t> label, std::span<const float> reference = {}) {
+    for (const float value : outputs)
+      expects(std::isfinite(value), "the outputs hold NaN or infinity; check the weights and the preprocessing");
+    expects(!label || (outputs.size() > class_offset_ && *label < outputs.size() - class_offset_), "class ", label.value_or(0),
+            " of ", outputs.size(), " outputs, the first ", class_offset_, " of which are no class; check the labels and the class offset");
     ++images_;
     if (label) {
       ++labelled_;

@@ -2,6 +2,7 @@
 #ifndef FAT_MODEL_QUANTIZED_MODEL_HPP_INCLUDED
 #define FAT_MODEL_QUANTIZED_MODEL_HPP_INCLUDED
 
+#include <fat/core/tensor.hpp>
 #include <fat/model/model.hpp>
 
 #include <cstdint>
