@@ -1,0 +1,94 @@
+// Quantizers by hand-counted figures: division against reciprocals, dead channels, full ranges, clipped zero points.
+#include <fat/core.hpp>
+
+#include <boost/test/unit_test.hpp>
+
+#include <cmath>
+#include <cstdint>
+#include <limits>
+#include <random>
+#include <string_view>
+#include <vector>
+
+BOOST_AUTO_TEST_SUITE(unit_quantizer)
+
+BOOST_AUTO_TEST_CASE(dividing_rounds_as_a_division_does) {
+  using Q = fat::Quantizer<fat::Symmetric, fat::Signed, fat::Divide>;
+  std::mt19937 random{1};
+  std::uniform_real_distribution<float> threshold{0.5F, 2.0F};
+  int differs = 0;
+  for (int round = 0; round != 2000; ++round) {
+    const float t = threshold(random);
+    const Q q;
+    const auto params = q.params(fat::Ranges<float>{std::vector{fat::Interval<float>{-t, t}}});
+    const float step = params.scale();
+    std::vector<float> x;
+    for (int k = 0; k != 100; ++k) x.push_back((static_cast<float>(k) + 0.5F) * step);
+    const std::vector<std::int8_t> codes = fat::quantize(q, x, params);
+    for (std::size_t i = 0; i != x.size(); ++i) {
+      BOOST_REQUIRE(static_cast<float>(codes[i]) == std::nearbyint(x[i] / step));
+      differs += std::nearbyint(x[i] / step) != std::nearbyint(x[i] * (1.0F / step)) ? 1 : 0;
+    }
+  }
+  BOOST_TEST(differs > 1000);  // the two ways are told apart
+}
+
+BOOST_AUTO_TEST_CASE(a_dead_channel_shows_the_largest_live_step) {
+  const fat::Quantizer<fat::Symmetric, fat::PerChannel<0>, fat::Signed> q;
+  std::vector<float> w{0, 0, 1, -2, 127, 5};
+  const auto params = q.params(fat::observe<fat::MinMax>(q, fat::span_tensor(w.data(), {3, 2})));
+  BOOST_TEST(params.scale(0) == 1.0F);
+  BOOST_TEST(params.scale(1) == 2.0F / 127.0F);
+  BOOST_TEST(params.scale(2) == 1.0F);
+  BOOST_TEST(params.grid(0).dead());
+  w[4] = 254.0F;
+  BOOST_TEST(q.params(fat::observe<fat::MinMax>(q, fat::span_tensor(w.data(), {3, 2}))).scale(0) == 2.0F);
+  w.assign(6, 0.0F);
+  BOOST_TEST(q.params(fat::observe<fat::MinMax>(q, fat::span_tensor(w.data(), {3, 2}))).scale(0) == 1.0F);
+}
+
+BOOST_AUTO_TEST_CASE(a_full_range_has_one_code_more_and_the_same_step) {
+  const fat::Quantizer<fat::Symmetric, fat::Signed, fat::FullRange> q;
+  const std::vector<float> x{-1.0F, 1.0F, -2.0F, 2.0F};
+  const auto params = q.params(fat::Ranges<float>{std::vector{fat::Interval<float>{-1.0F, 1.0F}}});
+  BOOST_TEST(params.scale() == 1.0F / 127.0F);
+  const std::vector<std::int8_t> wanted{-127, 127, -128, 127};
+  BOOST_TEST(fat::quantize(q, x, params) == wanted, boost::test_tools::per_element());
+}
+
+BOOST_AUTO_TEST_CASE(a_zero_point_is_a_code_wherever_the_range_lies) {
+  const fat::Codes codes = fat::asymmetric_codes(8, false);
+  BOOST_TEST(fat::asymmetric_grid(1.0F, 1.0F, codes).zero_point == 0);
+  BOOST_TEST(fat::asymmetric_grid(-3.0F, 1.0F, codes).zero_point == 255);
+  BOOST_TEST(fat::asymmetric_grid(-1.0F, 2.0F, codes).zero_point == 128);  // 127.5 to even
+  const fat::Codes with_sign = fat::asymmetric_codes(8, true);
+  BOOST_TEST(fat::asymmetric_grid(1.0F, 1.0F, with_sign).zero_point == -128);
+  BOOST_TEST(fat::asymmetric_grid(-3.0F, 1.0F, with_sign).zero_point == 127);
+}
+
+BOOST_AUTO_TEST_CASE(ranges_of_an_asymmetric_quantizer_hold_zero) {
+  const fat::Quantizer<fat::Asymmetric, fat::Unsigned> q;
+  const std::vector<float> above{1.0F, 2.0F}, below{-2.0F, -1.0F};
+  const auto high = fat::observe<fat::MinMax>(q, above);
+  const auto low = fat::observe<fat::MinMax>(q, below);
+  BOOST_TEST((high[0] == fat::Interval<float>{0.0F, 2.0F}));
+  BOOST_TEST((low[0] == fat::Interval<float>{-2.0F, 0.0F}));
+  BOOST_TEST(q.params(high).zero_point() == 0);
+  BOOST_TEST(q.params(low).zero_point() == 255);
+  const fat::Quantizer<fat::Symmetric, fat::Signed> s;
+  BOOST_TEST((fat::observe<fat::MinMax>(s, above)[0] == fat::Interval<float>{1.0F, 2.0F}));
+}
+
+BOOST_AUTO_TEST_CASE(values_that_no_range_can_hold_are_refused_by_name_and_place) {
+  const fat::Quantizer<fat::Asymmetric, fat::Unsigned> q;
+  for (const float bad : {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity(), -std::numeric_limits<float>::infinity()}) {
+    std::vector<float> x(40, 1.0F);
+    x[17] = bad;
+    BOOST_CHECK_EXCEPTION(fat::observe<fat::MinMax>(q, x, "stem"), fat::error, [](const fat::error& problem) {
+      const std::string_view text = problem.what();
+      return text.find("'stem'") != std::string_view::npos && text.find("value 17") != std::string_view::npos;
+    });
+  }
+}
+
+BOOST_AUTO_TEST_SUITE_END()
