@@ -2,7 +2,6 @@
 fat_find_threads()
 fat_find_openblas()
 fat_find_zlib()
-fat_find_zlib()
 fat_find_xtensor()
 fat_find_onnx_proto()
 fat_find_images()
