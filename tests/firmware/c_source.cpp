@@ -208,6 +208,8 @@ BOOST_AUTO_TEST_CASE(names_become_identifiers) {
   BOOST_TEST(text.find("static inline void net_2_nets_v1_run(const int8_t *input, int8_t *output)") != std::string::npos);
   BOOST_TEST(text.find("NET_2_NETS_V1_INPUT_SIZE 297") != std::string::npos);
   BOOST_TEST(text.find("a _/ _ name __/ _") != std::string::npos);
+  BOOST_TEST(text.find("value * multiplier / 2^right") != std::string::npos);
+  BOOST_TEST(text.find_first_of("$@") == std::string::npos);
 }
 
 BOOST_AUTO_TEST_CASE(what_has_no_integer_form_is_refused_by_name) {

@@ -41,7 +41,7 @@ inline std::string c_identifier(std::string_view name) {
 inline std::string c_comment(std::string_view name) {
   std::string text{name};
   for (char& c : text)
-    if (c < ' ' || c > '~' || c == '*' || c == '?' || c == '\\' || c == '@' || c == '^') c = '_';
+    if (c < ' ' || c > '~' || c == '*' || c == '?' || c == '\\' || c == '@' || c == '$') c = '_';
   return text;
 }
 
@@ -86,28 +86,28 @@ class CWriter {
                        "\" in integers, written by fat. C99 or C++; include it in one file of a program.\n"
                        "   @_run(input, output) takes " + extent_text(from) + " codes (height x width x channels, channels together)\n"
                        "   and gives " + extent_text(to) + ". real = STEP * (code - ZERO_POINT); input: " + grid_text(in) +
-                       "; output: " + grid_text(out) + ".\n   Constants: " + std::to_string(bytes_) + " bytes; working memory: ^_ARENA_SIZE bytes.\n"
+                       "; output: " + grid_text(out) + ".\n   Constants: " + std::to_string(bytes_) + " bytes; working memory: $_ARENA_SIZE bytes.\n"
                        "   No heap, no floating point, no library function but memcpy. */\n"
-                       "#ifndef ^_H_INCLUDED\n#define ^_H_INCLUDED\n\n#include <stddef.h>\n#include <stdint.h>\n#include <string.h>\n\n"
-                       "#define ^_INPUT_HEIGHT " + std::to_string(from.height) + "\n#define ^_INPUT_WIDTH " + std::to_string(from.width) +
-                       "\n#define ^_INPUT_CHANNELS " + std::to_string(from.channels) + "\n#define ^_INPUT_SIZE " + std::to_string(from.size()) +
-                       "\n#define ^_INPUT_STEP " + float_text(in.step) + "\n#define ^_INPUT_ZERO_POINT (" + std::to_string(in.zero_point) +
-                       ")\n#define ^_OUTPUT_SIZE " + std::to_string(to.size()) + "\n#define ^_OUTPUT_STEP " + float_text(out.step) +
-                       "\n#define ^_OUTPUT_ZERO_POINT (" + std::to_string(out.zero_point) + ")\n#define ^_ARENA_SIZE " +
+                       "#ifndef $_H_INCLUDED\n#define $_H_INCLUDED\n\n#include <stddef.h>\n#include <stdint.h>\n#include <string.h>\n\n"
+                       "#define $_INPUT_HEIGHT " + std::to_string(from.height) + "\n#define $_INPUT_WIDTH " + std::to_string(from.width) +
+                       "\n#define $_INPUT_CHANNELS " + std::to_string(from.channels) + "\n#define $_INPUT_SIZE " + std::to_string(from.size()) +
+                       "\n#define $_INPUT_STEP " + float_text(in.step) + "\n#define $_INPUT_ZERO_POINT (" + std::to_string(in.zero_point) +
+                       ")\n#define $_OUTPUT_SIZE " + std::to_string(to.size()) + "\n#define $_OUTPUT_STEP " + float_text(out.step) +
+                       "\n#define $_OUTPUT_ZERO_POINT (" + std::to_string(out.zero_point) + ")\n#define $_ARENA_SIZE " +
                        std::to_string(std::max<std::size_t>(plan_.size, 1)) + "\n";
     for (const CKernel& kernel : c_kernels)
       if (kernels_.contains(kernel.name)) text += "\n" + std::string{kernel.text};
     const std::string first = at(graph.input), last = at(graph.output);
     text += constants_ +
-            "\nstatic uint8_t @_arena[^_ARENA_SIZE];\n\n"
+            "\nstatic uint8_t @_arena[$_ARENA_SIZE];\n\n"
             "/* One image. Not reentrant: every call works in @_arena. Bytes in it are codes, raised by 128 where they are signed. */\n"
             "#if defined(__GNUC__)\n__attribute__((unused))\n#endif\n"
             "static inline void @_run(const " + in_type + " *input, " + out_type + " *output) {\n  uint8_t *const arena = @_arena;\n";
-    text += in.is_signed() ? "  for (int32_t i = 0; i < ^_INPUT_SIZE; ++i) (" + first + ")[i] = (uint8_t)(input[i] + 128);\n"
-                           : "  memcpy(" + first + ", input, ^_INPUT_SIZE);\n";
+    text += in.is_signed() ? "  for (int32_t i = 0; i < $_INPUT_SIZE; ++i) (" + first + ")[i] = (uint8_t)(input[i] + 128);\n"
+                           : "  memcpy(" + first + ", input, $_INPUT_SIZE);\n";
     text += calls_;
-    text += out.is_signed() ? "  for (int32_t i = 0; i < ^_OUTPUT_SIZE; ++i) output[i] = (int8_t)((" + last + ")[i] - 128);\n"
-                            : "  memcpy(output, " + last + ", ^_OUTPUT_SIZE);\n";
+    text += out.is_signed() ? "  for (int32_t i = 0; i < $_OUTPUT_SIZE; ++i) output[i] = (int8_t)((" + last + ")[i] - 128);\n"
+                            : "  memcpy(output, " + last + ", $_OUTPUT_SIZE);\n";
     text += "}\n\n#endif\n";
     return replaced(text, capitals);
   }
@@ -132,7 +132,7 @@ class CWriter {
     result.reserve(text.size() + text.size() / 8);
     for (const char c : text) {
       if (c == '@') result += prefix_;
-      else if (c == '^') result += capitals;
+      else if (c == '$') result += capitals;
       else result += c;
     }
     return result;
