@@ -116,7 +116,7 @@ void Importer::read_node(const Node& node) {
     if (auto result = fold(node, constants)) return set_output({std::make_shared<const Constant>(std::move(*result))});
   }
   const auto rule = rules().find(node.op_type());
-  expects(rule != rules().end(), name_, ": operator ", node.op_type(), " (node '", node.name(), "') is not supported");
+  expects(rule != rules().end(), name_, ": operator ", node.op_type(), " (node '", name_of(node), "') is not supported; see docs/interop.md for those that are");
   (this->*rule->second)();
 }
 
@@ -182,7 +182,7 @@ std::string Importer::fresh_name(const std::string& wanted) {
 }
 
 ValueId Importer::emit(Operator op, std::vector<ValueId> inputs, const Extent& declared, std::string_view suffix) {
-  const std::string base = node_->name().empty() ? node_->output(0) : node_->name();
+  const std::string& base = name_of(*node_);
   std::string node_name = base + std::string{suffix};
   for (int again = 2; !node_names_.insert(node_name).second; ++again) node_name = base + std::string{suffix} + "/" + std::to_string(again);
   const ValueId output = model_.add_value(fresh_name(node_->output(0) + std::string{suffix}), declared);

@@ -106,6 +106,9 @@ void Importer::convolution() {
   const auto extent_of = [&](std::size_t i) { return static_cast<std::size_t>(w.dims[i]); };
   const std::size_t out = extent_of(0), depth = extent_of(1), height = extent_of(2), width = extent_of(3);
   require(out * depth * height * width != 0, "empty weights");
+  const Integers declared = Attributes{*node_}.integers("kernel_shape", {w.dims[2], w.dims[3]});
+  require(declared == Integers{w.dims[2], w.dims[3]}, "kernel_shape is ", declared, ", the weights are ", height, " x ", width,
+          "; export the model again");
   const std::int64_t group_attribute = Attributes{*node_}.integer("group", 1);
   require(group_attribute > 0 && group_attribute <= most_elements, "group must be positive");
   const auto groups = static_cast<std::size_t>(group_attribute);

@@ -106,9 +106,9 @@ Constant decode(const TensorProto& tensor) {
 
 ::onnx::ModelProto parse(std::string_view file, std::string_view name) {
   ::onnx::ModelProto model;
-  expects(file.size() <= static_cast<std::size_t>(std::numeric_limits<int>::max()), name, ": an ONNX file has at most 2 GiB");
+  expects(file.size() <= static_cast<std::size_t>(std::numeric_limits<int>::max()), name, ": an ONNX file has at most 2 GiB; use a smaller model");
   expects(model.ParseFromArray(file.data(), static_cast<int>(file.size())) && model.has_graph(), name,
-          ": not an ONNX model, or truncated");
+          ": not an ONNX model, or truncated; export or copy it again");
   const std::int64_t version = operator_set(model);
   expects(version >= 7 && version <= 28, name, ": operator set ", version, " is outside 7 to 28; convert the model");
   return model;
@@ -151,9 +151,10 @@ std::vector<float> Attributes::reals(std::string_view name) const {
   return found == nullptr ? std::vector<float>{} : std::vector<float>(found->floats().begin(), found->floats().end());
 }
 
-std::string label(const ::onnx::NodeProto& node) {
-  const std::string& name = !node.name().empty() || node.output().empty() ? node.name() : node.output(0);
-  return node.op_type() + " '" + name + "'";
+const std::string& name_of(const ::onnx::NodeProto& node) {
+  return !node.name().empty() || node.output().empty() ? node.name() : node.output(0);
 }
+
+std::string label(const ::onnx::NodeProto& node) { return node.op_type() + " '" + name_of(node) + "'"; }
 
 }  // namespace fat::inline FAT_ABI::onnx

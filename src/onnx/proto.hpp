@@ -72,6 +72,8 @@ class Attributes {
   const ::onnx::NodeProto& node_;
 };
 
+/// The name of a node, or that of its output where it has none.
+const std::string& name_of(const ::onnx::NodeProto& node);
 /// "Conv 'features.0'": how errors call a node.
 std::string label(const ::onnx::NodeProto& node);
 

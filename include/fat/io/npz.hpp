@@ -33,13 +33,13 @@ inline void zip64_sizes(std::string_view extra, ZipEntry& entry, std::string_vie
   while (extra.size() >= 4) {
     const std::size_t id = little_endian(extra, 0, 2);
     const std::size_t length = little_endian(extra, 2, 2);
-    expects(length <= extra.size() - 4, path, ": damaged archive directory");
+    expects(length <= extra.size() - 4, path, ": damaged archive directory; write or copy the file again");
     std::string_view field = extra.substr(4, length);
     extra.remove_prefix(4 + length);
     if (id != 1) continue;
     for (std::size_t* value : {&entry.size, &entry.packed, &entry.offset}) {
       if (*value != 0xFFFFFFFFU) continue;
-      expects(field.size() >= 8, path, ": damaged archive directory");
+      expects(field.size() >= 8, path, ": damaged archive directory; write or copy the file again");
       *value = little_endian(field, 0, 8);
       field.remove_prefix(8);
     }
@@ -48,11 +48,11 @@ inline void zip64_sizes(std::string_view extra, ZipEntry& entry, std::string_vie
 
 /// Reads the central directory entry at the front of `directory` and removes it.
 inline ZipEntry take_zip_entry(std::string_view& directory, std::string_view path) {
-  expects(directory.size() >= 46 && directory.substr(0, 4) == "PK\x01\x02", path, ": damaged archive directory");
+  expects(directory.size() >= 46 && directory.substr(0, 4) == "PK\x01\x02", path, ": damaged archive directory; write or copy the file again");
   const std::size_t name = little_endian(directory, 28, 2);
   const std::size_t extra = little_endian(directory, 30, 2);
   const std::size_t comment = little_endian(directory, 32, 2);
-  expects(name + extra + comment <= directory.size() - 46, path, ": damaged archive directory");
+  expects(name + extra + comment <= directory.size() - 46, path, ": damaged archive directory; write or copy the file again");
   expects(little_endian(directory, 8, 2) % 2 == 0, path, ": the archive is encrypted");
   ZipEntry entry{directory.substr(46, name),          little_endian(directory, 10, 2), little_endian(directory, 16, 4),
                  little_endian(directory, 20, 4), little_endian(directory, 24, 4), little_endian(directory, 42, 4)};
@@ -76,22 +76,22 @@ inline std::string inflate(std::string_view packed, std::size_t size, std::strin
   const int code = ::inflate(&stream, Z_FINISH);
   const bool whole = code == Z_STREAM_END && stream.total_out == size;
   inflateEnd(&stream);
-  expects(whole, name, ": damaged packed data");
+  expects(whole, name, ": damaged packed data; write or copy the file again");
   return bytes;
 }
 
 /// The central directory of the archive.
 inline std::string_view zip_directory(std::string_view bytes, std::string_view path) {
-  expects(bytes.size() >= 22, path, ": not an .npz file");
+  expects(bytes.size() >= 22, path, ": not an .npz file; write it again");
   const std::size_t end = bytes.rfind("PK\x05\x06");
-  expects(end != std::string_view::npos && bytes.size() - end >= 22, path, ": not an .npz file, or truncated");
+  expects(end != std::string_view::npos && bytes.size() - end >= 22, path, ": not an .npz file, or truncated; write or copy it again");
   std::size_t size = little_endian(bytes, end + 12, 4);
   std::size_t offset = little_endian(bytes, end + 16, 4);
   if ((size == 0xFFFFFFFFU || offset == 0xFFFFFFFFU) && end >= 76 && bytes.substr(end - 76, 4) == "PK\x06\x06") {
     size = little_endian(bytes, end - 76 + 40, 8);
     offset = little_endian(bytes, end - 76 + 48, 8);
   }
-  expects(offset <= end && size <= end - offset, path, ": damaged archive directory");
+  expects(offset <= end && size <= end - offset, path, ": damaged archive directory; write or copy the file again");
   return bytes.substr(offset, size);
 }
 
@@ -124,7 +124,7 @@ inline NpyArrays parse_npz(std::string_view bytes, std::string_view path) {
     const std::string name = std::string{path} + ":" + std::string{entry.name};
     const std::string_view packed = detail::zip_member(bytes, entry, name);
     expects(entry.method == 0 || entry.method == 8, name, ": compression method ", entry.method, " is not supported");
-    expects(entry.method != 0 || entry.size == entry.packed, name, ": damaged archive directory");
+    expects(entry.method != 0 || entry.size == entry.packed, name, ": damaged archive directory; write or copy the file again");
     const std::string unpacked = entry.method == 8 ? detail::inflate(packed, entry.size, name) : std::string{};
     const std::string_view content = entry.method == 8 ? std::string_view{unpacked} : packed;
     expects(detail::zip_checksum(content) == entry.checksum, name, ": wrong checksum, the file is damaged");
