@@ -67,7 +67,7 @@ std::vector<ImageEntry> list_images(const std::string& path) {
     for (auto at = fs::recursive_directory_iterator(path, fs::directory_options::skip_permission_denied, status);
          at != fs::recursive_directory_iterator(); at.increment(status)) {
       expects(!status, path, ": cannot be listed: ", std::string_view{status.message()}, "; check its permissions");
-      if (at->is_regular_file(status) && is_image_file(at->path()))
+      if (is_image_file(at->path()))  // a link to nothing, a pipe or a folder of that name is skipped by name later on
         entries.push_back({at->path().lexically_normal().string(), std::nullopt});
     }
     std::sort(entries.begin(), entries.end(), [](const ImageEntry& a, const ImageEntry& b) { return a.path < b.path; });

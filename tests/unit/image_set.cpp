@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <fstream>
 #include <random>
+#include <sys/stat.h>
 
 #include <boost/test/unit_test.hpp>
 
@@ -104,6 +105,21 @@ BOOST_AUTO_TEST_CASE(broken_files_are_skipped_by_name) {
   BOOST_CHECK_THROW(
       (fat::ImageSet{fat::list_images(folder.path.string()), tiny, fat::preprocessing_preset("tf"), threads}),
       fat::error);
+}
+
+BOOST_AUTO_TEST_CASE(what_has_the_name_of_an_image_and_is_no_file_is_skipped_by_name) {
+  const Folder folder;
+  fat::Threads threads{2};
+  write_tensor(folder / "good.npy", {2, 2, 3}, true);
+  fs::create_directory(folder.path / "album.jpg");
+  fs::create_symlink("nowhere", folder.path / "dangling.png");
+  BOOST_REQUIRE(::mkfifo((folder / "pipe.npy").c_str(), 0600) == 0);
+  const fat::ImageSet set{fat::list_images(folder.path.string()), tiny, fat::preprocessing_preset("tf"), threads};
+  BOOST_TEST(set.size() == 1U);
+  BOOST_REQUIRE(set.skipped().size() == 3U);
+  BOOST_TEST(set.skipped()[0] == (folder / "album.jpg") + ": is a folder; name a file in it");
+  BOOST_TEST(set.skipped()[1] == (folder / "dangling.png") + ": no such file; check the path");
+  BOOST_TEST(set.skipped()[2].find(folder / "pipe.npy") == 0U);
 }
 
 BOOST_AUTO_TEST_SUITE_END()
