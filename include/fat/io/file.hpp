@@ -13,6 +13,7 @@
 #include <random>
 #include <string>
 #include <string_view>
+#include <sys/stat.h>
 #include <system_error>
 
 namespace fat::inline FAT_ABI {
@@ -34,26 +35,26 @@ inline std::string read_file(const std::filesystem::path& path, std::uintmax_t l
   std::error_code code;
   const auto status = std::filesystem::status(path, code);
   expects(std::filesystem::exists(status), path.string(), ": no such file; check the path");
-  expects(!std::filesystem::is_directory(status), path.string(), ": is a folder, a file is needed");
+  expects(!std::filesystem::is_directory(status), path.string(), ": is a folder; name a file in it");
   const std::uintmax_t size = std::filesystem::file_size(path, code);
-  expects(!code, path.string(), ": cannot be read: ", code.message());
-  expects(size <= limit, path.string(), ": has ", size, " bytes, at most ", limit, " are read");
+  expects(!code, path.string(), ": cannot be read: ", code.message(), "; name a plain file");
+  expects(size <= limit, path.string(), ": has ", size, " bytes, at most ", limit, " are read; use a smaller file");
   const detail::File file{std::fopen(path.c_str(), "rb")};
-  expects(file != nullptr, path.string(), ": cannot be opened: ", std::strerror(errno));
+  expects(file != nullptr, path.string(), ": cannot be opened: ", std::strerror(errno), "; check its permissions");
   std::string bytes(static_cast<std::size_t>(size), '\0');
-  expects(std::fread(bytes.data(), 1, bytes.size(), file.get()) == bytes.size(), path.string(), ": cannot be read");
+  expects(std::fread(bytes.data(), 1, bytes.size(), file.get()) == bytes.size(), path.string(), ": ends before its size; copy it again");
   return bytes;
 }
 
 namespace detail {
 
-/// The file that a chain of links leads to; `device` is set where a link or the file lies in /dev or /proc or is no plain
-/// file: such a name stands for something open and is never replaced.
+/// The file that a chain of links leads to; `device` is set where a link or the file lies in /dev/fd or /proc or is no plain
+/// file: such a name stands for something open and is never replaced. Plain files in /dev/shm are files as any other.
 inline std::filesystem::path follow_links(std::filesystem::path path, bool& device) {
   const auto names_open_file = [](const std::filesystem::path& at) {
     std::error_code code;
     const std::string whole = std::filesystem::absolute(at, code).lexically_normal().string();
-    return whole.starts_with("/dev/") || whole.starts_with("/proc/");
+    return whole.starts_with("/dev/fd/") || whole.starts_with("/proc/");
   };
   std::error_code code;
   device = names_open_file(path);
@@ -68,6 +69,21 @@ inline std::filesystem::path follow_links(std::filesystem::path path, bool& devi
   return path;
 }
 
+/// Whether `path` leads to what the stream writes to; pipes and devices, too, which filesystem::equivalent does not compare.
+inline bool leads_to(const std::filesystem::path& path, std::FILE* stream) {
+  struct stat named {}, open {};
+  return ::stat(path.c_str(), &named) == 0 && ::fstat(::fileno(stream), &open) == 0 && named.st_dev == open.st_dev &&
+         named.st_ino == open.st_ino;
+}
+
+/// Writes to something open without replacing it. What is standard output is written through `stdout`: an opening of its own
+/// would have a position of its own, and the program's text and `bytes` would overwrite each other.
+inline bool write_to_device(const std::filesystem::path& path, std::string_view bytes) {
+  if (leads_to(path, stdout)) return std::fwrite(bytes.data(), 1, bytes.size(), stdout) == bytes.size() && std::fflush(stdout) == 0;
+  std::FILE* const open = std::fopen(path.c_str(), "ab");
+  return open != nullptr && write_and_close(open, bytes);
+}
+
 }  // namespace detail
 
 /// Writes `bytes` beside `path` under a temporary name, then renames: `path` holds either what it held or all the bytes. A link
@@ -80,16 +96,13 @@ inline void write_file_atomically(const std::filesystem::path& path, std::string
   bool device = false;
   const std::filesystem::path target = detail::follow_links(path, device);
   if (device) {
-    std::FILE* const open = std::fopen(target.c_str(), "ab");
-    expects(open != nullptr, path.string(), ": cannot be written: ", std::strerror(errno));
-    const bool written = detail::write_and_close(open, bytes);
-    expects(written, path.string(), ": cannot be written: ", std::strerror(errno));
-    return;
+    const bool written = detail::write_to_device(target, bytes);
+    return expects(written, path.string(), ": cannot be written: ", std::strerror(errno), "; write to another place");
   }
   std::filesystem::path temporary = target;
   temporary += ".part" + std::to_string(std::random_device{}());
   std::FILE* const file = std::fopen(temporary.c_str(), "wbx");
-  expects(file != nullptr, path.string(), ": cannot be written: ", std::strerror(errno));
+  expects(file != nullptr, path.string(), ": cannot be written: ", std::strerror(errno), "; check the folder");
   const bool written = detail::write_and_close(file, bytes);
   const int reason = errno;
   if (written) {
@@ -100,7 +113,7 @@ inline void write_file_atomically(const std::filesystem::path& path, std::string
   if (written && !code) return;
   const std::string why = written ? code.message() : std::string{std::strerror(reason)};
   std::filesystem::remove(temporary, code);
-  fail(path.string(), ": cannot be written: ", why);
+  fail(path.string(), ": cannot be written: ", why, "; free some space or write to another place");
 }
 
 }  // namespace fat::inline FAT_ABI
