@@ -33,6 +33,7 @@ BOOST_AUTO_TEST_CASE(score_refuses_what_would_count_as_accurate_or_wrap) {
   BOOST_CHECK_THROW(score.add(std::vector<float>{0.0F, HUGE_VALF, 2.0F}, 0U), fat::error);
   BOOST_CHECK_THROW(score.add(outputs, 2U), fat::error);
   BOOST_CHECK_THROW(score.add(outputs, std::numeric_limits<std::size_t>::max()), fat::error);
+  BOOST_CHECK_THROW(score.add(outputs, 0U, std::vector<float>{0.0F, std::nanf(""), 2.0F}), fat::error);
   score.add(outputs, 1U);
   BOOST_TEST(score.metrics().images == 1U);
   BOOST_TEST(score.metrics().top1.value() == 1.0);

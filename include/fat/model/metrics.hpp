@@ -70,18 +70,27 @@ struct Metrics {
   std::optional<double> sqnr_db;     ///< of the outputs, the reference being the signal
 };
 
+/// Errors: NaN or infinity among the outputs of a network.
+inline void expects_finite(std::span<const float> outputs) {
+  for (const float value : outputs)
+    expects(std::isfinite(value), "the outputs hold NaN or infinity; check the weights and the preprocessing");
+}
+
 /// Counts images one by one. An output i stands for class i - class_offset.
 class Score {
  public:
   explicit Score(std::size_t class_offset = 0) : class_offset_(class_offset) {}
 
+  /// Whether an output stands for the class. A sum of class and offset could wrap around.
+  bool knows(std::size_t label, std::size_t outputs) const { return outputs > class_offset_ && label < outputs - class_offset_; }
+
   /// `outputs` of one image; its class where known; the reference's outputs where there is one, else empty.
-  /// Errors: NaN or infinity among the outputs, a class that no output stands for.
+  /// Errors: NaN or infinity among the outputs of either, a class that no output stands for.
   void add(std::span<const float> outputs, std::optional<std::size_t> label, std::span<const float> reference = {}) {
-    for (const float value : outputs)
-      expects(std::isfinite(value), "the outputs hold NaN or infinity; check the weights and the preprocessing");
-    expects(!label || (outputs.size() > class_offset_ && *label < outputs.size() - class_offset_), "class ", label.value_or(0),
-            " of ", outputs.size(), " outputs, the first ", class_offset_, " of which are no class; check the labels and the class offset");
+    expects_finite(outputs);
+    expects_finite(reference);
+    expects(!label || knows(*label, outputs.size()), "class ", label.value_or(0), " of ", outputs.size(), " outputs, the first ",
+            class_offset_, " of which are no class; check the labels and the class offset");
     ++images_;
     if (label) {
       ++labelled_;
