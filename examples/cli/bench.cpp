@@ -1,11 +1,11 @@
 // fat bench: time of a forward pass, of every layer beside what this processor can do, and of every path that it has.
 #include "files.hpp"
+#include "printable.hpp"
 #include "report.hpp"
 
 #include <fat/kernel/product.hpp>
 #include <fat/model/forward.hpp>
 #include <fat/model/integer.hpp>
-#include <fat/model/quantize_model.hpp>
 
 #include <algorithm>
 #include <chrono>
@@ -143,7 +143,7 @@ std::vector<double> total_times(Runner& runner, const fat::Model& model, std::si
 int bench(const Settings& settings) {
   check_writable(settings.json);
   LoadedModel loaded = load_model(settings.model);
-  if (loaded.floating) loaded.floating = fat::prepare_model(std::move(*loaded.floating));  // normalizations folded, clamps fused
+  if (loaded.floating) loaded.floating = prepared(settings.model, std::move(*loaded.floating));  // normalizations folded, clamps fused
   const fat::Model& graph = loaded.graph();
   const std::size_t batch = settings.batch_of_bench, threads = settings.options.threads;
   std::vector<double> times, layers;
@@ -155,7 +155,7 @@ int bench(const Settings& settings) {
   std::string best = "float";
   if (loaded.quantized) {
     best = fat::kernel::native_kernels().name;
-    fat::IntegerModel model{*loaded.quantized, {.threads = threads}};
+    fat::IntegerModel model = naming(settings.model, [&] { return fat::IntegerModel{*loaded.quantized, {.threads = threads}}; });
     times = total_times(model, graph, batch, 2.0);
     layers = layer_times(model, graph);
     peak.operations = integer_peak(fat::kernel::native_kernels());
@@ -164,7 +164,7 @@ int bench(const Settings& settings) {
       paths.emplace_back(kernels->name, per_image(total_times(other, graph, batch, 0.3)));
     }
   } else {
-    fat::FloatRunner model{*loaded.floating, {.threads = threads}};
+    fat::FloatRunner model = naming(settings.model, [&] { return fat::FloatRunner{*loaded.floating, {.threads = threads}}; });
     times = total_times(model, graph, batch, 2.0);
     layers = layer_times(model, graph);
     peak.operations = float_peak();
@@ -194,7 +194,7 @@ int bench(const Settings& settings) {
     std::printf("path %-12s %9.3f ms per image\n", name.c_str(), ms);
     json_paths[name] = ms;
   }
-  std::printf("%s: %.3f ms per image, batch %zu, %zu threads, median of %zu runs\n", settings.model.c_str(), per_image(times), batch, threads,
+  std::printf("%s: %.3f ms per image, batch %zu, %zu threads, median of %zu runs\n", printable(settings.model).c_str(), per_image(times), batch, threads,
               times.size());
   write_json(settings, {{"model", settings.model}, {"ms_per_image", per_image(times)}, {"batch", batch}, {"threads", threads}, {"runs", times.size()},
                         {"path", best}, {"peak_gop_per_s", 1e-9 * peak.operations}, {"copy_gb_per_s", 1e-9 * peak.bytes}, {"gop", 1e-9 * operations},

@@ -1,9 +1,9 @@
 // fat compare: two models side by side, tensor by tensor.
 #include "executor.hpp"
+#include "printable.hpp"
 #include "report.hpp"
 
 #include <fat/model/code_differences.hpp>
-#include <fat/model/quantize_model.hpp>
 
 #include <cstdio>
 #include <map>
@@ -16,7 +16,7 @@ namespace {
 /// Float models in the form that is quantized, so that tensors have the same names.
 LoadedModel load_prepared(const std::string& path) {
   LoadedModel loaded = load_model(path);
-  if (loaded.floating) loaded.floating = fat::prepare_model(std::move(*loaded.floating));
+  if (loaded.floating) loaded.floating = prepared(path, std::move(*loaded.floating));
   drop_softmax(loaded);
   return loaded;
 }
@@ -48,7 +48,8 @@ int compare(const Settings& settings) {
   const LoadedModel b = load_prepared(settings.second_model);
   fat::expects(a.graph().input_extent().size() == b.graph().input_extent().size() &&
                    a.graph().output_extent().size() == b.graph().output_extent().size(),
-               settings.second_model, ": its input or output has another size than that of ", settings.model);
+               settings.second_model, ": its input or output has another size than that of ", settings.model,
+               "; compare two forms of one network");
   const fat::ImageSet images = load_images(settings.images, "", a.graph(), settings);
   std::map<std::string, fat::ValueId> by_name;
   for (fat::ValueId value = 0; value != b.graph().values.size(); ++value) by_name[b.graph().values[value].name] = value;
@@ -57,7 +58,7 @@ int compare(const Settings& settings) {
   std::vector<fat::Distance> distances(a.graph().values.size());
   fat::Score score;
   std::optional<fat::CodeDifferences> differences;
-  if (b.quantized) differences.emplace(*b.quantized);
+  if (b.quantized) naming(b.path, [&] { differences.emplace(*b.quantized); });
   {
     ProgressBar bar;
     std::vector<float> image(images.image_size());
@@ -70,7 +71,8 @@ int compare(const Settings& settings) {
         if (at != by_name.end() && theirs[at->second].size() == mine[value].size())
           distances[value].add(mine[value], theirs[at->second]);
       }
-      naming(images.name(i) + ": " + settings.second_model, [&] { score.add(theirs[b.graph().output], {}, mine[a.graph().output]); });
+      naming(a.path, images.name(i), [&] { fat::expects_finite(mine[a.graph().output]); });
+      naming(b.path, images.name(i), [&] { score.add(theirs[b.graph().output], {}, mine[a.graph().output]); });
       if (differences) differences->add(image);
       bar({.stage = "compare", .done = i + 1, .total = images.size()});
     }
@@ -87,7 +89,7 @@ int compare(const Settings& settings) {
   }
   table.print();
   const fat::Metrics metrics = score.metrics();
-  std::printf("%s against %s: %zu images\n", settings.second_model.c_str(), settings.model.c_str(), images.size());
+  std::printf("%s against %s: %zu images\n", printable(settings.second_model).c_str(), printable(settings.model).c_str(), images.size());
   print_metrics("second", metrics);
   Json json{{"model", settings.second_model}, {"reference", settings.model}, {"images", images.size()}};
   json[b.quantized ? "quantized" : "float"] = metrics_json(metrics);

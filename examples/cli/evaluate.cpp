@@ -1,5 +1,6 @@
 // fat evaluate: accuracy of a float or quantized model.
 #include "executor.hpp"
+#include "printable.hpp"
 #include "report.hpp"
 
 #include <cstdio>
@@ -23,6 +24,7 @@ int evaluate(const Settings& settings) {
   }
   const std::size_t offset = class_offset_for(loaded.graph(), settings);
   const fat::ImageSet images = load_images(settings.images, settings.labels, loaded.graph(), settings);
+  check_classes(images, settings.labels.empty() ? settings.images : settings.labels, loaded.graph(), offset);
   std::vector<std::size_t> all(images.size());
   std::iota(all.begin(), all.end(), std::size_t{0});
   Executor executor{loaded, settings.simulate, settings.options.threads};
@@ -36,7 +38,7 @@ int evaluate(const Settings& settings) {
   }
   const double per_image = 1000.0 * found.seconds / static_cast<double>(all.size());
   const bool quantized = loaded.quantized.has_value();
-  std::printf("%s: %zu images\n", settings.model.c_str(), images.size());
+  std::printf("%s: %zu images\n", printable(settings.model).c_str(), images.size());
   if (found.reference) print_metrics("float", *found.reference);
   print_metrics(quantized ? "quantized" : "float", found.metrics);
   std::printf("%.2f ms per image on %zu threads, peak memory %.0f MiB\n", per_image, settings.options.threads, peak_rss_mib());

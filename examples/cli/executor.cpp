@@ -41,9 +41,11 @@ std::vector<std::vector<float>> real_values(fat::IntegerModel& engine, const fat
 
 Executor::Executor(const LoadedModel& loaded, bool simulate, std::size_t threads)
     : loaded_(&loaded), engine_(std::make_unique<Engine>()) {
-  if (loaded.floating) engine_->floating.emplace(*loaded.floating, fat::FloatRunnerOptions{.threads = threads});
-  else if (simulate) engine_->simulation.emplace(*loaded.quantized, threads);
-  else engine_->integers.emplace(*loaded.quantized, fat::IntegerOptions{.threads = threads});
+  naming(path(), [&] {
+    if (loaded.floating) engine_->floating.emplace(*loaded.floating, fat::FloatRunnerOptions{.threads = threads});
+    else if (simulate) engine_->simulation.emplace(*loaded.quantized, threads);
+    else engine_->integers.emplace(*loaded.quantized, fat::IntegerOptions{.threads = threads});
+  });
 }
 
 Executor::~Executor() = default;
@@ -74,17 +76,16 @@ Measurement measure(Executor& model, Executor* reference, const fat::ImageSet& i
         model.run(batch, count, std::span{found}.first(count * outputs));
         seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
         if (reference != nullptr) reference->run(batch, count, std::span{wanted}.first(count * outputs));
-        for (std::size_t i = 0; i != count; ++i) naming(images.name(chosen[first + i]) + ": " + model.path(), [&] {
-          const auto label = images.label(chosen[first + i]);
+        for (std::size_t i = 0; i != count; ++i) {
+          const std::size_t image = chosen[first + i];
           const auto mine = std::span<const float>{found}.subspan(i * outputs, outputs);
-          if (reference == nullptr) {
-            score.add(mine, label);
-            return;
+          std::span<const float> theirs;
+          if (reference != nullptr) {
+            theirs = std::span<const float>{wanted}.subspan(i * outputs, outputs);
+            naming(reference->path(), images.name(image), [&] { reference_score.add(theirs, images.label(image)); });
           }
-          const auto theirs = std::span<const float>{wanted}.subspan(i * outputs, outputs);
-          score.add(mine, label, theirs);
-          reference_score.add(theirs, label);
-        });
+          naming(model.path(), images.name(image), [&] { score.add(mine, images.label(image), theirs); });
+        }
         tick(first + count);
       });
   Measurement result{score.metrics(), {}, seconds};

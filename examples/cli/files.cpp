@@ -1,12 +1,17 @@
 // Files: models by extension, image sets by option, results by extension.
 #include "files.hpp"
 
+#include "printable.hpp"
+
 #include <fat/io/c_source.hpp>
 #include <fat/io/encodings_json.hpp>
+#include <fat/io/file.hpp>
 #include <fat/io/images.hpp>
 #include <fat/io/onnx.hpp>
 #include <fat/io/quantized_npz.hpp>
 #include <fat/io/tflite.hpp>
+#include <fat/model/metrics.hpp>
+#include <fat/model/quantize_model.hpp>
 
 #include <array>
 #include <cctype>
@@ -21,12 +26,6 @@ namespace cli {
 namespace {
 
 namespace fs = std::filesystem;
-
-std::string extension_of(const std::string& path) {
-  std::string extension = fs::path{path}.extension().string();
-  for (char& c : extension) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-  return extension;
-}
 
 using Writer = void (*)(const fat::QuantizedModel&, const std::string&);
 
@@ -49,6 +48,12 @@ Writer writer_for(const std::string& path) {
 }
 
 }  // namespace
+
+std::string extension_of(const std::string& path) {
+  std::string extension = fs::path{path}.extension().string();
+  for (char& c : extension) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  return extension;
+}
 
 LoadedModel load_model(const std::string& path) {
   const std::string extension = extension_of(path);
@@ -77,6 +82,10 @@ fat::Model load_float_model(const std::string& path) {
   LoadedModel loaded = load_model(path);
   fat::expects(loaded.floating.has_value(), path, ": is quantized; a float model is needed here");
   return std::move(*loaded.floating);
+}
+
+fat::Model prepared(const std::string& path, fat::Model model) {
+  return naming(path, [&] { return fat::prepare_model(std::move(model)); });
 }
 
 void drop_softmax(LoadedModel& loaded) {
@@ -123,17 +132,30 @@ fat::ImageSet load_images(const std::string& path, const std::string& labels, co
   }
   fat::Threads threads{settings.options.threads};
   fat::ImageSet images{entries, model.input_extent(), preprocessing_for(model, settings), threads};
-  for (const std::string& problem : images.skipped()) std::fprintf(stderr, "fat: skipped %s\n", problem.c_str());
+  for (const std::string& problem : images.skipped()) std::fprintf(stderr, "fat: skipped %s\n", printable(problem).c_str());
   if (!images.skipped().empty())
-    std::fprintf(stderr, "fat: %zu of %zu images skipped in %s\n", images.skipped().size(), entries.size(), path.c_str());
+    std::fprintf(stderr, "fat: %zu of %zu images skipped in %s\n", images.skipped().size(), entries.size(),
+                 printable(path).c_str());
   return images;
+}
+
+void check_classes(const fat::ImageSet& images, const std::string& source, const fat::Model& model, std::size_t class_offset) {
+  const fat::Score score{class_offset};
+  const std::size_t outputs = model.output_extent().size();
+  for (std::size_t i = 0; i != images.size(); ++i)
+    if (const auto label = images.label(i); label && !score.knows(*label, outputs))
+      fat::fail(source, ": class ", *label, " of '", std::string_view{images.name(i)}, "', the model has ", outputs,
+                " outputs, the first ", class_offset, " of which are no class; check the classes and --class-offset");
 }
 
 void check_writable(const std::string& path) {
   if (path.empty()) return;
-  fs::path folder = fs::path{path}.parent_path();
-  if (folder.empty()) folder = ".";
+  bool device = false;
+  const fs::path target = fat::detail::follow_links(path, device);
   std::error_code status;
+  if (device && !fs::is_directory(target, status)) return;
+  fs::path folder = target.parent_path();
+  if (folder.empty()) folder = ".";
   fat::expects(fs::is_directory(folder, status), path, ": cannot be written: there is no such folder; create it first");
   fat::expects(::access(folder.c_str(), W_OK) == 0, path, ": cannot be written: the folder is not writable; choose another");
   fat::expects(!fs::is_directory(path, status), path, ": is a folder; name a file to write");

@@ -36,11 +36,23 @@ auto naming(const std::string& path, Function f) {
   }
 }
 
+/// The same for what a model makes of an image.
+template <class Function>
+auto naming(const std::string& model, const std::string& image, Function f) {
+  return naming(model, [&] { return naming("image " + image, f); });
+}
+
+/// In lower case, with its dot.
+std::string extension_of(const std::string& path);
+
 /// Reads .onnx, .tflite (both float or quantized) or .npz. Errors name the file.
 LoadedModel load_model(const std::string& path);
 
 /// Reads a model that must be float.
 fat::Model load_float_model(const std::string& path);
+
+/// fat::prepare_model, whose errors name the file.
+fat::Model prepared(const std::string& path, fat::Model model);
 
 /// Drops a softmax at the end, so that outputs are logits.
 void drop_softmax(LoadedModel& loaded);
@@ -54,6 +66,9 @@ std::size_t class_offset_for(const fat::Model& model, const Settings& settings);
 /// Reads images, with a line on stderr for each that cannot be used. With labels, every image must have one.
 fat::ImageSet load_images(const std::string& path, const std::string& labels, const fat::Model& model,
                           const Settings& settings);
+
+/// Errors: the class of an image, as `source` gives it, for which the model has no output.
+void check_classes(const fat::ImageSet& images, const std::string& source, const fat::Model& model, std::size_t class_offset);
 
 /// Errors: a folder that does not exist or cannot be written to. An empty path is fine.
 void check_writable(const std::string& path);

@@ -1,9 +1,10 @@
 // fat inspect: layers, sizes, ranges, and what will quantize badly.
 #include "files.hpp"
+#include "printable.hpp"
 #include "report.hpp"
 
 #include <fat/model/encodings.hpp>
-#include <fat/model/quantize_model.hpp>
+#include <fat/model/extents.hpp>
 
 #include <cmath>
 #include <cstdio>
@@ -125,17 +126,17 @@ int inspect(const Settings& settings) {
   const fat::Extent& out = graph.output_extent();
   json["input"] = {in.height, in.width, in.channels};
   json["outputs"] = out.size();
-  std::printf("%s: input '%s' %s, output '%s' %s, %s\n", settings.model.c_str(), graph.values[graph.input].name.c_str(),
-              extent_text(in).c_str(), graph.values[graph.output].name.c_str(), extent_text(out).c_str(),
+  std::printf("%s: input '%s' %s, output '%s' %s, %s\n", printable(settings.model).c_str(), printable(graph.values[graph.input].name).c_str(),
+              extent_text(in).c_str(), printable(graph.values[graph.output].name).c_str(), extent_text(out).c_str(),
               loaded.quantized ? "quantized" : "float; batch normalization folded and clamps fused below");
   std::vector<std::string> warnings;
-  if (loaded.floating) print_float(fat::prepare_model(*loaded.floating), json, warnings);
+  if (loaded.floating) print_float(prepared(settings.model, *loaded.floating), json, warnings);
   else print_quantized(*loaded.quantized, json);
   if (graph.class_offset) std::printf("class = arg-max - %zu\n", *graph.class_offset);
   if (!graph.class_offset && out.size() == 1001)
     warnings.push_back("1001 outputs: where the first one is the background, evaluate with --class-offset 1");
   json["warnings"] = warnings;
-  for (const std::string& warning : warnings) std::printf("warning: %s\n", warning.c_str());
+  for (const std::string& warning : warnings) std::printf("warning: %s\n", printable(warning).c_str());
   write_json(settings, json);
   return 0;
 }

@@ -1,4 +1,5 @@
 // The program `fat`: reads the command line, runs one command, turns errors into one line.
+#include "printable.hpp"
 #include "settings.hpp"
 
 #include <fat/core/error.hpp>
@@ -12,7 +13,7 @@
 namespace {
 
 int fail_with(const char* message) {
-  std::fprintf(stderr, "fat: %s\n", message);
+  std::fprintf(stderr, "fat: %s\n", cli::printable(message).c_str());
   return 1;
 }
 

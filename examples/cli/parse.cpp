@@ -1,8 +1,10 @@
 // The command line of `fat`: commands, options, their defaults and limits.
+#include "printable.hpp"
 #include "settings.hpp"
 
 #include <CLI/CLI.hpp>
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <cstdint>
@@ -73,7 +75,7 @@ void add_common(CLI::App& app, Settings& s) {
       ->check(CLI::Range(0, 65535));
   app.add_option("--crop", s.crop, "side of the centre crop, 0 for none [the model's, else its input]")->check(CLI::Range(0, 65535));
   app.add_option("--class-offset", s.class_offset, "class = arg-max - N [the model's, else 0]")->check(CLI::Range(0, 1 << 30));
-  app.add_option("--threads", s.options.threads, "threads to compute with [all processors]")->check(CLI::Range(1, 1024));
+  app.add_option("--threads", s.options.threads, "threads to compute with, at most one for each processor [all]")->check(CLI::Range(1, 1024));
 }
 
 void add_json(CLI::App& app, Settings& s) { app.add_option("--json", s.json, "write the figures to this file too"); }
@@ -158,13 +160,13 @@ void add_commands(CLI::App& app, Settings& s) {
 
   CLI::App& bench = *app.add_subcommand("bench", "time per layer");
   model(bench, ".onnx, .tflite or quantized .npz");
-  bench.add_option("--threads", s.options.threads, "threads to compute with [1]")->check(CLI::Range(1, 1024));
+  bench.add_option("--threads", s.options.threads, "threads to compute with, at most one for each processor [1]")->check(CLI::Range(1, 1024));
   bench.add_option("--batch", s.batch_of_bench, "images at a time [1]")->check(CLI::Range(1, 1024));
   add_json(bench, s);
 
   CLI::App& demo = *app.add_subcommand("demo", "the embedded network: float, scalar int8 and per-channel int8");
-  demo.add_option("--threads", s.options.threads, "threads to compute with [all processors]")->check(CLI::Range(1, 1024));
-  demo.add_option("--seed", s.options.seed, "of every random choice [0]");
+  demo.add_option("--threads", s.options.threads, "threads to compute with, at most one for each processor [all]")->check(CLI::Range(1, 1024));
+  demo.add_option("--seed", s.options.seed, "of every random choice [0]")->check(whole_number);
   add_json(demo, s);
 }
 
@@ -177,7 +179,8 @@ std::optional<int> parse(int count, const char* const* words, Settings& settings
                                         std::to_string(FAT_VERSION_PATCH));
   add_commands(app, settings);
   const bool bench = count > 1 && std::string{words[1]} == "bench";
-  settings.options.threads = bench ? 1U : std::max(1U, std::thread::hardware_concurrency());
+  const std::size_t processors = std::max(1U, std::thread::hardware_concurrency());
+  settings.options.threads = bench ? 1U : processors;
   try {
     app.parse(count, words);
   } catch (const CLI::ParseError& problem) {
@@ -185,9 +188,10 @@ std::optional<int> parse(int count, const char* const* words, Settings& settings
       app.exit(problem);
       return 0;
     }
-    std::fprintf(stderr, "fat: %s; run `fat --help` or `fat COMMAND --help`\n", problem.what());
+    std::fprintf(stderr, "fat: %s; run `fat --help` or `fat COMMAND --help`\n", printable(problem.what()).c_str());
     return 2;
   }
+  settings.options.threads = std::min(settings.options.threads, processors);  // more of them only wait for each other
   settings.command = app.get_subcommands().front()->get_name();
   if (settings.options.resume && settings.options.checkpoint.empty()) {
     std::fprintf(stderr, "fat: --resume needs --checkpoint DIR; run `fat quantize --help`\n");

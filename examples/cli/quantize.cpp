@@ -1,6 +1,7 @@
 // fat quantize: a float model and images to an int8 model, with the figures that tell how good it is.
 #include "executor.hpp"
 #include "interrupt.hpp"
+#include "printable.hpp"
 #include "report.hpp"
 
 #include <fat/io/file.hpp>
@@ -34,7 +35,7 @@ Rows layer_rows(const fat::QuantizeReport& report) {
 /// Text for a web page: names of layers come from a file and may hold anything.
 std::string escaped(const std::string& plain) {
   std::string safe;
-  for (const char c : plain) {
+  for (const char c : printable(plain)) {
     if (c == '&') safe += "&amp;";
     else if (c == '<') safe += "&lt;";
     else if (c == '>') safe += "&gt;";
@@ -66,12 +67,12 @@ void print_layers(const fat::QuantizeReport& report, const Rows& rows) {
   table.print();
   for (const fat::LayerReport& layer : report.layers) {
     if (layer.notes.dead_channels != 0)
-      std::printf("%s: %zu channels have only zero weights\n", layer.name.c_str(), layer.notes.dead_channels);
+      std::printf("%s: %zu channels have only zero weights\n", printable(layer.name).c_str(), layer.notes.dead_channels);
     if (layer.notes.raised_channels != 0)
-      std::printf("%s: weight step raised in %zu channels, whose bias would not fit 32 bits\n", layer.name.c_str(),
+      std::printf("%s: weight step raised in %zu channels, whose bias would not fit 32 bits\n", printable(layer.name).c_str(),
                   layer.notes.raised_channels);
   }
-  for (const std::string& message : report.messages) std::printf("%s\n", message.c_str());
+  for (const std::string& message : report.messages) std::printf("%s\n", printable(message).c_str());
 }
 
 Json layers_json(const fat::QuantizeReport& report) {
@@ -115,6 +116,7 @@ int quantize(const Settings& settings) {
   const fat::ImageSet images = load_images(settings.images, "", model, settings);
   std::optional<fat::ImageSet> others;
   if (!settings.evaluate.empty()) others.emplace(load_images(settings.evaluate, settings.labels, model, settings));
+  check_classes(others ? *others : images, !settings.labels.empty() ? settings.labels : others ? settings.evaluate : settings.images, model, offset);
   model.preprocessing = preprocessing_for(model, settings);
   if (settings.class_offset) model.class_offset = settings.class_offset;
 
@@ -148,12 +150,12 @@ int quantize(const Settings& settings) {
   const Rows rows = layer_rows(report);
   print_layers(report, rows);
   const char* where = others ? "" : fresh ? " (not used for calibration)" : " (the calibration images)";
-  std::printf("%s: measured on %zu images%s\n", settings.model.c_str(), chosen.size(), where);
+  std::printf("%s: measured on %zu images%s\n", printable(settings.model).c_str(), chosen.size(), where);
   print_metrics("float", *found.reference);
   print_metrics("quantized", found.metrics);
   for (const auto& [stage, seconds] : report.seconds) std::printf("%s %.1f s, ", stage.c_str(), seconds);
   std::printf("evaluate %.1f s, peak memory %.0f MiB\n", found.seconds, peak_rss_mib());
-  for (const std::string& path : settings.outputs) std::printf("wrote %s\n", path.c_str());
+  for (const std::string& path : settings.outputs) std::printf("wrote %s\n", printable(path).c_str());
 
   Json json{{"model", settings.model}, {"images", chosen.size()}, {"float", metrics_json(*found.reference)},
             {"quantized", metrics_json(found.metrics)}};

@@ -1,6 +1,8 @@
 // Reports: the progress bar on stderr, tables on stdout, the same figures as JSON.
 #include "report.hpp"
 
+#include "printable.hpp"
+
 #include <fat/io/file.hpp>
 
 #include <algorithm>
@@ -26,7 +28,7 @@ void ProgressBar::operator()(const fat::ProgressEvent& event) {
   using Clock = std::chrono::steady_clock;
   if (!event.message.empty()) {
     clear();
-    std::fprintf(stderr, "fat: note: %.*s\n", static_cast<int>(event.message.size()), event.message.data());
+    std::fprintf(stderr, "fat: note: %s\n", printable(event.message).c_str());
   }
   if (event.total == 0) return;
   const auto now = Clock::now();
@@ -60,6 +62,11 @@ void ProgressBar::draw(const fat::ProgressEvent& event, double seconds) {
   if (!std::isnan(event.loss)) std::fprintf(stderr, "  loss %.5g  rate %.3g", event.loss, event.rate);
   std::fflush(stderr);
   drawn_ = true;
+}
+
+void Table::add(std::vector<std::string> row) {
+  for (std::string& cell : row) cell = printable(cell);
+  rows_.push_back(std::move(row));
 }
 
 void Table::print() const {
@@ -136,8 +143,7 @@ Json options_json(const fat::QuantizeOptions& o) {
 }
 
 void print_metrics(const char* name, const fat::Metrics& metrics) {
-  std::string line = name;
-  line.resize(std::max<std::size_t>(line.size(), 10), ' ');
+  std::string line;
   const auto put = [&](const char* label, const char* format, const std::optional<double>& value) {
     if (value) line += "  " + std::string{label} + " " + text(format, *value);
   };
@@ -146,7 +152,7 @@ void print_metrics(const char* name, const fat::Metrics& metrics) {
   put("agreement", "%.4f", metrics.agreement);
   put("logit RMSE", "%.4f", metrics.logit_rmse);
   put("SQNR", "%.2f dB", metrics.sqnr_db);
-  std::printf("%s\n", line.c_str());
+  if (!line.empty()) std::printf("%-10s%s\n", name, line.c_str());
 }
 
 double peak_rss_mib() {

@@ -35,11 +35,11 @@ class ProgressBar {
   std::chrono::steady_clock::time_point last_;
 };
 
-/// A table with aligned columns: the first is text, the rest are right-aligned.
+/// A table with aligned columns: the first is text, the rest are right-aligned. Cells are made printable.
 class Table {
  public:
   explicit Table(std::vector<std::string> heads) : rows_{std::move(heads)} {}
-  void add(std::vector<std::string> row) { rows_.push_back(std::move(row)); }
+  void add(std::vector<std::string> row);
   void print() const;
 
  private:
@@ -54,7 +54,7 @@ std::string text(const char* format, const std::optional<double>& value);
 Json metrics_json(const fat::Metrics& metrics);
 Json options_json(const fat::QuantizeOptions& options);
 
-/// One line: `quantized  top-1 0.8850  top-5 0.9800  agreement 0.9650 ...`.
+/// One line: `quantized  top-1 0.8850  top-5 0.9800  agreement 0.9650 ...`; none where nothing was measured.
 void print_metrics(const char* name, const fat::Metrics& metrics);
 
 /// Peak resident memory of this process in MiB.

@@ -1,5 +1,6 @@
 // fat run: raw tensors through any model.
 #include "executor.hpp"
+#include "printable.hpp"
 
 #include <fat/io/npy.hpp>
 #include <fat/model/encodings.hpp>
@@ -63,6 +64,7 @@ void write_codes(const std::string& path, const fat::Shape& shape, const std::ve
 
 int run(const Settings& settings) {
   const std::string& path = settings.outputs.front();
+  fat::expects(extension_of(path) == ".npy", path, ": `fat run` writes .npy files; name one");
   check_writable(path);
   const LoadedModel loaded = load_model(settings.model);
   const fat::Model& model = loaded.graph();
@@ -94,7 +96,7 @@ int run(const Settings& settings) {
     if (encoding.is_signed()) write_codes<std::int8_t>(path, shape, result, fat::grid_of(encoding));
     else write_codes<std::uint8_t>(path, shape, result, fat::grid_of(encoding));
   }
-  std::printf("wrote %s: tensor '%s' of %zu images\n", path.c_str(), model.values[value].name.c_str(), batch);
+  std::printf("wrote %s: tensor '%s' of %zu images\n", printable(path).c_str(), printable(model.values[value].name).c_str(), batch);
   return 0;
 }
 

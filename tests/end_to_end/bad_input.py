@@ -1,8 +1,12 @@
 """Bad input through the program: one line that says what, where and what to do; exit code 1; nothing left behind."""
+import json
 import os
 import pathlib
+import struct
 import subprocess
+import tempfile
 import unittest
+import zipfile
 
 from support import PROGRAM, ProgramTest, fat, main, write_npy, write_onnx, write_png
 
@@ -58,7 +62,77 @@ class BadInput(ProgramTest):
     def test_unknown_operator(self):
         path = self.folder / "odd.onnx"
         write_onnx(path, activation="Frobnicate")
-        self.refused(*self.quantize(model=path), says=[path, "Frobnicate"])
+        self.refused(*self.quantize(model=path), says=[path, "Frobnicate", "'active/node'"])
+        write_onnx(path, activation="Frobnicate", name="")
+        self.refused(*self.quantize(model=path), says=[path, "Frobnicate", "'active'"])
+
+    def test_names_that_would_break_a_line_are_escaped(self):
+        path = self.folder / "odd.onnx"
+        write_onnx(path, activation="Frob\nnicate\x1b[31m\u00e4\x9b")
+        self.refused(*self.quantize(model=path), says=[path, "Frob\\nnicate\\x1b[31m\u00e4\\xc2\\x9b"])
+        write_onnx(path, activation="Sigmoid", name="two\nlines\t")
+        out, _ = self.succeed("inspect", path)
+        self.assertIn(r"two\nlines\t", out)
+        (self.images / "bad\nname.jpg").write_bytes(b"no picture")
+        _, err = self.succeed(*self.quantize())
+        self.assertIn(r"bad\nname.jpg: neither JPEG nor PNG", err)
+
+    def test_what_is_no_plain_file_is_named(self):
+        path = self.folder / "folder.onnx"
+        path.mkdir()
+        self.refused("inspect", path, says=[path, "is a folder; name a file"])
+        (self.images / "album.jpg").mkdir()
+        (self.images / "dangling.png").symlink_to("nowhere")
+        os.mkfifo(self.images / "pipe.jpg")
+        _, err = self.succeed(*self.quantize())
+        for name in ("album.jpg: is a folder", "dangling.png: no such file", "pipe.jpg: cannot be read"):
+            self.assertIn(name, err)
+        self.assertIn("3 of 7 images skipped", err)
+
+    def test_errors_of_the_library_name_the_model(self):
+        self.refused(*self.quantize(), "--keep-float", "nothing_of_this_name", says=[f"fat: {self.model}: ", "nothing_of_this_name"])
+        self.refused("quantize", self.model, "--images", self.images, "-o", self.out, says=[f"fat: {self.model}: finetune", "4"])
+        huge = self.folder / "huge.onnx"
+        write_onnx(huge, weights=[3e38] * 12)
+        bright = self.folder / "bright.npy"
+        write_npy(bright, (1, 3, 8, 8), [1e3] * 192)
+        self.refused(*self.quantize(model=huge, images=bright), says=[f"fat: {huge}: ", "infinit"])
+
+        path = self.folder / "variance.onnx"
+        write_onnx(path, variance=-1.0)
+        for words in (["inspect", path], ["bench", path], ["compare", self.model, path, "--images", self.images], self.quantize(model=path)):
+            self.refused(*words, says=[f"fat: {path}: ", "variance 0 of 'bn/node' is -1"])
+        self.succeed(*self.quantize())
+        with zipfile.ZipFile(self.out) as whole:
+            parts = {name: whole.read(name) for name in whole.namelist()}
+        parts["layer0000.step.npy"] = parts["layer0000.step.npy"][:-4] + struct.pack("<f", 1e30)
+        path = self.folder / "steps.npz"
+        with zipfile.ZipFile(path, "w") as damaged:
+            for name, part in parts.items():
+                damaged.writestr(name, part)
+        for words in (["evaluate", path, "--images", self.images], ["bench", path], ["compare", self.model, path, "--images", self.images]):
+            self.refused(*words, says=[f"fat: {path}: ", "do not fit"])
+
+    def test_kernel_shape_that_contradicts_the_weights(self):
+        path = self.folder / "kernel.onnx"
+        write_onnx(path, kernel_shape=[1, 1])
+        self.succeed("inspect", path)
+        write_onnx(path, kernel_shape=[5, 5])
+        self.refused("inspect", path, says=[path, "kernel_shape is [5,5]", "1 x 1"])
+
+    def test_run_writes_npy_alone(self):
+        path = self.folder / "x.npy"
+        write_npy(path, (1, 3, 8, 8), [0.5] * 192)
+        for name in ("y.npz", "y"):
+            self.refused("run", self.model, "--input", path, "-o", self.folder / name, says=[self.folder / name, ".npy"])
+
+    def test_a_thousand_threads_are_no_more_than_the_processors(self):
+        figures = self.figures("evaluate", self.model, "--images", self.images, "--threads", 1000)
+        self.assertLessEqual(figures["options"]["threads"], os.cpu_count())
+
+    def test_without_labels_no_line_of_figures_is_printed(self):
+        out, _ = self.succeed("evaluate", self.model, "--images", self.images)
+        self.assertEqual(len(out.splitlines()), 2, out)
 
     def test_wrong_input_size(self):
         path = self.folder / "x.npy"
@@ -112,9 +186,17 @@ class BadInput(ProgramTest):
         for number in ("77", "18446744073709551615"):
             labels.write_text(f"images/0.png {number}\n")
             self.refused("evaluate", self.model, "--images", self.images / "0.png", "--labels", labels, "--class-offset", 1,
-                         says=[self.model, "0.png", "class " + number, "outputs"])
+                         says=[labels, "0.png", "class " + number, "4 outputs"])
         labels.write_text("images/0.png one\n")
         self.refused("evaluate", self.model, "--images", self.images, "--labels", labels, says=[labels, "0.png one"])
+
+    def test_outputs_that_are_nan_are_no_accuracy(self):
+        good, bad = self.model, self.folder / "overflow.onnx"
+        write_onnx(bad, weights=[3e38, 3e38, -3e38] * 4)
+        bright = self.folder / "bright.npy"
+        write_npy(bright, (1, 3, 8, 8), [1e3] * 192)
+        for words in (["evaluate", bad], ["evaluate", good, "--reference", bad], ["compare", good, bad], ["compare", bad, good]):
+            self.refused(*words, "--images", bright, says=[f"{bad}: image {bright}: ", "NaN", "check"])
 
     def test_a_picture_smaller_than_the_crop_is_named(self):
         self.refused("evaluate", self.model, "--images", self.images, "--resize", 0, "--crop", 224, says=["0.png", "224 x 224", "--resize"])
@@ -133,7 +215,33 @@ class BadInput(ProgramTest):
         with open(captured, "w") as out:
             self.assertEqual(subprocess.run([PROGRAM, "inspect", str(self.model), "--json", str(opened)], stdout=out).returncode, 0)
         self.assertTrue(opened.is_symlink())
-        self.assertIn('"', captured.read_text())
+        for name in (opened, "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"):
+            with open(captured, "w") as out:
+                self.assertEqual(subprocess.run([PROGRAM, "inspect", str(self.model), "--json", str(name)], stdout=out).returncode, 0)
+            piped = subprocess.run([PROGRAM, "inspect", str(self.model), "--json", str(name)], stdout=subprocess.PIPE, text=True)
+            self.assertEqual(piped.returncode, 0)
+            for text in (captured.read_text(), piped.stdout):  # the program's lines, then the figures, both whole
+                self.assertTrue(text.startswith(str(self.model)), text)
+                self.assertEqual(json.loads(text[text.index("\n{"):])["outputs"], 4)
+        self.assertTrue(pathlib.Path("/dev/stdout").is_symlink())
+
+    def test_a_pipe_is_written_and_stays_one(self):
+        pipe = self.folder / "pipe"
+        os.mkfifo(pipe)
+        with subprocess.Popen([PROGRAM, "inspect", str(self.model), "--json", str(pipe)], stdout=subprocess.DEVNULL) as program:
+            self.assertEqual(json.loads(pipe.read_text())["outputs"], 4)
+        self.assertEqual(program.returncode, 0)
+        self.assertTrue(pipe.is_fifo())
+
+    @unittest.skipUnless(pathlib.Path("/dev/shm").is_dir(), "/dev/shm is absent")
+    def test_plain_files_below_dev_are_replaced(self):
+        with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
+            path = pathlib.Path(folder) / "model.npz"
+            for _ in range(2):
+                self.succeed(*self.quantize(out=path))
+                size = path.stat().st_size
+            self.succeed(*self.quantize())
+            self.assertEqual(size, self.out.stat().st_size)
 
     def test_unwritable_outputs(self):
         path = self.folder / "no" / "such" / "folder.npz"
@@ -168,7 +276,7 @@ class BadInput(ProgramTest):
                       ["evaluate", self.model, "--images", self.images, "--threads", 0],
                       [*self.quantize(), "--seed", -1], [*self.quantize(), "--seed", "99999999999999999999"],
                       [*self.quantize(), "--percentile", 50], [*self.quantize(), "--learning-rate", "nan"],
-                      [*self.quantize(), "--labels", self.folder / "absent.txt"]):
+                      ["demo", "--seed", -1], [*self.quantize(), "--labels", self.folder / "absent.txt"]):
             code, _, err = fat(*words)
             self.assertEqual(code, 2, err)
             self.assertEqual(len(err.splitlines()), 1, err)

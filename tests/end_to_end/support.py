@@ -133,16 +133,23 @@ def value_info(name, shape):
     return message(1, name) + message(2, message(1, number(1, 1) + message(2, sizes)))
 
 
-def node(kind, inputs, output):
-    return b"".join(message(1, i) for i in inputs) + message(2, output) + message(3, output + "/node") + message(4, kind)
+def node(kind, inputs, output, name=None, **integers):
+    """With attributes that are lists of integers."""
+    attributes = b"".join(message(5, message(1, key) + b"".join(number(8, v) for v in values) + number(20, 7))
+                          for key, values in integers.items())
+    name = output + "/node" if name is None else name
+    return b"".join(message(1, i) for i in inputs) + message(2, output) + message(3, name) + message(4, kind) + attributes
 
 
-def write_onnx(path, weights=None, activation="Relu", size=8):
-    """Conv 3 -> 4 channels (1x1), an activation, mean over the picture: 4 classes of a `size` x `size` picture."""
+def write_onnx(path, weights=None, activation="Relu", size=8, name=None, variance=None, **conv):
+    """Conv 3 -> 4 channels (1x1), an activation, mean over the picture: 4 classes of a `size` x `size` picture. `name` is that of
+    the activation's node, `conv` the attributes of the convolution. With a variance, a batch normalization stands behind it."""
     weights = weights or [0.1 * (i % 7) - 0.25 for i in range(12)]
     graph = b"".join(message(1, n) for n in (
-        node("Conv", ["input", "w", "b"], "conv"), node(activation, ["conv"], "active"),
+        node("Conv", ["input", "w", "b"], "conv", **conv), node("BatchNormalization", ["conv", "b", "b", "b", "v"], "bn"),
+        node(activation, ["conv" if variance is None else "bn"], "active", name),
         node("GlobalAveragePool", ["active"], "mean"), node("Flatten", ["mean"], "scores")))
     graph += message(2, "small") + message(5, tensor("w", [4, 3, 1, 1], weights)) + message(5, tensor("b", [4], [0.5, 0.1, -0.1, 0.0]))
+    graph += message(5, tensor("v", [4], [variance or 1.0] * 4))
     graph += message(11, value_info("input", ["N", 3, size, size])) + message(12, value_info("scores", ["N", 4]))
     pathlib.Path(path).write_bytes(number(1, 7) + message(7, graph) + message(8, message(1, "") + number(2, 13)))
