@@ -31,14 +31,15 @@ WAYS = {
 }
 
 # What can be added to plain quantization, one after another; trained, where it is, on the calibration images alone.
-CORRECTED = ["--rescale", "balance", "--bias-correction", "auto", "--rounding", "learned"]
+CORRECTED = ["--rescale", "auto", "--bias-correction", "auto", "--rounding", "learned"]
 PIPELINES = {
     "rescale": ["--rescale", "depthwise", "--finetune", "none"],
     "equalize": ["--rescale", "equalize", "--finetune", "none"],
     "rescale, bias correction": ["--rescale", "depthwise", "--bias-correction", "on", "--finetune", "none"],
     "balance": ["--rescale", "balance", "--finetune", "none"],
     "balance, bias correction": ["--rescale", "balance", "--bias-correction", "on", "--finetune", "none"],
-    "balance, bias correction, learned rounding": [*CORRECTED, "--finetune", "none"],
+    "auto, bias correction, learned rounding": [*CORRECTED, "--finetune", "none"],
+    "auto, bias correction, learned rounding, thresholds": [*CORRECTED, "--finetune", "thresholds"],
     "rescale, thresholds": ["--rescale", "depthwise", "--finetune", "thresholds"],
     "rescale, thresholds and factors": ["--rescale", "depthwise", "--finetune", "both"],
     "all": [*CORRECTED, "--finetune", "both"],

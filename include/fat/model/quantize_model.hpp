@@ -81,8 +81,9 @@ void finetune_in_place(Model& network, ModelGrids& grids, std::span<const Interv
 
 /// Quantizes a float model: rescales it, observes ranges on `options.calibration` images, trains thresholds, rounds weights
 /// and corrects biases as asked, and encodes. Each step is usable alone: prepare_model, choose_rescaling, observe_ranges,
-/// model_grids, finetune, post_training. With training, biases are corrected before it, and again after it where that
-/// brings the outputs nearer to the float network's. `report`, where given, gets a line for each layer.
+/// model_grids, finetune, post_training. With training, weights are rounded by choice and biases
+/// corrected before it (the steps of weights rounded so stay as they are), and biases again after it where that brings the
+/// outputs nearer to the float network's. `report`, where given, gets a line for each layer.
 /// Errors: options out of range, no image, NaN or infinity in the weights or in a tensor (by name); those of finetune.
 ///   fat::QuantizedModel int8 = fat::quantize_model(model, images, {.granularity = fat::Granularity::scalar});
 template <ImageSource Images>
@@ -120,12 +121,18 @@ QuantizedModel quantize_model(const Model& model, const Images& images, const Qu
   QuantizeOptions last = options;
   const detail::Stopwatch correcting;
   if (options.finetune != Finetuning::none) {
-    if (corrects) {
+    QuantizeOptions trained = options;
+    if (options.rounding != WeightRounding::nearest) {
+      Threads threads{options.threads};
+      told.corrections = correct_model(network, rescaled, grids, block.pixels, threads, {options.rounding, corrects});
+      trained.train_weights = false;
+      last.rounding = WeightRounding::nearest;
+    } else if (corrects) {
       correct_biases(network, grids, block, wanted, options);
-      last.bias_correction = Switch::automatic;
-      told.seconds["correct"] = correcting.seconds();
     }
-    detail::finetune_in_place(network, grids, ranges, original, images, options, progress, told);
+    if (corrects) last.bias_correction = Switch::automatic;
+    if (corrects || options.rounding != WeightRounding::nearest) told.seconds["correct"] = correcting.seconds();
+    detail::finetune_in_place(network, grids, ranges, original, images, trained, progress, told);
   }
   const detail::Stopwatch encoding;
   PostTraining done = post_training(network, rescaled, grids, block, wanted, last);
@@ -133,7 +140,7 @@ QuantizedModel quantize_model(const Model& model, const Images& images, const Qu
   if (last.bias_correction == Switch::automatic)
     told.messages.push_back(done.corrected ? "bias correction: on, it brings the outputs nearer to the float network's"
                                            : "bias correction: off, it does not bring the outputs nearer to the float network's");
-  told.corrections = std::move(done.corrections);
+  if (!done.corrections.empty()) told.corrections = std::move(done.corrections);
   if (report == nullptr) return std::move(done.quantized);
   constexpr std::size_t images_for_report = 8;
   const auto few = std::span<const std::size_t>{chosen}.first(std::min(images_for_report, chosen.size()));
