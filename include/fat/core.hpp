@@ -11,6 +11,7 @@
 #include <fat/gradient/pointwise_scale.hpp>
 #include <fat/kernel/reference/convolution.hpp>
 #include <fat/kernel/reference/elementwise.hpp>
+#include <fat/kernel/reference/gemm.hpp>
 #include <fat/kernel/reference/hard_swish.hpp>
 #include <fat/kernel/reference/pool.hpp>
 #include <fat/kernel/reference/resize.hpp>

@@ -84,11 +84,12 @@ BOOST_AUTO_TEST_CASE(automatic_rescaling_takes_the_best_of_its_trials) {
   BOOST_REQUIRE(trials.size() == 4U);
   for (const fat::RescalingTrial& trial : trials) BOOST_TEST(trials[0].output_rmse <= trial.output_rmse);
   BOOST_TEST((trials[0].way == c.report.rescaling.way && c.report.rescaling.way != fat::Rescaling::none));
-  // Each figure is the one that this way gives when it is asked for.
-  for (const fat::RescalingTrial& trial : trials) {
-    options.rescale = trial.way;
-    BOOST_TEST(c.rmse(options) == trial.output_rmse, boost::test_tools::tolerance(1e-9));
-  }
+  for (const fat::Rescaling way : {fat::Rescaling::none, fat::Rescaling::depthwise, fat::Rescaling::equalize, fat::Rescaling::balance})
+    BOOST_TEST(std::count_if(trials.begin(), trials.end(), [&](const fat::RescalingTrial& trial) { return trial.way == way; }) == 1);
+  // The result is that of the way taken, when it is asked for.
+  const double automatic = c.rmse(options);
+  options.rescale = trials[0].way;
+  BOOST_TEST(c.rmse(options) == automatic, boost::test_tools::tolerance(1e-9));
 }
 
 BOOST_AUTO_TEST_CASE(a_network_without_pairs_is_left_alone_and_said_so) {

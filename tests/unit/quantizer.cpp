@@ -79,6 +79,27 @@ BOOST_AUTO_TEST_CASE(ranges_of_an_asymmetric_quantizer_hold_zero) {
   BOOST_TEST((fat::observe<fat::MinMax>(s, above)[0] == fat::Interval<float>{1.0F, 2.0F}));
 }
 
+BOOST_AUTO_TEST_CASE(ranges_wider_than_a_float_can_say_are_refused_and_all_others_live) {
+  const fat::Interval<float> wide{-3e38F, 3e38F};
+  const fat::Quantizer<fat::Asymmetric, fat::PerChannel<0>, fat::Unsigned> q;
+  BOOST_CHECK_EXCEPTION(q.params(fat::Ranges<float>{{-1.0F, 1.0F}, wide}), fat::error, [](const fat::error& problem) {
+    return std::string_view{problem.what()}.find("channel 1 is [-3e+38, 3e+38]") != std::string_view::npos;
+  });
+  BOOST_CHECK_THROW(q.grid(wide), fat::error);
+  BOOST_CHECK_THROW(fat::symmetric_grid(std::numeric_limits<float>::infinity(), {}), fat::error);
+  using Threshold = fat::AdjustableThreshold<fat::Quantizer<fat::Asymmetric, fat::Unsigned>>;
+  BOOST_CHECK_THROW((Threshold{fat::Ranges<float>{wide}}), fat::error);
+  const auto halved = q.params(fat::Interval<float>{-1.5e38F, 1.5e38F});
+  BOOST_TEST(!halved.grid().dead());
+  const std::vector<float> x{-1.5e38F, 1.5e38F};
+  const std::vector<std::uint8_t> ends{0, 255};
+  const fat::Quantizer<fat::Asymmetric, fat::Unsigned> scalar;
+  BOOST_TEST(fat::quantize(scalar, x, halved) == ends, boost::test_tools::per_element());
+  const fat::Quantizer<fat::Symmetric, fat::Signed> s;
+  BOOST_TEST(s.params(wide).scale() == 3e38F / 127.0F);
+  BOOST_TEST(fat::Quantizer<fat::Asymmetric>::params(fat::Interval<double>{-3e38, 3e38}).scale() == 6e38 / 255.0);
+}
+
 BOOST_AUTO_TEST_CASE(values_that_no_range_can_hold_are_refused_by_name_and_place) {
   const fat::Quantizer<fat::Asymmetric, fat::Unsigned> q;
   for (const float bad : {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity(), -std::numeric_limits<float>::infinity()}) {

@@ -1,15 +1,18 @@
 // Transforms on layers: what they compute, what they refuse.
+#include <fat/adapt/span.hpp>
 #include <fat/core/array.hpp>
 #include <fat/core/span_tensor.hpp>
 #include <fat/model/layers.hpp>
 #include <fat/transform/bias_correction.hpp>
 #include <fat/transform/equalize.hpp>
+#include <fat/transform/fold_batch_norm.hpp>
 #include <fat/transform/rescale_depthwise.hpp>
 #include <fat/transform/round.hpp>
 #include <fat/train/shuffle.hpp>
 
 #include <limits>
 #include <numeric>
+#include <string_view>
 #include <vector>
 
 #include <boost/test/unit_test.hpp>
@@ -141,6 +144,45 @@ BOOST_AUTO_TEST_CASE(unfit_layers_are_refused) {
   BOOST_CHECK_THROW(fat::rescale_depthwise(unbiased, fat::ReLU{}, second, maxima), fat::error);
   first.kernel[3] = std::numeric_limits<float>::quiet_NaN();
   BOOST_CHECK_THROW(fat::rescale_depthwise(first, fat::ReLU{}, second, maxima), fat::error);
+}
+
+BOOST_AUTO_TEST_CASE(normalizations_that_would_spoil_weights_are_refused_by_parameter_and_channel) {
+  struct Norm {
+    std::vector<float> values[4]{{1, 1, 1, 1, 1}, {0, 0, 0, 0, 0}, {0, 0, 0, 0, 0}, {1, 1, 1, 1, 1}};
+    const auto& gamma() const { return values[0]; }
+    const auto& beta() const { return values[1]; }
+    const auto& mean() const { return values[2]; }
+    const auto& variance() const { return values[3]; }
+    double epsilon() const { return epsilon_value; }
+    double epsilon_value = 1e-3;
+  };
+  const auto refused = [](const Norm& norm, std::string_view words) {
+    auto layer = pointwise_layer();
+    const auto before = layer;
+    BOOST_CHECK_EXCEPTION(fat::fold_batch_norm(layer, norm, "'stem'"), fat::error, [words](const fat::error& problem) {
+      BOOST_TEST_INFO(problem.what());
+      return std::string_view{problem.what()}.find(words) != std::string_view::npos;
+    });
+    BOOST_TEST((layer.kernel == before.kernel && layer.offset == before.offset));
+  };
+  const char* const names[] = {"'stem': gamma of channel 3", "'stem': beta of channel 3", "'stem': mean of channel 3", "'stem': variance of channel 3"};
+  for (std::size_t which = 0; which != 4; ++which)
+    for (const float bad : {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity(), -std::numeric_limits<float>::infinity()}) {
+      Norm norm;
+      norm.values[which][3] = bad;
+      refused(norm, names[which]);
+    }
+  Norm norm;
+  norm.values[3][2] = -1.0F;
+  refused(norm, "variance + epsilon of channel 2");
+  norm = {};
+  norm.epsilon_value = std::numeric_limits<double>::quiet_NaN();
+  refused(norm, "epsilon is nan");
+  norm = {};
+  norm.values[1].pop_back();
+  refused(norm, "5, 4, 5 and 5 values");
+  for (auto& each : (norm = {}).values) each.pop_back();
+  refused(norm, "4 channels, the layer 5");
 }
 
 BOOST_AUTO_TEST_CASE(grouped_and_depthwise_readers_scale_the_right_inputs) {

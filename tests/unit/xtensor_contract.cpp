@@ -44,7 +44,7 @@ struct Norm {
 
 }  // namespace
 
-BOOST_AUTO_TEST_SUITE(unit_contract)
+BOOST_AUTO_TEST_SUITE(unit_xtensor_contract)
 
 BOOST_AUTO_TEST_CASE(quantizers_and_thresholds) {
   const xt::xtensor<float, 4> w = xt::ones<float>({2, 1, 1, 3}) * 0.5F;

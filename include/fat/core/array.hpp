@@ -5,7 +5,9 @@
 #include <fat/core/shape.hpp>
 
 #include <cstddef>
+#include <cstdint>
 #include <new>
+#include <utility>
 #include <vector>
 
 namespace fat::inline FAT_ABI {
@@ -36,7 +38,8 @@ class array {
   using value_type = T;
 
   array() : shape_{0} {}
-  explicit array(const Shape& shape, const T& value = T{}) : shape_(shape), values_(shape.elements(), value) {}
+  /// Errors: more elements than memory can ever hold.
+  explicit array(const Shape& shape, const T& value = T{}) : shape_(shape), values_(elements_of(shape), value) {}
   array(const Shape& shape, aligned_vector<T> values) : shape_(shape), values_(std::move(values)) {
     expects(values_.size() == shape_.elements(), "array: ", values_.size(), " values for shape ", shape_);
   }
@@ -57,6 +60,13 @@ class array {
   bool operator==(const array&) const = default;
 
  private:
+  static std::size_t elements_of(const Shape& shape) {
+    const std::size_t count = shape.elements();
+    expects(count <= static_cast<std::size_t>(PTRDIFF_MAX) / sizeof(T), "array: a tensor of shape ", shape, " with ", sizeof(T),
+            " bytes an element is larger than memory can ever be");
+    return count;
+  }
+
   Shape shape_;
   aligned_vector<T> values_;
 };

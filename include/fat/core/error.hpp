@@ -85,15 +85,14 @@ inline void (*error_handler)(const char* message) = nullptr;
 
 /// Raises an error whose message is the parts put together (text, integers, reals, shapes).
 template <class... Parts>
-[[noreturn]] void fail(const Parts&... parts) {
-  [[maybe_unused]] const Message message{parts...};
+[[noreturn]] void fail([[maybe_unused]] const Parts&... parts) {
 #if defined(FAT_ERRORS_THROW)
-  throw error{message};
+  throw error{Message{parts...}};
 #else
 #if defined(FAT_ERRORS_HANDLER)
-  if (error_handler != nullptr) error_handler(message.c_str());
+  if (error_handler != nullptr) error_handler(Message{parts...}.c_str());
 #endif
-  __builtin_trap();
+  __builtin_trap();  // a trap shows no message, so none is built: no snprintf on a microcontroller
 #endif
 }
 

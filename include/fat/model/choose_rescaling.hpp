@@ -6,6 +6,7 @@
 #include <fat/model/equalize_model.hpp>
 #include <fat/model/post_training.hpp>
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <numeric>
@@ -19,7 +20,7 @@ namespace fat::inline FAT_ABI {
 /// One way of rescaling that was tried.
 struct RescalingTrial {
   Rescaling way = Rescaling::none;
-  double output_rmse = 0.0;  ///< of the quantized network on the images, against the float network
+  double output_rmse = 0.0;  ///< of the quantized network on images it was not made with, against the float network
 };
 
 /// What choose_rescaling did.
@@ -35,46 +36,43 @@ constexpr std::string_view name_of(Rescaling way) {
   return names[static_cast<std::size_t>(way)];
 }
 
-/// Rescales a prepared model in place. Automatic: each way is tried on a copy, quantized by the options without training
-/// (on these images only), and the one whose outputs are nearest to `wanted`, [count, outputs], is taken; of equals the
-/// first of none, depthwise, equalize, balance.
-/// Errors: those of rescale_depthwise.
+/// Rescales a prepared model in place. Automatic: each way is tried on a copy, rescaled and quantized by the options (without
+/// training) on the first half of the images, and the one whose outputs on the other half are nearest to `wanted`, [count,
+/// outputs], is taken: what fits only the images that were looked at does not count. Of equals the first of none, depthwise,
+/// equalize, balance. The model is then rescaled on all images. Errors: those of rescale_depthwise.
 inline RescalingChoice choose_rescaling(Model& model, const ImageBlock& images, std::span<const float> wanted,
                                         const QuantizeOptions& options) {
-  const auto rescaled = [&](Rescaling way, ModelRescaling& done) {
-    Model changed = model;
+  const auto rescale = [&](Model& changed, Rescaling way, std::span<const float> pixels) {
     Threads threads{options.threads};
-    if (way == Rescaling::depthwise) done = rescale_depthwise(changed, images.pixels, threads);
-    if (way == Rescaling::equalize) done = equalize_model(changed, images.pixels, threads);
-    if (way == Rescaling::balance) done = balance_model(changed, images.pixels, threads);
-    return changed;
+    if (way == Rescaling::depthwise) return rescale_depthwise(changed, pixels, threads);
+    if (way == Rescaling::equalize) return equalize_model(changed, pixels, threads);
+    if (way == Rescaling::balance) return balance_model(changed, pixels, threads);
+    return ModelRescaling{};
   };
   RescalingChoice choice;
-  if (options.rescale != Rescaling::automatic) {
-    choice.way = options.rescale;
-    model = rescaled(choice.way, choice.done);
-    return choice;
+  choice.way = options.rescale;
+  if (options.rescale == Rescaling::automatic) {
+    const std::size_t half = std::max<std::size_t>(images.count / 2, 1), image = model.input_extent().size();
+    const std::size_t rest = std::max<std::size_t>(images.count - half, 1), outputs = model.output_extent().size();
+    const auto part = [&](std::size_t first, std::size_t count) {
+      const auto from = images.pixels.begin() + static_cast<std::ptrdiff_t>(first * image);
+      return ImageBlock{{from, from + static_cast<std::ptrdiff_t>(count * image)}, count};
+    };
+    const ImageBlock seen = part(0, half), unseen = part(images.count - rest, rest);
+    std::vector<std::size_t> all(half);
+    std::iota(all.begin(), all.end(), std::size_t{0});
+    for (const Rescaling way : {Rescaling::none, Rescaling::depthwise, Rescaling::equalize, Rescaling::balance}) {
+      Model changed = model;
+      if (rescale(changed, way, seen.pixels).pairs.empty() && way != Rescaling::none) continue;
+      const ModelGrids grids = model_grids(changed, observe_ranges(changed, seen, all, options), options);
+      const PostTraining tried = post_training(changed, changed, grids, seen, wanted.first(half * outputs), options);
+      choice.trials.push_back({way, simulated_rmse(tried.quantized, unseen, wanted.last(rest * outputs), options.threads)});
+    }
+    std::stable_sort(choice.trials.begin(), choice.trials.end(),
+                     [](const RescalingTrial& a, const RescalingTrial& b) { return a.output_rmse < b.output_rmse; });
+    choice.way = choice.trials.front().way;
   }
-  std::vector<std::size_t> all(images.count);
-  std::iota(all.begin(), all.end(), std::size_t{0});
-  Model best = model;
-  for (const Rescaling way : {Rescaling::none, Rescaling::depthwise, Rescaling::equalize, Rescaling::balance}) {
-    ModelRescaling done;
-    Model changed = rescaled(way, done);
-    if (way != Rescaling::none && done.pairs.empty()) continue;
-    const ModelGrids grids = model_grids(changed, observe_ranges(changed, images, all, options), options);
-    const PostTraining tried = post_training(changed, changed, grids, images, wanted, options);
-    const double rmse = simulated_rmse(tried.quantized, images, wanted, options.threads);
-    const bool better = choice.trials.empty() || rmse < choice.trials[0].output_rmse;
-    choice.trials.push_back({way, rmse});
-    // The best stands first.
-    if (!better) continue;
-    std::swap(choice.trials.front(), choice.trials.back());
-    choice.way = way;
-    choice.done = std::move(done);
-    best = std::move(changed);
-  }
-  model = std::move(best);
+  choice.done = rescale(model, choice.way, images.pixels);
   return choice;
 }
 

@@ -40,12 +40,11 @@ class Stopwatch {
 };
 
 /// What the user has to know of the rescaling.
-inline std::vector<std::string> rescaling_messages(const RescalingChoice& choice, const QuantizeOptions& options,
-                                                   std::size_t images) {
+inline std::vector<std::string> rescaling_messages(const RescalingChoice& choice, const QuantizeOptions& options) {
   std::vector<std::string> messages;
   if (options.rescale == Rescaling::none) return messages;
   if (!choice.trials.empty()) {
-    std::string tried{Message{"rescale: took ", name_of(choice.way), "; output RMSE on ", images, " calibration images:"}.view()};
+    std::string tried{Message{"rescale: took ", name_of(choice.way), "; output RMSE on images that were left out:"}.view()};
     for (const RescalingTrial& trial : choice.trials)
       tried += Message{trial.way == choice.way ? " " : ", ", name_of(trial.way), " ", trial.output_rmse}.view();
     messages.push_back(std::move(tried));
@@ -109,7 +108,7 @@ QuantizedModel quantize_model(const Model& model, const Images& images, const Qu
   if (options.rescale != Rescaling::none) {
     const detail::Stopwatch rescaling;
     told.rescaling = choose_rescaling(network, block, wanted, options);
-    told.messages = detail::rescaling_messages(told.rescaling, options, block.count);
+    told.messages = detail::rescaling_messages(told.rescaling, options);
     told.seconds["rescale"] = rescaling.seconds();
   }
   const detail::Stopwatch calibrating;

@@ -9,6 +9,7 @@
 #include <cmath>
 #include <cstddef>
 #include <optional>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -120,15 +121,13 @@ inline void fold_batch_norm(Model& model) {
       ++n;
       continue;
     }
-    for (std::size_t channel = 0; channel != norm->spread.size(); ++channel)
-      expects(norm->spread[channel] + norm->epsilon_value > 0, "fold_batch_norm: variance ", channel, " of '",
-              std::string_view{node.name}, "' is ", norm->spread[channel], "; a variance is at least 0");
+    const std::string name = "batch normalization '" + node.name + "'";
     const auto producer = detail::sole_producer(model, node.inputs[0]);
     const bool folded = producer && std::visit(
                                         [&]<class Before>(Before& before) {
                                           if constexpr (WeightedLayer<Before>) {
                                             if (before.clamp.active()) return false;
-                                            fold_batch_norm(before, *norm);
+                                            fold_batch_norm(before, *norm, name);
                                             return true;
                                           }
                                           return false;
@@ -138,7 +137,7 @@ inline void fold_batch_norm(Model& model) {
       detail::absorb(model, *producer, n);
       continue;
     }
-    const ChannelAffine affine = channel_affine(*norm);
+    const ChannelAffine affine = channel_affine(*norm, name);
     const std::size_t channels = affine.scale.size();
     DepthwiseConvolution scale;
     scale.kernel = array<float>{{1, 1, 1, channels}, {affine.scale.begin(), affine.scale.end()}};

@@ -73,10 +73,13 @@ template <RealScalar Real>
 }
 
 /// A grid of `steps` steps over an extent; dead where the extent is zero or the codes per unit overflow. No epsilon.
+/// Errors: an infinite extent.
 template <RealScalar Real>
 constexpr Grid<Real> grid_over(Real extent, const Codes& codes) {
   const auto steps = static_cast<Real>(codes.steps);
-  if (!(extent > Real{0}) || !is_finite(extent)) return {Real{0}, Real{0}, 0, codes.min, codes.max};
+  expects(is_finite(extent) || is_nan(extent),
+          "grid: the limits lie further apart than the type of the reals can say; divide the tensor by a constant");
+  if (!(extent > Real{0})) return {Real{0}, Real{0}, 0, codes.min, codes.max};
   const Real codes_per_unit = divide(steps, extent);
   if (!is_finite(codes_per_unit)) return {Real{0}, Real{0}, 0, codes.min, codes.max};
   return {codes_per_unit, divide(extent, steps), 0, codes.min, codes.max};
@@ -85,13 +88,14 @@ constexpr Grid<Real> grid_over(Real extent, const Codes& codes) {
 }  // namespace detail
 
 /// Symmetric grid of a threshold T >= 0: step T/Q, zero point 0 (NUMERICS 1). A threshold of 0 gives a dead grid.
+/// Errors: an infinite one.
 template <RealScalar Real>
 constexpr Grid<Real> symmetric_grid(Real threshold, const Codes& codes) {
   return detail::grid_over(threshold, codes);
 }
 
 /// Asymmetric grid over [left, left + width]: step width/N, zero point clip(round(-left * S)) (NUMERICS 3, nudge).
-/// Real 0 is always a code. A width of 0 gives a dead grid.
+/// Real 0 is always a code. A width of 0 gives a dead grid. Errors: an infinite one.
 template <class Rounding = HalfToEven, class Scaling = MultiplyReciprocal, RealScalar Real>
 constexpr Grid<Real> asymmetric_grid(Real left, Real width, const Codes& codes) {
   Grid<Real> grid = detail::grid_over(width, codes);

@@ -5,7 +5,6 @@
 #include <fat/transform/rescale_channels.hpp>
 
 #include <algorithm>
-#include <iterator>
 #include <vector>
 
 namespace fat::inline FAT_ABI {
@@ -78,7 +77,7 @@ DepthwiseRescaling rescale_depthwise(Depthwise& depthwise, A activation, Convolu
   if constexpr (Tensor<Maxima>)
     maxima.assign(traits_of<Maxima>::begin(channel_maxima), traits_of<Maxima>::end(channel_maxima));
   else
-    maxima.assign(std::begin(channel_maxima), std::end(channel_maxima));
+    for (const auto maximum : channel_maxima) maxima.push_back(static_cast<double>(maximum));
   const DepthwiseRescaling result = depthwise_factors(output_thresholds(depthwise), activation, maxima, options);
   rescale_channels(depthwise, convolution, result.factors);
   return result;

@@ -1,0 +1,27 @@
+# Runs PROGRAM with ARGUMENTS in FOLDER, which is emptied first; it has to return 0 and to print what EXPECTED matches. WRITES
+# is the file that has to be there afterwards, if any. NEEDS is a file below FAT_DATA_DIR that is its first argument, if any;
+# without it the example is skipped.
+if(NEEDS)
+  set(data $ENV{FAT_DATA_DIR})
+  if(NOT data)
+    set(data ${PROJECT}/../shared/data)
+  endif()
+  if(NOT EXISTS ${data}/${NEEDS})
+    message("SKIPPED ${PROGRAM}: ${data}/${NEEDS} is absent; set FAT_DATA_DIR")
+    return()
+  endif()
+  list(PREPEND ARGUMENTS ${data}/${NEEDS})
+endif()
+file(REMOVE_RECURSE ${FOLDER})
+file(MAKE_DIRECTORY ${FOLDER})
+execute_process(COMMAND ${PROGRAM} ${ARGUMENTS} WORKING_DIRECTORY ${FOLDER} RESULT_VARIABLE status OUTPUT_VARIABLE printed
+                ERROR_VARIABLE complaint)
+if(NOT status EQUAL 0)
+  message(FATAL_ERROR "${PROGRAM} returned ${status}:\n${printed}${complaint}")
+endif()
+if(NOT printed MATCHES "${EXPECTED}")
+  message(FATAL_ERROR "${PROGRAM} printed\n${printed}\nbut ${EXPECTED} was expected")
+endif()
+if(WRITES AND NOT EXISTS ${FOLDER}/${WRITES})
+  message(FATAL_ERROR "${PROGRAM} did not write ${WRITES}")
+endif()
