@@ -91,7 +91,8 @@ void add_quantize_options(CLI::App& app, Settings& s) {
   app.add_option("--activation-bits", o.activation_bits, "of activations [8]")->check(CLI::Range(2, 8));
   choice(app, "--observer", o.observer, observers, "how activation ranges follow from calibration");
   app.add_option("--percentile", o.percentile, "percent of the values the percentile observer keeps [99.99]")
-      ->check(CLI::Range(std::nextafter(50.0, 51.0), 100.0));
+      ->check(CLI::Range(std::nextafter(50.0, 51.0), 100.0))
+      ->check(positive_number);
   choice(app, "--bias-correction", o.bias_correction, switches, "move biases so that mean outputs are kept");
   choice(app, "--rounding", o.rounding, roundings, "of weights");
   app.add_option("--keep-float", o.keep_float, "tensors or layers that stay float")->delimiter(',');

@@ -64,6 +64,8 @@ inline std::filesystem::path follow_links(std::filesystem::path path, bool& devi
     path = to.is_absolute() ? to : path.parent_path() / to;
     device = names_open_file(path);
   }
+  expects(device || !std::filesystem::is_symlink(std::filesystem::symlink_status(path, code)), path.string(),
+          ": links lead in a circle; name a file");
   const auto status = std::filesystem::status(path, code);
   device = device || (std::filesystem::exists(status) && !std::filesystem::is_regular_file(status));
   return path;
