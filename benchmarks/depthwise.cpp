@@ -1,6 +1,7 @@
 // int8 depthwise 3x3 convolutions of MobileNetV2, codes out, single thread.
 //   depthwise            Google Benchmark: depthwise/<path>/<extent>x<channels>/<stride> and depthwise/<path>/total
-//   depthwise --ratios   every library's total in turn: who is right on this processor, medians of the ratios of their times
+//   depthwise --ratios   every library's total in turn: who is right on this processor, medians of the ratios of their
+// times
 #include "support/alternate.hpp"
 #include "support/integer_convolution.hpp"
 #include "support/mobilenet_v2.hpp"
@@ -29,7 +30,8 @@ const std::vector<Layer>& layers() {
       const benchmarks::IntegerConvolution c{model.extent(node.inputs[0]), model.extent(node.output), op->window, true};
       const benchmarks::Expected expected{c};
       Layer layer;
-      layer.name = std::to_string(c.in.width) + "x" + std::to_string(c.in.channels) + "/" + std::to_string(op->window.stride.width);
+      layer.name = std::to_string(c.in.width) + "x" + std::to_string(c.in.channels) + "/" +
+                   std::to_string(op->window.stride.width);
       layer.operations = c.operations();
       const auto add = [&](const std::string& path, auto run, bool lowered) {
         (*run)();
@@ -65,16 +67,19 @@ int ratios() {
   for (const auto& [path, work] : layers()[0].paths) {
     std::size_t wrong = 0;
     for (const Layer& layer : layers()) wrong += layer.wrong.at(path) > 0.0 ? 1U : 0U;
-    if (wrong != 0) std::printf("%s: WRONG on this processor on %zu of %zu layers\n", path.c_str(), wrong, layers().size());
+    if (wrong != 0)
+      std::printf("%s: WRONG on this processor on %zu of %zu layers\n", path.c_str(), wrong, layers().size());
     rows.add(path, [path = path] { run_all(path); });
   }
-  std::puts("17 depthwise layers of MobileNetV2 one after the other, codes out (ratio: time / time of the peer, median)");
+  std::puts(
+      "17 depthwise layers of MobileNetV2 one after the other, codes out (ratio: time / time of the peer, median)");
   rows.run(15);
   rows.print(operations(), {"onednn_u8", "xnnpack_qs8"});
   const std::string best = fat::kernel::native_kernels().name;
   rows.require(best, "xnnpack_qs8", 1.0, "ahead");
   if (!layers()[0].paths.contains("onednn_u8")) return 0;
-  std::puts("each layer again and again, its tensors in the caches, as they are when the layer before has just made them");
+  std::puts(
+      "each layer again and again, its tensors in the caches, as they are when the layer before has just made them");
   double mine = 0.0, theirs = 0.0;
   for (const Layer& layer : layers()) {
     benchmarks::Alternate each;
@@ -82,10 +87,11 @@ int ratios() {
     each.add("onednn_u8", layer.paths.at("onednn_u8"));
     each.run(7, 0.003);
     mine += each.time(best), theirs += each.time("onednn_u8");
-    std::printf("  %-10s %6.1f GOP/s, %.2f x the time of onednn_u8\n", layer.name.c_str(), 1e-9 * layer.operations / each.time(best), each.ratio(best, "onednn_u8"));
+    std::printf("  %-10s %6.1f GOP/s, %.2f x the time of onednn_u8\n", layer.name.c_str(),
+                1e-9 * layer.operations / each.time(best), each.ratio(best, "onednn_u8"));
   }
-  std::printf("  %-10s %6.1f GOP/s, %.2f x the time of onednn_u8, at most 0.70 x: %s\n", "sum", 1e-9 * operations() / mine, mine / theirs,
-              mine <= 0.7 * theirs ? "reached" : "NOT REACHED");
+  std::printf("  %-10s %6.1f GOP/s, %.2f x the time of onednn_u8, at most 0.70 x: %s\n", "sum",
+              1e-9 * operations() / mine, mine / theirs, mine <= 0.7 * theirs ? "reached" : "NOT REACHED");
   return 0;
 }
 
@@ -103,6 +109,8 @@ int main(int argc, char** argv) {
   };
   for (const Layer& layer : layers())
     for (const auto& [path, work] : layer.paths) add("depthwise/" + path + "/" + layer.name, work, layer.operations);
-  for (const auto& [path, work] : layers()[0].paths) add("depthwise/" + path + "/total", [path = path] { run_all(path); }, operations());
+  for (const auto& [path, work] : layers()[0].paths)
+    add(
+        "depthwise/" + path + "/total", [path = path] { run_all(path); }, operations());
   benchmark::RunSpecifiedBenchmarks();
 }

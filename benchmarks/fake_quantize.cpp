@@ -29,8 +29,8 @@ fat::GridTable<float> grids(std::size_t channels) {
 }
 
 void count_bytes(benchmark::State& state, std::size_t bytes_per_pass) {
-  state.counters["GB/s"] = benchmark::Counter(static_cast<double>(bytes_per_pass) * 1e-9,
-                                              benchmark::Counter::kIsIterationInvariantRate);
+  state.counters["GB/s"] =
+      benchmark::Counter(static_cast<double>(bytes_per_pass) * 1e-9, benchmark::Counter::kIsIterationInvariantRate);
 }
 
 void copy(benchmark::State& state, std::size_t size) {
@@ -72,8 +72,8 @@ int main(int argc, char** argv) {
     const std::size_t elements = size.axes[0].size();
     benchmark::RegisterBenchmark((std::string("memcpy/") + size.name).c_str(), copy, elements);
     for (std::size_t axis = 0; axis != 5; ++axis)
-      benchmark::RegisterBenchmark((std::string("fake_quantize/forward/") + size.name + "/" + axes[axis]).c_str(), forward,
-                                   size.axes[axis]);
+      benchmark::RegisterBenchmark((std::string("fake_quantize/forward/") + size.name + "/" + axes[axis]).c_str(),
+                                   forward, size.axes[axis]);
   }
   benchmark::Initialize(&argc, argv);
   if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 1;

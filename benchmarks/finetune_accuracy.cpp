@@ -2,9 +2,11 @@
 //   finetune_accuracy MODEL.onnx DATA [name=value ...]     DATA holds calibration/, evaluation/ and labels.txt
 // names: folds=1,2,3,4 seeds=0 scheme=symmetric|asymmetric granularity=per-channel|scalar bits=8 activation_bits=8
 //   train=activations+weights (any of activations, weights, biases, factors, or none) rate=0.003 bias_rate=0.1
-//   factor_rate=0.1 epochs=6 batch=16 low=0.5 high=1 loss=batch|element|absolute cycles=1 held_out=0.1 images=300 threads=2
-//   rescale=none|depthwise|equalize|balance correct=none|nearest|sum|learned (biases corrected and weights rounded so first)
-// Logits and biases stay float values on their grids' accumulators; prints one line a fold and one for all folds pooled.
+//   factor_rate=0.1 epochs=6 batch=16 low=0.5 high=1 loss=batch|element|absolute cycles=1 held_out=0.1 images=300
+// threads=2
+//   rescale=none|depthwise|equalize|balance correct=none|nearest|sum|learned (biases corrected and weights rounded so
+// first) Logits and biases stay float values on their grids' accumulators; prints one line a fold and one for all folds
+// pooled.
 #include <fat/io/image_set.hpp>
 #include <fat/io/onnx.hpp>
 #include <fat/model/finetune.hpp>
@@ -45,18 +47,37 @@ class Settings {
   template <class Enum>
   Enum choice(const std::string& name, const std::vector<std::string>& words) const {
     const auto at = std::find(words.begin(), words.end(), text(name));
-    if (at == words.end()) throw std::invalid_argument("unknown value '" + text(name) + "' of " + name + "; see the head of finetune_accuracy.cpp");
+    if (at == words.end())
+      throw std::invalid_argument("unknown value '" + text(name) + "' of " + name +
+                                  "; see the head of finetune_accuracy.cpp");
     return static_cast<Enum>(at - words.begin());
   }
-  bool trains(const std::string& part) const { return ("+" + text("train") + "+").find("+" + part + "+") != std::string::npos; }
+  bool trains(const std::string& part) const {
+    return ("+" + text("train") + "+").find("+" + part + "+") != std::string::npos;
+  }
 
  private:
-  std::map<std::string, std::string> values_{
-      {"folds", "1,2,3,4"}, {"seeds", "0"}, {"scheme", "symmetric"}, {"granularity", "per-channel"}, {"bits", "8"},
-      {"activation_bits", "8"}, {"train", "activations+weights"}, {"rate", "0.003"}, {"bias_rate", "0.1"},
-      {"factor_rate", "0.1"}, {"epochs", "6"}, {"batch", "16"}, {"low", "0.5"}, {"high", "1"}, {"loss", "batch"},
-      {"cycles", "1"},
-      {"rescale", "none"}, {"correct", "none"}, {"held_out", "0.1"}, {"images", "300"}, {"threads", "2"}};
+  std::map<std::string, std::string> values_{{"folds", "1,2,3,4"},
+                                             {"seeds", "0"},
+                                             {"scheme", "symmetric"},
+                                             {"granularity", "per-channel"},
+                                             {"bits", "8"},
+                                             {"activation_bits", "8"},
+                                             {"train", "activations+weights"},
+                                             {"rate", "0.003"},
+                                             {"bias_rate", "0.1"},
+                                             {"factor_rate", "0.1"},
+                                             {"epochs", "6"},
+                                             {"batch", "16"},
+                                             {"low", "0.5"},
+                                             {"high", "1"},
+                                             {"loss", "batch"},
+                                             {"cycles", "1"},
+                                             {"rescale", "none"},
+                                             {"correct", "none"},
+                                             {"held_out", "0.1"},
+                                             {"images", "300"},
+                                             {"threads", "2"}};
 };
 
 /// Figures over any number of images.
@@ -90,18 +111,19 @@ Figures measure(Runner& runner, const fat::ImageSet& images, std::span<const std
                 std::span<const float> reference, std::size_t columns) {
   Figures figures;
   std::vector<float> outputs(32 * columns);
-  fat::for_each_batch(images, chosen, images.image_size(), 32, [&](std::span<const float> some, std::size_t first, std::size_t count) {
-    runner.run(some, count, std::span{outputs}.first(count * columns));
-    for (std::size_t i = 0; i != count; ++i) {
-      const auto found = std::span<const float>{outputs}.subspan(i * columns, columns);
-      const auto wanted = reference.subspan((first + i) * columns, columns);
-      figures.distance.add(wanted, found);
-      const std::size_t best = fat::arg_max(found);
-      figures.agreed += best == fat::arg_max(wanted) ? 1U : 0U;
-      figures.right += images.label(chosen[first + i]) == best - (columns == 1001 ? 1U : 0U) ? 1U : 0U;
-      ++figures.images;
-    }
-  });
+  fat::for_each_batch(
+      images, chosen, images.image_size(), 32, [&](std::span<const float> some, std::size_t first, std::size_t count) {
+        runner.run(some, count, std::span{outputs}.first(count * columns));
+        for (std::size_t i = 0; i != count; ++i) {
+          const auto found = std::span<const float>{outputs}.subspan(i * columns, columns);
+          const auto wanted = reference.subspan((first + i) * columns, columns);
+          figures.distance.add(wanted, found);
+          const std::size_t best = fat::arg_max(found);
+          figures.agreed += best == fat::arg_max(wanted) ? 1U : 0U;
+          figures.right += images.label(chosen[first + i]) == best - (columns == 1001 ? 1U : 0U) ? 1U : 0U;
+          ++figures.images;
+        }
+      });
   return figures;
 }
 
@@ -115,8 +137,10 @@ fat::TrainingReport train(fat::StudentNetwork& student, const fat::Targets<float
   const auto held = static_cast<std::size_t>(std::lround(how.held_out * static_cast<double>(targets.samples())));
   const std::size_t steps = (targets.samples() - held) / how.batch * how.epochs;
   const fat::CosineRestarts schedule{set.real("rate"), std::max<std::size_t>(steps / set.count("cycles"), 1)};
-  if (set.text("loss") == "element") return fat::minimize(student, targets, fat::ElementRmse{}, fat::Adam{}, schedule, how);
-  if (set.text("loss") == "absolute") return fat::minimize(student, targets, fat::SmoothedAbsolute{}, fat::Adam{}, schedule, how);
+  if (set.text("loss") == "element")
+    return fat::minimize(student, targets, fat::ElementRmse{}, fat::Adam{}, schedule, how);
+  if (set.text("loss") == "absolute")
+    return fat::minimize(student, targets, fat::SmoothedAbsolute{}, fat::Adam{}, schedule, how);
   return fat::minimize(student, targets, fat::BatchRmse{}, fat::Adam{}, schedule, how);
 }
 

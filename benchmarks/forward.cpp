@@ -1,6 +1,7 @@
 // Float forward of MobileNetV2 at 224 x 224.
 //   forward                                  Google Benchmark: forward/mobilenet_v2/batch:B/threads:T
-//   forward --serve FOLDER BATCH THREADS     writes weights, input and output there, then runs when peers/forward.py asks
+//   forward --serve FOLDER BATCH THREADS     writes weights, input and output there, then runs when peers/forward.py
+// asks
 #include "support/mobilenet_v2.hpp"
 #include "support/serve.hpp"
 
@@ -16,7 +17,10 @@ namespace {
 
 struct Job {
   Job(std::size_t batch_size, std::size_t threads)
-      : batch(batch_size), images(batch), runner(benchmarks::mobilenet_v2(), {.threads = threads}), outputs(batch * 1000) {}
+      : batch(batch_size),
+        images(batch),
+        runner(benchmarks::mobilenet_v2(), {.threads = threads}),
+        outputs(batch * 1000) {}
   void operator()() { runner.run(images.pixels(), batch, outputs); }
 
   std::size_t batch;
@@ -29,8 +33,9 @@ void forward(benchmark::State& state) {
   Job job{static_cast<std::size_t>(state.range(0)), static_cast<std::size_t>(state.range(1))};
   job();
   for (auto _ : state) job();
-  state.counters["ms_per_image"] = benchmark::Counter(static_cast<double>(job.batch) * 1e-3,
-                                                      benchmark::Counter::kIsIterationInvariantRate | benchmark::Counter::kInvert);
+  state.counters["ms_per_image"] =
+      benchmark::Counter(static_cast<double>(job.batch) * 1e-3,
+                         benchmark::Counter::kIsIterationInvariantRate | benchmark::Counter::kInvert);
 }
 
 }  // namespace

@@ -1,7 +1,7 @@
 // int8 matrix products on the shapes of MobileNetV2's 1x1 convolutions (M positions, K inputs, N outputs), single thread.
 //   gemm              Google Benchmark: gemm/<path>/MxKxN and gemm/<path>/total, counter GOP/s
-//   gemm --ratios     every library's total in turn: who is right on this processor, medians of the ratios of their times
-// Paths with codes as outputs: our micro-kernels by name, onednn_u8, xnnpack_qs8. With 32-bit sums: <name>_s32,
+//   gemm --ratios     every library's total in turn: who is right on this processor, medians of the ratios of their
+// times Paths with codes as outputs: our micro-kernels by name, onednn_u8, xnnpack_qs8. With 32-bit sums: <name>_s32,
 // onednn_u8_s32, gemmlowp_u8, blas (exact products through sgemm), and sgemm itself on floats.
 #include "support/alternate.hpp"
 #include "support/integer_convolution.hpp"
@@ -33,7 +33,10 @@ struct Problem {
   std::map<std::string, double> wrong;  // share of outputs
 
   Problem(const fat::Extent& in, const fat::Extent& out)
-      : c(in, out, {{1, 1}, {1, 1}, {1, 1}, {}}, false), rows(in.height * in.width), depth(in.channels), columns(out.channels),
+      : c(in, out, {{1, 1}, {1, 1}, {1, 1}, {}}, false),
+        rows(in.height * in.width),
+        depth(in.channels),
+        columns(out.channels),
         name(std::to_string(rows) + "x" + std::to_string(depth) + "x" + std::to_string(columns)) {}
 
   void prepare() {
@@ -51,7 +54,8 @@ struct Problem {
     };
     for (const fat::kernel::Kernels* kernels : fat::kernel::available()) {
       add(kernels->name, std::make_shared<benchmarks::OurConvolution>(c, *kernels), false);
-      const auto product = std::make_shared<fat::kernel::PackedProduct>(*kernels, fat::kernel::WeightView{c.w.data(), depth, columns, 1, depth});
+      const auto product = std::make_shared<fat::kernel::PackedProduct>(
+          *kernels, fat::kernel::WeightView{c.w.data(), depth, columns, 1, depth});
       const auto start = std::make_shared<std::vector<std::int32_t>>(product->columns_padded());
       for (std::size_t n = 0; n != columns; ++n) (*start)[n] = kernels->offset * product->column_sums()[n];
       const auto scratch = std::make_shared<fat::aligned_vector<std::int16_t>>(product->scratch());
@@ -75,15 +79,17 @@ struct Problem {
       for (std::size_t n = 0; n != columns; ++n) (*b)[k * columns + n] = c.w[n * depth + k];
     const auto memory = std::make_shared<fat::kernel::BlasWorkspace>();
     add_sums("blas", [this, b, memory, sums] {
-      fat::kernel::blas_gemm(c.x.data(), b->data(), sums->data(), rows, depth, columns, fat::kernel::exact_depth<std::uint8_t, std::int8_t>(), *memory);
+      fat::kernel::blas_gemm(c.x.data(), b->data(), sums->data(), rows, depth, columns,
+                             fat::kernel::exact_depth<std::uint8_t, std::int8_t>(), *memory);
     });
-    const auto fa = std::make_shared<fat::aligned_vector<float>>(c.x.begin(), c.x.begin() + static_cast<std::ptrdiff_t>(rows * depth));
+    const auto fa = std::make_shared<fat::aligned_vector<float>>(
+        c.x.begin(), c.x.begin() + static_cast<std::ptrdiff_t>(rows * depth));
     const auto fb = std::make_shared<fat::aligned_vector<float>>(b->begin(), b->end());
     const auto fc = std::make_shared<fat::aligned_vector<float>>(rows * columns);
     paths["sgemm"] = [this, fa, fb, fc] {
       const auto n = [](std::size_t value) { return static_cast<int>(value); };
-      cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, n(rows), n(columns), n(depth), 1.0F, fa->data(), n(depth), fb->data(),
-                  n(columns), 0.0F, fc->data(), n(columns));
+      cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, n(rows), n(columns), n(depth), 1.0F, fa->data(), n(depth),
+                  fb->data(), n(columns), 0.0F, fc->data(), n(columns));
     };
     wrong["sgemm"] = 0.0;
 #if defined(FAT_HAVE_GEMMLOWP)
@@ -94,9 +100,11 @@ struct Problem {
     add_sums("gemmlowp_u8", [this, raised, context, sums] {
       using gemmlowp::MapOrder;
       const auto n = [](std::size_t value) { return static_cast<int>(value); };
-      const gemmlowp::MatrixMap<const std::uint8_t, MapOrder::RowMajor> a(c.x.data(), n(rows), n(depth)), w(raised->data(), n(depth), n(columns));
+      const gemmlowp::MatrixMap<const std::uint8_t, MapOrder::RowMajor> a(c.x.data(), n(rows), n(depth)),
+          w(raised->data(), n(depth), n(columns));
       gemmlowp::MatrixMap<std::int32_t, MapOrder::RowMajor> to(sums->data(), n(rows), n(columns));
-      gemmlowp::GemmWithOutputPipeline<std::uint8_t, std::int32_t, gemmlowp::DefaultL8R8BitDepthParams>(context.get(), a, w, &to, 0, -128, std::tuple<>{});
+      gemmlowp::GemmWithOutputPipeline<std::uint8_t, std::int32_t, gemmlowp::DefaultL8R8BitDepthParams>(
+          context.get(), a, w, &to, 0, -128, std::tuple<>{});
     });
 #endif
   }
@@ -110,9 +118,12 @@ std::vector<std::unique_ptr<Problem>>& problems() {
       const auto* op = std::get_if<fat::Convolution>(&node.op);
       if (op == nullptr || op->window.kernel != fat::Pair{1, 1}) continue;
       auto next = std::make_unique<Problem>(model.extent(node.inputs[0]), model.extent(node.output));
-      const auto same = std::find_if(found.begin(), found.end(), [&](const auto& each) { return each->name == next->name; });
-      if (same != found.end()) ++(*same)->count;
-      else found.push_back(std::move(next));
+      const auto same =
+          std::find_if(found.begin(), found.end(), [&](const auto& each) { return each->name == next->name; });
+      if (same != found.end())
+        ++(*same)->count;
+      else
+        found.push_back(std::move(next));
     }
     for (auto& each : found) each->prepare();
     return found;
@@ -138,11 +149,14 @@ int ratios() {
   for (const auto& [path, work] : problems()[0]->paths) {
     double wrong = 0.0;
     std::size_t shapes = 0;
-    for (const auto& each : problems()) wrong = std::max(wrong, each->wrong.at(path)), shapes += each->wrong.at(path) > 0.0 ? 1U : 0U;
+    for (const auto& each : problems())
+      wrong = std::max(wrong, each->wrong.at(path)), shapes += each->wrong.at(path) > 0.0 ? 1U : 0U;
     if (shapes != 0)
-      std::printf("%s: WRONG on this processor on %zu of %zu shapes (up to %.0f %% of the outputs)\n", path.c_str(), shapes, problems().size(), 100.0 * wrong);
+      std::printf("%s: WRONG on this processor on %zu of %zu shapes (up to %.0f %% of the outputs)\n", path.c_str(),
+                  shapes, problems().size(), 100.0 * wrong);
     if (path == "generic" || path == "generic_s32") continue;
-    const bool makes_codes = path == "onednn_u8" || path == "xnnpack_qs8" || problems()[0]->paths.contains(path + "_s32");
+    const bool makes_codes =
+        path == "onednn_u8" || path == "xnnpack_qs8" || problems()[0]->paths.contains(path + "_s32");
     (makes_codes ? codes : sums).add(path, [path = path] { run_all(path); });
   }
   std::puts("1x1 convolutions of MobileNetV2, codes out (ratio: time / time of the peer, median)");
@@ -172,15 +186,17 @@ int main(int argc, char** argv) {
   for (const auto& each : problems()) {
     operations += each->c.operations() * static_cast<double>(each->count);
     for (const auto& [path, work] : each->paths)
-      benchmark::RegisterBenchmark(("gemm/" + path + "/" + each->name).c_str(), [&run = work, size = each->c.operations()](benchmark::State& state) {
-        for (auto _ : state) run();
-        count(state, size);
-      });
+      benchmark::RegisterBenchmark(("gemm/" + path + "/" + each->name).c_str(),
+                                   [&run = work, size = each->c.operations()](benchmark::State& state) {
+                                     for (auto _ : state) run();
+                                     count(state, size);
+                                   });
   }
   for (const auto& [path, work] : problems()[0]->paths)
-    benchmark::RegisterBenchmark(("gemm/" + path + "/total").c_str(), [path = path, operations](benchmark::State& state) {
-      for (auto _ : state) run_all(path);
-      count(state, operations);
-    });
+    benchmark::RegisterBenchmark(("gemm/" + path + "/total").c_str(),
+                                 [path = path, operations](benchmark::State& state) {
+                                   for (auto _ : state) run_all(path);
+                                   count(state, operations);
+                                 });
   benchmark::RunSpecifiedBenchmarks();
 }

@@ -1,7 +1,9 @@
 // int8 MobileNetV2 at 224 x 224, batch 1: integers beside our own float forward, and the memory that they take.
-//   integer_model                                 Google Benchmark: integer_model/<kernels>/threads:T and float/threads:T
+//   integer_model                                 Google Benchmark: integer_model/<kernels>/threads:T and
+// float/threads:T
 //   integer_model --ratios                        both in turn: medians of the ratios; memory beside its lower bounds
-//   integer_model --serve FOLDER BATCH THREADS    writes weights, images and output, then runs when peers/integer_model.py asks
+//   integer_model --serve FOLDER BATCH THREADS    writes weights, images and output, then runs when
+// peers/integer_model.py asks
 #include "support/alternate.hpp"
 #include "support/mobilenet_v2.hpp"
 #include "support/serve.hpp"
@@ -24,7 +26,8 @@ const benchmarks::NoiseImages& images() {
   return all;
 }
 const fat::QuantizedModel& quantized() {
-  static const fat::QuantizedModel model = fat::quantize_model(benchmarks::mobilenet_v2(), images(), {.calibration = calibration});
+  static const fat::QuantizedModel model =
+      fat::quantize_model(benchmarks::mobilenet_v2(), images(), {.calibration = calibration});
   return model;
 }
 
@@ -46,7 +49,8 @@ std::size_t arena_lower_bound(const fat::QuantizedModel& model) {
   for (std::size_t step = 0; step != model.graph.nodes.size() + 2; ++step) {
     std::size_t alive = 0;
     for (std::size_t v = 0; v != lifetimes.size(); ++v)
-      if (lifetimes[v].first <= step && step <= lifetimes[v].last) alive += lifetimes[v].size * (model.activations[v] ? 1 : sizeof(float));
+      if (lifetimes[v].first <= step && step <= lifetimes[v].last)
+        alive += lifetimes[v].size * (model.activations[v] ? 1 : sizeof(float));
     most = std::max(most, alive);
   }
   return most;
@@ -60,14 +64,19 @@ int ratios() {
   std::puts("int8 MobileNetV2 224x224, batch 1 (time, median of ratios)");
   benchmarks::Alternate one;
   for (const fat::kernel::Kernels* kernels : fat::kernel::available())
-    one.add(kernels->name, [job = std::make_shared<Integers>(quantized(), fat::IntegerOptions{1, kernels->name})] { (*job)(); });
-  one.add("float", [job = std::make_shared<Floats>(benchmarks::mobilenet_v2(), fat::FloatRunnerOptions{1})] { (*job)(); });
+    one.add(kernels->name,
+            [job = std::make_shared<Integers>(quantized(), fat::IntegerOptions{1, kernels->name})] { (*job)(); });
+  one.add("float",
+          [job = std::make_shared<Floats>(benchmarks::mobilenet_v2(), fat::FloatRunnerOptions{1})] { (*job)(); });
   double operations = 0.0;
   for (const auto& node : benchmarks::mobilenet_v2().nodes) {
     const auto& out = benchmarks::mobilenet_v2().extent(node.output);
-    std::visit([&]<class Layer>(const Layer& layer) {
-      if constexpr (fat::WeightedLayer<Layer>) operations += 2.0 * static_cast<double>(layer.kernel.size() * out.height * out.width);
-    }, node.op);
+    std::visit(
+        [&]<class Layer>(const Layer& layer) {
+          if constexpr (fat::WeightedLayer<Layer>)
+            operations += 2.0 * static_cast<double>(layer.kernel.size() * out.height * out.width);
+        },
+        node.op);
   }
   one.run(15);
   one.print(operations, {"float"});
@@ -93,9 +102,12 @@ int ratios() {
 
 template <class Work>
 void add(const std::string& name, std::shared_ptr<Work> work) {
-  benchmark::RegisterBenchmark(name.c_str(), [work](benchmark::State& state) {
-    for (auto _ : state) (*work)();
-  })->Unit(benchmark::kMillisecond)->UseRealTime();
+  benchmark::RegisterBenchmark(name.c_str(),
+                               [work](benchmark::State& state) {
+                                 for (auto _ : state) (*work)();
+                               })
+      ->Unit(benchmark::kMillisecond)
+      ->UseRealTime();
 }
 
 }  // namespace
@@ -118,8 +130,10 @@ int main(int count, char** words) {
   for (const std::size_t threads : {1U, 2U}) {
     const std::string tail = "/threads:" + std::to_string(threads);
     for (const fat::kernel::Kernels* kernels : fat::kernel::available())
-      add("integer_model/" + std::string{kernels->name} + tail, std::make_shared<Integers>(quantized(), fat::IntegerOptions{threads, kernels->name}));
-    add("integer_model/float" + tail, std::make_shared<Floats>(benchmarks::mobilenet_v2(), fat::FloatRunnerOptions{threads}));
+      add("integer_model/" + std::string{kernels->name} + tail,
+          std::make_shared<Integers>(quantized(), fat::IntegerOptions{threads, kernels->name}));
+    add("integer_model/float" + tail,
+        std::make_shared<Floats>(benchmarks::mobilenet_v2(), fat::FloatRunnerOptions{threads}));
   }
   benchmark::RunSpecifiedBenchmarks();
 }

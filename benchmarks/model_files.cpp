@@ -37,18 +37,29 @@ const fat::QuantizedModel& model() {
 
 template <class Work>
 void measure(benchmark::State& state, Work work) {
-  if (!std::filesystem::exists(source())) return state.SkipWithError((source() + " is absent; set FAT_DATA_DIR").c_str());
+  if (!std::filesystem::exists(source()))
+    return state.SkipWithError((source() + " is absent; set FAT_DATA_DIR").c_str());
   model();
   fat::onnx::save(model(), written("fat_model_files.onnx"));
   fat::tflite::save(model(), written("fat_model_files.tflite"));
   for (auto _ : state) work();
 }
 
-void read_float_onnx(benchmark::State& state) { measure(state, [] { benchmark::DoNotOptimize(fat::onnx::load(source())); }); }
-void read_onnx(benchmark::State& state) { measure(state, [] { benchmark::DoNotOptimize(fat::onnx::load_quantized(written("fat_model_files.onnx"))); }); }
-void write_onnx(benchmark::State& state) { measure(state, [] { fat::onnx::save(model(), written("fat_model_files.onnx")); }); }
-void read_tflite(benchmark::State& state) { measure(state, [] { benchmark::DoNotOptimize(fat::tflite::load_quantized(written("fat_model_files.tflite"))); }); }
-void write_tflite(benchmark::State& state) { measure(state, [] { fat::tflite::save(model(), written("fat_model_files.tflite")); }); }
+void read_float_onnx(benchmark::State& state) {
+  measure(state, [] { benchmark::DoNotOptimize(fat::onnx::load(source())); });
+}
+void read_onnx(benchmark::State& state) {
+  measure(state, [] { benchmark::DoNotOptimize(fat::onnx::load_quantized(written("fat_model_files.onnx"))); });
+}
+void write_onnx(benchmark::State& state) {
+  measure(state, [] { fat::onnx::save(model(), written("fat_model_files.onnx")); });
+}
+void read_tflite(benchmark::State& state) {
+  measure(state, [] { benchmark::DoNotOptimize(fat::tflite::load_quantized(written("fat_model_files.tflite"))); });
+}
+void write_tflite(benchmark::State& state) {
+  measure(state, [] { fat::tflite::save(model(), written("fat_model_files.tflite")); });
+}
 
 BENCHMARK(read_float_onnx)->Unit(benchmark::kMillisecond);
 BENCHMARK(read_onnx)->Unit(benchmark::kMillisecond);

@@ -88,7 +88,8 @@ int main(int count, char** words) {
   for (const std::size_t threads : {1U, 2U}) {
     const std::string tail = "/mobilenet_v2/batch:16/threads:" + std::to_string(threads);
     const auto add = [&](const std::string& name, Work work, const std::string& scheme) {
-      benchmark::RegisterBenchmark((name + tail).c_str(), [=](benchmark::State& state) { train_step(state, work, scheme, 16, threads); })
+      benchmark::RegisterBenchmark((name + tail).c_str(),
+                                   [=](benchmark::State& state) { train_step(state, work, scheme, 16, threads); })
           ->Unit(benchmark::kMillisecond)
           ->UseRealTime();
     };

@@ -13,9 +13,12 @@ int main(int argc, char** argv) try {
     return 2;
   }
   const std::filesystem::path out{argv[1]};
-  const fat::QuantizedModel model = fat::quantize_model(demo::demo_model(), demo::PictureSource{demo::calibration_stream, 100}, {});
-  if (out.extension() == ".npz") fat::write_quantized(out, model);
-  else fat::write_c_source(out, model);
+  const fat::QuantizedModel model =
+      fat::quantize_model(demo::demo_model(), demo::PictureSource{demo::calibration_stream, 100}, {});
+  if (out.extension() == ".npz")
+    fat::write_quantized(out, model);
+  else
+    fat::write_c_source(out, model);
   std::printf("wrote %s\n", out.c_str());
   return 0;
 } catch (const fat::error& problem) {

@@ -10,7 +10,8 @@ int main() {
   fat::Calibration<Activations, fat::Percentile> other{fat::Percentile{99.9}};
   for (int batch = 0; batch != 4; ++batch) {
     std::vector<float> x(1000);
-    for (std::size_t i = 0; i != x.size(); ++i) x[i] = 0.001F * static_cast<float>(i) - 0.25F * static_cast<float>(batch % 2);
+    for (std::size_t i = 0; i != x.size(); ++i)
+      x[i] = 0.001F * static_cast<float>(i) - 0.25F * static_cast<float>(batch % 2);
     (batch < 2 ? one : other).observe(fat::span_tensor(x.data(), {10, 100}), "relu1");
   }
   one.merge(other);

@@ -1,8 +1,8 @@
 // Your own network and your own optimizer in the training loop: nothing here knows fat::Model.
-// Two dense layers with thresholds of your own kind (one step for each weight matrix) are trained to give the outputs of
-// the float network again: integers of 4 bits for the weights, no labels.
-#include <fat/gradient/adjustable_threshold.hpp>
+// Two dense layers with thresholds of your own kind (one step for each weight matrix) are trained to give the outputs
+// of the float network again: integers of 4 bits for the weights, no labels.
 #include <fat/core/span_tensor.hpp>
+#include <fat/gradient/adjustable_threshold.hpp>
 #include <fat/observe/min_max.hpp>
 #include <fat/observe/observe.hpp>
 #include <fat/train/loss.hpp>
@@ -41,7 +41,9 @@ void multiply(const Matrix& w, const float* x, float* y) {
 /// project (fat::Network).
 class TwoLayers {
  public:
-  TwoLayers(Matrix x, Matrix w1, Matrix w2) : x_(std::move(x)), w1_(std::move(w1)), w2_(std::move(w2)) { quantized(true); }
+  TwoLayers(Matrix x, Matrix w1, Matrix w2) : x_(std::move(x)), w1_(std::move(w1)), w2_(std::move(w2)) {
+    quantized(true);
+  }
 
   void quantized(bool on) {
     on_ = on;
@@ -79,7 +81,8 @@ class TwoLayers {
           d2[o * hidden + k] += g * h[k];
           through += g * q2_[o * hidden + k];
         }
-        for (std::size_t c = 0; h[k] > 0.0F && c != inputs; ++c) d1[k * inputs + c] += through * x_[chosen_[i] * inputs + c];
+        for (std::size_t c = 0; h[k] > 0.0F && c != inputs; ++c)
+          d1[k * inputs + c] += through * x_[chosen_[i] * inputs + c];
       }
     }
     const auto g1 = t1_.backward(w1_, d1).parameters;
@@ -126,14 +129,16 @@ static_assert(fat::Optimizer<SignDescent>);
 }  // namespace
 
 int main() {
-  TwoLayers network{random_matrix(samples, inputs, 1), random_matrix(hidden, inputs, 2), random_matrix(outputs, hidden, 3)};
+  TwoLayers network{random_matrix(samples, inputs, 1), random_matrix(hidden, inputs, 2),
+                    random_matrix(outputs, hidden, 3)};
   network.quantized(false);
-  const auto teacher = fat::cache_outputs<float>([&](std::span<const std::size_t> some) { return network.forward(some); }, samples, 32);
+  const auto teacher =
+      fat::cache_outputs<float>([&](std::span<const std::size_t> some) { return network.forward(some); }, samples, 32);
   network.quantized(true);
   const fat::TrainingReport report =
       fat::minimize(network, fat::Targets<float>{teacher, outputs}, fat::ElementRmse{}, SignDescent{},
                     fat::CosineRestarts{.rate = 5e-3, .cycle = 140}, fat::MinimizeOptions{.epochs = 20, .batch = 32});
-  std::printf("RMSE on held-out samples: %.4f before, %.4f after %zu steps\n", report.validations.front(), report.best_validation,
-              report.best_step);
+  std::printf("RMSE on held-out samples: %.4f before, %.4f after %zu steps\n", report.validations.front(),
+              report.best_validation, report.best_step);
   return report.best_validation < report.validations.front() ? 0 : 1;
 }

@@ -16,7 +16,8 @@ int main() {
     const auto y = threshold.forward(x);
     for (std::size_t i = 0; i != values.size(); ++i) errors[i] = 2.0F * (y.data()[i] - values[i]);
     const auto gradients = threshold.backward(x, fat::span_tensor(errors.data(), {errors.size()}));
-    for (std::size_t i = 0; i != gradients.parameters.size(); ++i) threshold.parameters()[i] -= 0.05F * gradients.parameters[i];
+    for (std::size_t i = 0; i != gradients.parameters.size(); ++i)
+      threshold.parameters()[i] -= 0.05F * gradients.parameters[i];
     threshold.project();
   }
   std::printf("alpha %g of the largest value\n", static_cast<double>(threshold.parameters()[0]));

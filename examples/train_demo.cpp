@@ -23,7 +23,7 @@ using fat::aligned_vector;
 using fat::Node;
 using fat::ValueId;
 
-constexpr std::size_t shards = 2;          // parts of a batch, each normalized by its own statistics
+constexpr std::size_t shards = 2;  // parts of a batch, each normalized by its own statistics
 constexpr std::size_t shard_pictures = 32;
 constexpr float statistics_momentum = 0.01F;
 
@@ -69,7 +69,8 @@ struct Weights {
       const fat::Operator& op = model.nodes[n].op;
       if (const auto* convolution = std::get_if<fat::Convolution>(&op))
         draw(slots[n].first, convolution->kernel, convolution->kernel.size() / convolution->kernel.shape(0));
-      if (const auto* depthwise = std::get_if<fat::DepthwiseConvolution>(&op)) draw(slots[n].first, depthwise->kernel, 9);
+      if (const auto* depthwise = std::get_if<fat::DepthwiseConvolution>(&op))
+        draw(slots[n].first, depthwise->kernel, 9);
       if (const auto* dense = std::get_if<fat::Dense>(&op)) draw(slots[n].first, dense->kernel, dense->kernel.shape(1));
       if (const auto* norm = std::get_if<fat::BatchNormalization>(&op)) {
         std::fill_n(parameters.begin() + static_cast<std::ptrdiff_t>(slots[n].first), norm->scale.size(), 1.0F);
@@ -86,7 +87,8 @@ struct Weights {
       };
       fat::Operator& op = model.nodes[n].op;
       if (auto* convolution = std::get_if<fat::Convolution>(&op)) copy(parameters, slots[n].first, convolution->kernel);
-      if (auto* depthwise = std::get_if<fat::DepthwiseConvolution>(&op)) copy(parameters, slots[n].first, depthwise->kernel);
+      if (auto* depthwise = std::get_if<fat::DepthwiseConvolution>(&op))
+        copy(parameters, slots[n].first, depthwise->kernel);
       if (auto* dense = std::get_if<fat::Dense>(&op)) {
         copy(parameters, slots[n].first, dense->kernel);
         copy(parameters, slots[n].second, dense->offset);
@@ -192,8 +194,9 @@ class Shard {
   static void multiply(bool transpose_a, bool transpose_b, std::size_t m, std::size_t n, std::size_t k, const float* a,
                        const float* b, float keep, float* c) {
     const auto size = [](std::size_t extent) { return static_cast<blasint>(extent); };
-    cblas_sgemm(CblasRowMajor, transpose_a ? CblasTrans : CblasNoTrans, transpose_b ? CblasTrans : CblasNoTrans, size(m),
-                size(n), size(k), 1.0F, a, size(transpose_a ? m : k), b, size(transpose_b ? k : n), keep, c, size(n));
+    cblas_sgemm(CblasRowMajor, transpose_a ? CblasTrans : CblasNoTrans, transpose_b ? CblasTrans : CblasNoTrans,
+                size(m), size(n), size(k), 1.0F, a, size(transpose_a ? m : k), b, size(transpose_b ? k : n), keep, c,
+                size(n));
   }
 
   /// Calls visitor(input row, output row, tap) for every tap inside the image; rows count pixels of the whole batch.
@@ -230,7 +233,8 @@ class Shard {
   void forward(const fat::Convolution& layer, const Node& node, const Slot& slot) {
     const std::size_t channels = layer.kernel.shape(0);
     const std::size_t depth = layer.kernel.size() / channels;
-    multiply(false, true, rows(node.output), channels, depth, columns(layer, node), parameter(slot.first), 0.0F, out(node));
+    multiply(false, true, rows(node.output), channels, depth, columns(layer, node), parameter(slot.first), 0.0F,
+             out(node));
   }
   void backward(const fat::Convolution& layer, const Node& node, const Slot& slot) {
     const std::size_t channels = layer.kernel.shape(0);
@@ -238,8 +242,10 @@ class Shard {
     multiply(true, false, channels, depth, rows(node.output), out_slope(node), columns(layer, node), 0.0F,
              gradient.data() + slot.first);
     if (node.inputs[0] == model_.input) return;
-    fat::expects(layer.window.kernel == fat::Pair{1, 1}, "train_demo: only the first convolution may be larger than 1x1");
-    multiply(false, false, rows(node.output), depth, channels, out_slope(node), parameter(slot.first), 1.0F, in_slope(node));
+    fat::expects(layer.window.kernel == fat::Pair{1, 1},
+                 "train_demo: only the first convolution may be larger than 1x1");
+    multiply(false, false, rows(node.output), depth, channels, out_slope(node), parameter(slot.first), 1.0F,
+             in_slope(node));
   }
 
   void forward(const fat::DepthwiseConvolution& layer, const Node& node, const Slot& slot) {
@@ -269,16 +275,20 @@ class Shard {
 
   void forward(const fat::Dense& layer, const Node& node, const Slot& slot) {
     const std::size_t classes = layer.kernel.shape(0);
-    for (std::size_t i = 0; i != shard_pictures; ++i) std::copy_n(parameter(slot.second), classes, out(node) + i * classes);
-    multiply(false, true, shard_pictures, classes, layer.kernel.shape(1), in(node), parameter(slot.first), 1.0F, out(node));
+    for (std::size_t i = 0; i != shard_pictures; ++i)
+      std::copy_n(parameter(slot.second), classes, out(node) + i * classes);
+    multiply(false, true, shard_pictures, classes, layer.kernel.shape(1), in(node), parameter(slot.first), 1.0F,
+             out(node));
   }
   void backward(const fat::Dense& layer, const Node& node, const Slot& slot) {
     const std::size_t classes = layer.kernel.shape(0);
     const std::size_t depth = layer.kernel.shape(1);
-    multiply(true, false, classes, depth, shard_pictures, out_slope(node), in(node), 0.0F, gradient.data() + slot.first);
+    multiply(true, false, classes, depth, shard_pictures, out_slope(node), in(node), 0.0F,
+             gradient.data() + slot.first);
     for (std::size_t i = 0; i != shard_pictures * classes; ++i)
       gradient[slot.second + i % classes] += out_slope(node)[i];
-    multiply(false, false, shard_pictures, depth, classes, out_slope(node), parameter(slot.first), 1.0F, in_slope(node));
+    multiply(false, false, shard_pictures, depth, classes, out_slope(node), parameter(slot.first), 1.0F,
+             in_slope(node));
   }
 
   void forward(const fat::BatchNormalization& layer, const Node& node, const Slot& slot) {
@@ -304,12 +314,14 @@ class Shard {
       std::copy_n(weights_.statistics.data() + slot.variance, channels, variance);
     }
     factor_.resize(channels);
-    for (std::size_t c = 0; c != channels; ++c) factor_[c] = parameter(slot.first)[c] * inverse_deviation(layer, variance[c]);
+    for (std::size_t c = 0; c != channels; ++c)
+      factor_[c] = parameter(slot.first)[c] * inverse_deviation(layer, variance[c]);
     const float* factor = factor_.data();
     const float* shift = parameter(slot.second);
     float* y = out(node);
     for (std::size_t i = 0; i != count; ++i)
-      for (std::size_t c = 0; c != channels; ++c) y[i * channels + c] = (x[i * channels + c] - mean[c]) * factor[c] + shift[c];
+      for (std::size_t c = 0; c != channels; ++c)
+        y[i * channels + c] = (x[i * channels + c] - mean[c]) * factor[c] + shift[c];
   }
   void backward(const fat::BatchNormalization& layer, const Node& node, const Slot& slot) {
     const std::size_t channels = layer.scale.size();
@@ -343,7 +355,8 @@ class Shard {
   void forward(const fat::ClampLayer& layer, const Node& node, const Slot&) {
     const float* x = in(node);
     float* y = out(node);
-    for (std::size_t i = 0; i != values_[node.output].size(); ++i) y[i] = std::clamp(x[i], layer.clamp.low, layer.clamp.high);
+    for (std::size_t i = 0; i != values_[node.output].size(); ++i)
+      y[i] = std::clamp(x[i], layer.clamp.low, layer.clamp.high);
   }
   void backward(const fat::ClampLayer& layer, const Node& node, const Slot&) {
     const float* x = in(node);
@@ -405,8 +418,10 @@ void write(const std::string& path, const fat::Model& model) {
   fat::expects(file != nullptr, "train_demo: cannot create ", partial);
   std::string line;
   const auto flush = [&] {
-    for (std::size_t at = 0; (at = line.find("?\?", at)) != line.npos; ++at) line.insert(at + 1, 1, '\\');  // no trigraphs
-    fat::expects(line.empty() || std::fprintf(file.get(), "\"%s\",\n", line.c_str()) > 0, "train_demo: cannot write ", partial);
+    for (std::size_t at = 0; (at = line.find("?\?", at)) != line.npos; ++at)
+      line.insert(at + 1, 1, '\\');  // no trigraphs
+    fat::expects(line.empty() || std::fprintf(file.get(), "\"%s\",\n", line.c_str()) > 0, "train_demo: cannot write ",
+                 partial);
     line.clear();
   };
   demo::for_each_trained_array(model, [&](const fat::array<float>& values) {
@@ -416,7 +431,8 @@ void write(const std::string& path, const fat::Model& model) {
     }
   });
   flush();
-  fat::expects(std::fflush(file.get()) == 0 && std::rename(partial.c_str(), path.c_str()) == 0, "train_demo: cannot write ", path);
+  fat::expects(std::fflush(file.get()) == 0 && std::rename(partial.c_str(), path.c_str()) == 0,
+               "train_demo: cannot write ", path);
 }
 
 void train(const std::string& path, std::size_t steps, std::uint64_t seed, std::size_t thread_count) {

@@ -76,7 +76,8 @@ class Alternate {
       if (has(peer)) std::printf("  / %-13s", peer.c_str());
     std::puts("");
     for (const Row& row : rows_) {
-      std::printf("  %-22s %9.3f %8.1f", row.name.c_str(), 1e3 * median(row.times), 1e-9 * operations / median(row.times));
+      std::printf("  %-22s %9.3f %8.1f", row.name.c_str(), 1e3 * median(row.times),
+                  1e-9 * operations / median(row.times));
       for (const auto& peer : peers)
         if (has(peer)) std::printf("  %-15.2f", ratio(row.name, peer));
       std::puts("");

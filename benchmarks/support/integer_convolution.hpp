@@ -13,8 +13,8 @@
 #include <vector>
 
 #if defined(FAT_HAVE_DNNL)
-#include <dnnl.hpp>
 #include <dlfcn.h>
+#include <dnnl.hpp>
 #endif
 #if defined(FAT_HAVE_XNNPACK)
 #include <xnnpack.h>
@@ -22,7 +22,8 @@
 
 namespace benchmarks {
 
-/// A convolution on an image of random bytes with random weights in [-127, 127]: out = clamp(round(sum * scale), 0, 255).
+/// A convolution on an image of random bytes with random weights in [-127, 127]: out = clamp(round(sum * scale), 0,
+/// 255).
 struct IntegerConvolution {
   fat::Extent in, out;
   fat::Window window;
@@ -36,8 +37,9 @@ struct IntegerConvolution {
     std::mt19937 random{3};
     for (auto& code : x) code = static_cast<std::uint8_t>(random() >> 24U);
     const std::size_t taps = how.kernel.height * how.kernel.width;
-    w = fat::array<std::int8_t>{depthwise ? fat::Shape{1, how.kernel.height, how.kernel.width, to.channels}
-                                          : fat::Shape{to.channels, how.kernel.height, how.kernel.width, from.channels}};
+    w = fat::array<std::int8_t>{depthwise
+                                    ? fat::Shape{1, how.kernel.height, how.kernel.width, to.channels}
+                                    : fat::Shape{to.channels, how.kernel.height, how.kernel.width, from.channels}};
     for (auto& code : w) code = static_cast<std::int8_t>(static_cast<int>(random() % 255U) - 127);
     scale = 127.0F / (147.0F * 73.6F * std::sqrt(static_cast<float>(depthwise ? taps : taps * from.channels)));
   }
@@ -66,14 +68,16 @@ class OurConvolution {
     model.nodes.push_back(node);
     fat::ActivationEncoding x{1.0F, 0, 0, 255, 8, false}, y{1.0F / c.scale, 0, 0, 255, 8, false};
     fat::WeightEncoding weights{c.w, {1.0F}, {0}, 8, fat::array<std::int32_t>{fat::Shape{c.out.channels}}};
-    layer_ = std::make_unique<fat::IntegerLayer>(model, model.nodes[0], std::vector<std::optional<fat::ActivationEncoding>>{x, y}, &weights, kernels);
+    layer_ = std::make_unique<fat::IntegerLayer>(
+        model, model.nodes[0], std::vector<std::optional<fat::ActivationEncoding>>{x, y}, &weights, kernels);
     output.resize(c.out.size() + 64);
     bytes_.resize(layer_->scratch_bytes());
     words_.resize(layer_->scratch_words());
   }
   void operator()() {
     const std::uint8_t* inputs[] = {input_.data()};
-    for (std::size_t part = 0; part != layer_->parts(); ++part) layer_->run(inputs, output.data(), part, bytes_.data(), words_.data());
+    for (std::size_t part = 0; part != layer_->parts(); ++part)
+      layer_->run(inputs, output.data(), part, bytes_.data(), words_.data());
   }
   std::vector<std::uint8_t> output;
 
@@ -95,18 +99,26 @@ class OneDnnConvolution {
     const memory::dim kh = size(c.window.kernel.height), kw = size(c.window.kernel.width);
     const memory::dims from{1, size(c.in.channels), size(c.in.height), size(c.in.width)};
     const memory::dims to{1, size(c.out.channels), size(c.out.height), size(c.out.width)};
-    const memory::dims filter = c.depthwise ? memory::dims{size(c.out.channels), 1, 1, kh, kw} : memory::dims{size(c.out.channels), size(c.in.channels), kh, kw};
+    const memory::dims filter = c.depthwise ? memory::dims{size(c.out.channels), 1, 1, kh, kw}
+                                            : memory::dims{size(c.out.channels), size(c.in.channels), kh, kw};
     const auto type = sums ? memory::data_type::s32 : memory::data_type::u8;
     const memory::desc x{from, memory::data_type::u8, memory::format_tag::nhwc}, y{to, type, memory::format_tag::nhwc};
-    const memory::desc plain{filter, memory::data_type::s8, c.depthwise ? memory::format_tag::hwigo : memory::format_tag::ohwi};
+    const memory::desc plain{filter, memory::data_type::s8,
+                             c.depthwise ? memory::format_tag::hwigo : memory::format_tag::ohwi};
     const memory::desc any{filter, memory::data_type::s8, memory::format_tag::any};
     primitive_attr attributes;
     if (!sums) attributes.set_output_scales(0, {c.scale});
     const auto& p = c.window.padding;
-    const convolution_forward::primitive_desc description{
-        {prop_kind::forward_inference, algorithm::convolution_direct, x, any, y,
-         {size(c.window.stride.height), size(c.window.stride.width)}, {size(p.top), size(p.left)}, {size(p.bottom), size(p.right)}},
-        attributes, engine_};
+    const convolution_forward::primitive_desc description{{prop_kind::forward_inference,
+                                                           algorithm::convolution_direct,
+                                                           x,
+                                                           any,
+                                                           y,
+                                                           {size(c.window.stride.height), size(c.window.stride.width)},
+                                                           {size(p.top), size(p.left)},
+                                                           {size(p.bottom), size(p.right)}},
+                                                          attributes,
+                                                          engine_};
     weights_ = memory{description.weights_desc(), engine_};
     memory given{plain, engine_, const_cast<std::int8_t*>(c.w.data())};
     reorder{given, weights_}.execute(stream_, given, weights_);
@@ -138,19 +150,22 @@ class OneDnnConvolution {
 /// XNNPACK, s8 x s8: the codes lowered by 128.
 class XnnpackConvolution {
  public:
-  explicit XnnpackConvolution(const IntegerConvolution& c) : input_(c.x.size() + XNN_EXTRA_BYTES), output(c.out.size() + XNN_EXTRA_BYTES) {
+  explicit XnnpackConvolution(const IntegerConvolution& c)
+      : input_(c.x.size() + XNN_EXTRA_BYTES), output(c.out.size() + XNN_EXTRA_BYTES) {
     for (std::size_t i = 0; i != c.x.size(); ++i) input_[i] = static_cast<std::int8_t>(c.x[i] - 128);
     const auto n = [](std::size_t value) { return static_cast<std::uint32_t>(value); };
     const auto& p = c.window.padding;
     const std::size_t groups = c.depthwise ? c.out.channels : 1;
     const bool good =
         xnn_initialize(nullptr) == xnn_status_success &&
-        xnn_create_convolution2d_nhwc_qs8(n(p.top), n(p.right), n(p.bottom), n(p.left), n(c.window.kernel.height), n(c.window.kernel.width),
-                                          n(c.window.stride.height), n(c.window.stride.width), 1, 1, n(groups), c.in.channels / groups,
-                                          c.out.channels / groups, c.in.channels, c.out.channels, -128, 1.0F, 1.0F, c.w.data(), nullptr, -128,
-                                          1.0F / c.scale, -128, 127, c.depthwise ? XNN_FLAG_DEPTHWISE_CONVOLUTION : 0U, &run_) == xnn_status_success &&
-        xnn_setup_convolution2d_nhwc_qs8(run_, 1, c.in.height, c.in.width, input_.data(), reinterpret_cast<std::int8_t*>(output.data()), nullptr) ==
-            xnn_status_success;
+        xnn_create_convolution2d_nhwc_qs8(n(p.top), n(p.right), n(p.bottom), n(p.left), n(c.window.kernel.height),
+                                          n(c.window.kernel.width), n(c.window.stride.height), n(c.window.stride.width),
+                                          1, 1, n(groups), c.in.channels / groups, c.out.channels / groups,
+                                          c.in.channels, c.out.channels, -128, 1.0F, 1.0F, c.w.data(), nullptr, -128,
+                                          1.0F / c.scale, -128, 127, c.depthwise ? XNN_FLAG_DEPTHWISE_CONVOLUTION : 0U,
+                                          &run_) == xnn_status_success &&
+        xnn_setup_convolution2d_nhwc_qs8(run_, 1, c.in.height, c.in.width, input_.data(),
+                                         reinterpret_cast<std::int8_t*>(output.data()), nullptr) == xnn_status_success;
     if (!good) fat::fail("XNNPACK refuses this convolution");
   }
   XnnpackConvolution(const XnnpackConvolution&) = delete;
@@ -173,14 +188,17 @@ class Expected {
   explicit Expected(const IntegerConvolution& c) : sums(c.out.size()), scale_(c.scale) {
     fat::Geometry g = fat::detail::geometry(c.window, c.in, c.out);
     const std::vector<std::int32_t> zeros(c.out.channels);
-    if (c.depthwise) fat::reference::depthwise(c.x.data(), 0, c.w.data(), zeros.data(), zeros.data(), g, sums.data());
-    else fat::reference::convolution(c.x.data(), 0, c.w.data(), zeros.data(), zeros.data(), g, sums.data());
+    if (c.depthwise)
+      fat::reference::depthwise(c.x.data(), 0, c.w.data(), zeros.data(), zeros.data(), g, sums.data());
+    else
+      fat::reference::convolution(c.x.data(), 0, c.w.data(), zeros.data(), zeros.data(), g, sums.data());
   }
   /// Share of the codes that differ by more than one; `lowered`: the codes are signed.
   double wrong(const std::vector<std::uint8_t>& codes, bool lowered) const {
     std::size_t count = 0;
     for (std::size_t i = 0; i != sums.size(); ++i) {
-      const double real = std::clamp(std::nearbyint(static_cast<double>(sums[i]) * static_cast<double>(scale_)), 0.0, 255.0);
+      const double real =
+          std::clamp(std::nearbyint(static_cast<double>(sums[i]) * static_cast<double>(scale_)), 0.0, 255.0);
       const int code = lowered ? static_cast<std::int8_t>(codes[i]) + 128 : codes[i];
       count += std::abs(code - real) > 1.0 ? 1U : 0U;
     }

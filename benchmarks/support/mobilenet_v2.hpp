@@ -23,7 +23,13 @@ class MobileNetV2 {
       std::size_t expansion, channels, count, stride;
     };
     fat::ValueId x = convolution(model_.input, 32, 3, 2, true);
-    for (const Stage& stage : {Stage{1, 16, 1, 1}, {6, 24, 2, 2}, {6, 32, 3, 2}, {6, 64, 4, 2}, {6, 96, 3, 1}, {6, 160, 3, 2}, {6, 320, 1, 1}})
+    for (const Stage& stage : {Stage{1, 16, 1, 1},
+                               {6, 24, 2, 2},
+                               {6, 32, 3, 2},
+                               {6, 64, 4, 2},
+                               {6, 96, 3, 1},
+                               {6, 160, 3, 2},
+                               {6, 320, 1, 1}})
       for (std::size_t block = 0; block != stage.count; ++block)
         x = bottleneck(x, stage.expansion, stage.channels, block == 0 ? stage.stride : 1);
     x = convolution(x, 1280, 1, 1, true);

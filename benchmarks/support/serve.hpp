@@ -19,7 +19,8 @@ namespace benchmarks {
 /// Raw floats, little endian as the processor has them.
 inline void write_floats(const std::string& path, std::span<const float> values) {
   std::FILE* const file = std::fopen(path.c_str(), "wb");
-  const bool written = file != nullptr && std::fwrite(values.data(), sizeof(float), values.size(), file) == values.size();
+  const bool written =
+      file != nullptr && std::fwrite(values.data(), sizeof(float), values.size(), file) == values.size();
   if (file == nullptr || std::fclose(file) != 0 || !written) throw std::runtime_error(path + ": cannot be written");
 }
 
@@ -27,17 +28,19 @@ inline void write_floats(const std::string& path, std::span<const float> values)
 inline void write_weights(const std::string& path, const fat::Model& model) {
   std::vector<float> all;
   for (const fat::Node& node : model.nodes)
-    std::visit([&]<class Layer>(const Layer& layer) {
-      if constexpr (fat::WeightedLayer<Layer>) {
-        all.insert(all.end(), layer.kernel.begin(), layer.kernel.end());
-        all.insert(all.end(), layer.offset.begin(), layer.offset.end());
-      }
-    }, node.op);
+    std::visit(
+        [&]<class Layer>(const Layer& layer) {
+          if constexpr (fat::WeightedLayer<Layer>) {
+            all.insert(all.end(), layer.kernel.begin(), layer.kernel.end());
+            all.insert(all.end(), layer.offset.begin(), layer.offset.end());
+          }
+        },
+        node.op);
   write_floats(path, all);
 }
 
-/// Says `ready`; then for every line with a number n on standard input runs the work n times and prints the seconds of one:
-/// on the wall, and of all processors together.
+/// Says `ready`; then for every line with a number n on standard input runs the work n times and prints the seconds of
+/// one: on the wall, and of all processors together.
 template <class Work>
 void serve(Work&& work) {
   std::puts("ready");

@@ -37,8 +37,8 @@ std::vector<double> times_of(double least, Work&& work) {
   return times;
 }
 
-/// What the processor reaches on one thread: operations a second of a product that stays in the caches, bytes a second of a
-/// copy of the given size.
+/// What the processor reaches on one thread: operations a second of a product that stays in the caches, bytes a second
+/// of a copy of the given size.
 struct Peak {
   double operations = 0.0, bytes = 0.0;
 };
@@ -59,7 +59,8 @@ double integer_peak(const fat::kernel::Kernels& kernels) {
   const std::vector<std::int32_t> start(product.columns_padded());
   std::vector<std::int16_t> scratch(product.scratch());
   std::vector<std::int32_t> sums(n * n);
-  return best_rate(2.0 * n * n * n, [&] { product.sums(a.data(), n, n, start.data(), scratch.data(), sums.data(), n); });
+  return best_rate(2.0 * n * n * n,
+                   [&] { product.sums(a.data(), n, n, start.data(), scratch.data(), sums.data(), n); });
 }
 
 double float_peak() {
@@ -72,7 +73,9 @@ double float_peak() {
   std::vector<float> c(n * n);
   fat::aligned_vector<float> packed(product.packed_size()), scratch(product.scratch());
   product.pack(a.data(), packed.data());
-  return best_rate(2.0 * n * n * n, [&] { product.forward(a.data(), packed.data(), nullptr, -1e9F, 1e9F, c.data(), 0, product.parts(), scratch.data()); });
+  return best_rate(2.0 * n * n * n, [&] {
+    product.forward(a.data(), packed.data(), nullptr, -1e9F, 1e9F, c.data(), 0, product.parts(), scratch.data());
+  });
 }
 
 double copy_rate(std::size_t bytes) {
@@ -99,20 +102,24 @@ Cost cost_of(const LoadedModel& loaded, std::size_t n) {
   Cost cost{0.0, bytes_of(node.output)};
   for (const fat::ValueId input : node.inputs) cost.bytes += bytes_of(input);
   const auto& out = graph.extent(node.output);
-  std::visit([&]<class Layer>(const Layer& layer) {
-    if constexpr (fat::WeightedLayer<Layer>) {
-      const bool codes = loaded.quantized && loaded.quantized->weights[n];
-      const double weights = static_cast<double>(codes ? loaded.quantized->weights[n]->codes.size() : layer.kernel.size());
-      cost.bytes += weights * (codes ? 1.0 : 4.0);
-      cost.operations = 2.0 * weights * static_cast<double>(out.height * out.width);
-    }
-  }, node.op);
+  std::visit(
+      [&]<class Layer>(const Layer& layer) {
+        if constexpr (fat::WeightedLayer<Layer>) {
+          const bool codes = loaded.quantized && loaded.quantized->weights[n];
+          const double weights =
+              static_cast<double>(codes ? loaded.quantized->weights[n]->codes.size() : layer.kernel.size());
+          cost.bytes += weights * (codes ? 1.0 : 4.0);
+          cost.operations = 2.0 * weights * static_cast<double>(out.height * out.width);
+        }
+      },
+      node.op);
   return cost;
 }
 
 struct Images {
   std::vector<float> in, out;
-  Images(const fat::Model& model, std::size_t batch) : in(batch * model.input_extent().size(), 0.5F), out(batch * model.output_extent().size()) {}
+  Images(const fat::Model& model, std::size_t batch)
+      : in(batch * model.input_extent().size(), 0.5F), out(batch * model.output_extent().size()) {}
 };
 
 /// Seconds of every node for one image, medians over the runs: a layer's time ends when its value is made.
@@ -126,7 +133,8 @@ std::vector<double> layer_times(Runner& runner, const fat::Model& model) {
     ends.clear();
     const auto hook = [&](auto&&...) { ends.push_back(Clock::now()); };
     runner.run(std::span<const float>{images.in}, 1, std::span<float>{images.out}, hook);
-    for (std::size_t n = 0; n != times.size(); ++n) times[n].push_back(std::chrono::duration<double>(ends[n + 1] - ends[n]).count());
+    for (std::size_t n = 0; n != times.size(); ++n)
+      times[n].push_back(std::chrono::duration<double>(ends[n + 1] - ends[n]).count());
   });
   for (auto& each : times) found.push_back(median(each));
   return found;
@@ -143,7 +151,8 @@ std::vector<double> total_times(Runner& runner, const fat::Model& model, std::si
 int bench(const Settings& settings) {
   check_writable(settings.json);
   LoadedModel loaded = load_model(settings.model);
-  if (loaded.floating) loaded.floating = prepared(settings.model, std::move(*loaded.floating));  // normalizations folded, clamps fused
+  if (loaded.floating)
+    loaded.floating = prepared(settings.model, std::move(*loaded.floating));  // normalizations folded, clamps fused
   const fat::Model& graph = loaded.graph();
   const std::size_t batch = settings.batch_of_bench, threads = settings.options.threads;
   std::vector<double> times, layers;
@@ -151,11 +160,15 @@ int bench(const Settings& settings) {
   for (const auto& value : graph.values) activation_bytes = std::max(activation_bytes, value.extent.size());
   Peak peak;
   std::vector<std::pair<std::string, double>> paths;  // ms per image
-  const auto per_image = [&](const std::vector<double>& runs) { return 1000.0 * median(runs) / static_cast<double>(batch); };
+  const auto per_image = [&](const std::vector<double>& runs) {
+    return 1000.0 * median(runs) / static_cast<double>(batch);
+  };
   std::string best = "float";
   if (loaded.quantized) {
     best = fat::kernel::native_kernels().name;
-    fat::IntegerModel model = naming(settings.model, [&] { return fat::IntegerModel{*loaded.quantized, {.threads = threads}}; });
+    fat::IntegerModel model = naming(settings.model, [&] {
+      return fat::IntegerModel{*loaded.quantized, {.threads = threads}};
+    });
     times = total_times(model, graph, batch, 2.0);
     layers = layer_times(model, graph);
     peak.operations = integer_peak(fat::kernel::native_kernels());
@@ -164,7 +177,9 @@ int bench(const Settings& settings) {
       paths.emplace_back(kernels->name, per_image(total_times(other, graph, batch, 0.3)));
     }
   } else {
-    fat::FloatRunner model = naming(settings.model, [&] { return fat::FloatRunner{*loaded.floating, {.threads = threads}}; });
+    fat::FloatRunner model = naming(settings.model, [&] {
+      return fat::FloatRunner{*loaded.floating, {.threads = threads}};
+    });
     times = total_times(model, graph, batch, 2.0);
     layers = layer_times(model, graph);
     peak.operations = float_peak();
@@ -179,26 +194,44 @@ int bench(const Settings& settings) {
   for (std::size_t n = 0; n != layers.size(); ++n) {
     const Cost cost = cost_of(loaded, n);
     // threads share the caches' bandwidth out too, as far as this simple model goes
-    const double least = std::max(cost.operations / peak.operations, cost.bytes / peak.bytes) / static_cast<double>(threads);
+    const double least =
+        std::max(cost.operations / peak.operations, cost.bytes / peak.bytes) / static_cast<double>(threads);
     operations += cost.operations, sum += layers[n], bound += least;
     const double speed = 1e-9 * cost.operations / layers[n], share = least / layers[n];
-    table.add({graph.nodes[n].name, text("%.3f", 1e3 * layers[n]), cost.operations > 0.0 ? text("%.1f", speed) : "-", text("%.2f", share)});
-    json_layers.push_back({{"name", graph.nodes[n].name}, {"ms", 1e3 * layers[n]}, {"gop", 1e-9 * cost.operations}, {"gop_per_s", speed}, {"bytes", cost.bytes}, {"roofline_share", share}});
+    table.add({graph.nodes[n].name, text("%.3f", 1e3 * layers[n]), cost.operations > 0.0 ? text("%.1f", speed) : "-",
+               text("%.2f", share)});
+    json_layers.push_back({{"name", graph.nodes[n].name},
+                           {"ms", 1e3 * layers[n]},
+                           {"gop", 1e-9 * cost.operations},
+                           {"gop_per_s", speed},
+                           {"bytes", cost.bytes},
+                           {"roofline_share", share}});
   }
   table.add({"sum", text("%.3f", 1e3 * sum), text("%.1f", 1e-9 * operations / sum), text("%.2f", bound / sum)});
   table.print();
-  std::printf("roofline: the larger of products at %.0f GOP/s and bytes at %.1f GB/s for each thread, both measured now on %s\n", 1e-9 * peak.operations,
-              1e-9 * peak.bytes, best.c_str());
+  std::printf(
+      "roofline: the larger of products at %.0f GOP/s and bytes at %.1f GB/s for each thread, both measured now on "
+      "%s\n",
+      1e-9 * peak.operations, 1e-9 * peak.bytes, best.c_str());
   Json json_paths = Json::object();
   for (const auto& [name, ms] : paths) {
     std::printf("path %-12s %9.3f ms per image\n", name.c_str(), ms);
     json_paths[name] = ms;
   }
-  std::printf("%s: %.3f ms per image, batch %zu, %zu threads, median of %zu runs\n", printable(settings.model).c_str(), per_image(times), batch, threads,
-              times.size());
-  write_json(settings, {{"model", settings.model}, {"ms_per_image", per_image(times)}, {"batch", batch}, {"threads", threads}, {"runs", times.size()},
-                        {"path", best}, {"peak_gop_per_s", 1e-9 * peak.operations}, {"copy_gb_per_s", 1e-9 * peak.bytes}, {"gop", 1e-9 * operations},
-                        {"layers", json_layers}, {"paths", json_paths}, {"peak_rss_mib", peak_rss_mib()}});
+  std::printf("%s: %.3f ms per image, batch %zu, %zu threads, median of %zu runs\n", printable(settings.model).c_str(),
+              per_image(times), batch, threads, times.size());
+  write_json(settings, {{"model", settings.model},
+                        {"ms_per_image", per_image(times)},
+                        {"batch", batch},
+                        {"threads", threads},
+                        {"runs", times.size()},
+                        {"path", best},
+                        {"peak_gop_per_s", 1e-9 * peak.operations},
+                        {"copy_gb_per_s", 1e-9 * peak.bytes},
+                        {"gop", 1e-9 * operations},
+                        {"layers", json_layers},
+                        {"paths", json_paths},
+                        {"peak_rss_mib", peak_rss_mib()}});
   return 0;
 }
 

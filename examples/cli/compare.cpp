@@ -89,7 +89,8 @@ int compare(const Settings& settings) {
   }
   table.print();
   const fat::Metrics metrics = score.metrics();
-  std::printf("%s against %s: %zu images\n", printable(settings.second_model).c_str(), printable(settings.model).c_str(), images.size());
+  std::printf("%s against %s: %zu images\n", printable(settings.second_model).c_str(),
+              printable(settings.model).c_str(), images.size());
   print_metrics("second", metrics);
   Json json{{"model", settings.second_model}, {"reference", settings.model}, {"images", images.size()}};
   json[b.quantized ? "quantized" : "float"] = metrics_json(metrics);

@@ -41,7 +41,8 @@ int evaluate(const Settings& settings) {
   std::printf("%s: %zu images\n", printable(settings.model).c_str(), images.size());
   if (found.reference) print_metrics("float", *found.reference);
   print_metrics(quantized ? "quantized" : "float", found.metrics);
-  std::printf("%.2f ms per image on %zu threads, peak memory %.0f MiB\n", per_image, settings.options.threads, peak_rss_mib());
+  std::printf("%.2f ms per image on %zu threads, peak memory %.0f MiB\n", per_image, settings.options.threads,
+              peak_rss_mib());
   Json json{{"model", settings.model}, {"images", images.size()}, {"skipped", images.skipped().size()}};
   if (found.reference) json["float"] = metrics_json(*found.reference);
   json[quantized ? "quantized" : "float"] = metrics_json(found.metrics);

@@ -20,7 +20,8 @@ struct Executor::Engine {
 namespace {
 
 /// All values of one image as reals: the codes of the integer engine times their steps.
-std::vector<std::vector<float>> real_values(fat::IntegerModel& engine, const fat::QuantizedModel& model, std::span<const float> image) {
+std::vector<std::vector<float>> real_values(fat::IntegerModel& engine, const fat::QuantizedModel& model,
+                                            std::span<const float> image) {
   std::vector<std::vector<float>> found(model.graph.values.size());
   std::vector<float> output(model.graph.output_extent().size());
   engine.run(image, 1, std::span{output}, [&](fat::ValueId value, std::size_t, std::size_t, const std::uint8_t* bytes) {
@@ -42,18 +43,24 @@ std::vector<std::vector<float>> real_values(fat::IntegerModel& engine, const fat
 Executor::Executor(const LoadedModel& loaded, bool simulate, std::size_t threads)
     : loaded_(&loaded), engine_(std::make_unique<Engine>()) {
   naming(path(), [&] {
-    if (loaded.floating) engine_->floating.emplace(*loaded.floating, fat::FloatRunnerOptions{.threads = threads});
-    else if (simulate) engine_->simulation.emplace(*loaded.quantized, threads);
-    else engine_->integers.emplace(*loaded.quantized, fat::IntegerOptions{.threads = threads});
+    if (loaded.floating)
+      engine_->floating.emplace(*loaded.floating, fat::FloatRunnerOptions{.threads = threads});
+    else if (simulate)
+      engine_->simulation.emplace(*loaded.quantized, threads);
+    else
+      engine_->integers.emplace(*loaded.quantized, fat::IntegerOptions{.threads = threads});
   });
 }
 
 Executor::~Executor() = default;
 
 void Executor::run(std::span<const float> images, std::size_t batch, std::span<float> outputs) {
-  if (engine_->integers) engine_->integers->run(images, batch, outputs);
-  else if (engine_->floating) engine_->floating->run(images, batch, outputs);
-  else engine_->simulation->run(images, batch, outputs);
+  if (engine_->integers)
+    engine_->integers->run(images, batch, outputs);
+  else if (engine_->floating)
+    engine_->floating->run(images, batch, outputs);
+  else
+    engine_->simulation->run(images, batch, outputs);
 }
 
 std::vector<std::vector<float>> Executor::values(std::span<const float> image) {
@@ -61,8 +68,9 @@ std::vector<std::vector<float>> Executor::values(std::span<const float> image) {
   return engine_->floating ? fat::run_values(*engine_->floating, image) : fat::run_values(*engine_->simulation, image);
 }
 
-Measurement measure(Executor& model, Executor* reference, const fat::ImageSet& images, std::span<const std::size_t> chosen,
-                    std::size_t class_offset, const std::function<void(std::size_t)>& tick) {
+Measurement measure(Executor& model, Executor* reference, const fat::ImageSet& images,
+                    std::span<const std::size_t> chosen, std::size_t class_offset,
+                    const std::function<void(std::size_t)>& tick) {
   constexpr std::size_t batch_size = 16;
   const std::size_t outputs = model.graph().output_extent().size();
   std::vector<float> found(batch_size * outputs);
@@ -71,7 +79,8 @@ Measurement measure(Executor& model, Executor* reference, const fat::ImageSet& i
   fat::Score reference_score{class_offset};
   double seconds = 0.0;
   fat::for_each_batch(
-      images, chosen, images.image_size(), batch_size, [&](std::span<const float> batch, std::size_t first, std::size_t count) {
+      images, chosen, images.image_size(), batch_size,
+      [&](std::span<const float> batch, std::size_t first, std::size_t count) {
         const auto start = std::chrono::steady_clock::now();
         model.run(batch, count, std::span{found}.first(count * outputs));
         seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();

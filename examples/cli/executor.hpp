@@ -44,8 +44,9 @@ struct Measurement {
 };
 
 /// Runs a model, and a reference beside it where given, over the chosen images. `tick` hears how many are done.
-Measurement measure(Executor& model, Executor* reference, const fat::ImageSet& images, std::span<const std::size_t> chosen,
-                    std::size_t class_offset, const std::function<void(std::size_t)>& tick);
+Measurement measure(Executor& model, Executor* reference, const fat::ImageSet& images,
+                    std::span<const std::size_t> chosen, std::size_t class_offset,
+                    const std::function<void(std::size_t)>& tick);
 
 }  // namespace cli
 

@@ -13,13 +13,13 @@
 #include <fat/model/metrics.hpp>
 #include <fat/model/quantize_model.hpp>
 
+#include <unistd.h>
 #include <array>
 #include <cctype>
 #include <cmath>
 #include <cstdio>
 #include <filesystem>
 #include <string_view>
-#include <unistd.h>
 #include <utility>
 
 namespace cli {
@@ -31,7 +31,8 @@ using Writer = void (*)(const fat::QuantizedModel&, const std::string&);
 
 constexpr std::array<std::pair<std::string_view, Writer>, 5> writers{{
     {".npz", [](const fat::QuantizedModel& model, const std::string& path) { fat::write_quantized(path, model); }},
-    {".json", [](const fat::QuantizedModel& model, const std::string& path) { fat::write_encodings_json(path, model); }},
+    {".json",
+     [](const fat::QuantizedModel& model, const std::string& path) { fat::write_encodings_json(path, model); }},
     {".h", [](const fat::QuantizedModel& model, const std::string& path) { fat::write_c_source(path, model); }},
     {".onnx", [](const fat::QuantizedModel& model, const std::string& path) { fat::onnx::save(model, path); }},
     {".tflite", [](const fat::QuantizedModel& model, const std::string& path) { fat::tflite::save(model, path); }},
@@ -44,7 +45,8 @@ Writer writer_for(const std::string& path) {
     if (name == extension) return writer;
     known += (known.empty() ? "" : ", ") + std::string{name};
   }
-  fat::fail(path, ": the extension '", std::string_view{extension}, "' cannot be written; use one of ", std::string_view{known});
+  fat::fail(path, ": the extension '", std::string_view{extension}, "' cannot be written; use one of ",
+            std::string_view{known});
 }
 
 }  // namespace
@@ -66,14 +68,20 @@ LoadedModel load_model(const std::string& path) {
     if (extension == ".npz") {
       loaded.quantized = fat::read_quantized(path);
     } else if (extension == ".onnx") {
-      if (fat::onnx::is_quantized(path)) loaded.quantized = fat::onnx::load_quantized(path);
-      else loaded.floating = fat::onnx::load(path);
+      if (fat::onnx::is_quantized(path))
+        loaded.quantized = fat::onnx::load_quantized(path);
+      else
+        loaded.floating = fat::onnx::load(path);
     } else {
-      if (fat::tflite::is_quantized(path)) loaded.quantized = fat::tflite::load_quantized(path);
-      else loaded.floating = fat::tflite::load(path);
+      if (fat::tflite::is_quantized(path))
+        loaded.quantized = fat::tflite::load_quantized(path);
+      else
+        loaded.floating = fat::tflite::load(path);
     }
-    if (loaded.floating) fat::validate(*loaded.floating);
-    else fat::validate(*loaded.quantized);
+    if (loaded.floating)
+      fat::validate(*loaded.floating);
+    else
+      fat::validate(*loaded.quantized);
   });
   return loaded;
 }
@@ -94,7 +102,8 @@ void drop_softmax(LoadedModel& loaded) {
     if (graph.nodes[n].output != graph.output || !std::holds_alternative<fat::Softmax>(graph.nodes[n].op)) continue;
     graph.output = graph.nodes[n].inputs[0];
     graph.nodes.erase(graph.nodes.begin() + static_cast<std::ptrdiff_t>(n));
-    if (loaded.quantized) loaded.quantized->weights.erase(loaded.quantized->weights.begin() + static_cast<std::ptrdiff_t>(n));
+    if (loaded.quantized)
+      loaded.quantized->weights.erase(loaded.quantized->weights.begin() + static_cast<std::ptrdiff_t>(n));
     return;
   }
 }
@@ -116,13 +125,15 @@ std::size_t class_offset_for(const fat::Model& model, const Settings& settings) 
   if (settings.class_offset) return *settings.class_offset;
   if (model.class_offset) return *model.class_offset;
   if (model.output_extent().size() == 1001)
-    std::fprintf(stderr,
-                 "fat: note: the model has 1001 outputs; where the first one is the background, --class-offset 1 gives the "
-                 "accuracy of the labels\n");
+    std::fprintf(
+        stderr,
+        "fat: note: the model has 1001 outputs; where the first one is the background, --class-offset 1 gives the "
+        "accuracy of the labels\n");
   return 0;
 }
 
-fat::ImageSet load_images(const std::string& path, const std::string& labels, const fat::Model& model, const Settings& settings) {
+fat::ImageSet load_images(const std::string& path, const std::string& labels, const fat::Model& model,
+                          const Settings& settings) {
   std::vector<fat::ImageEntry> entries = fat::list_images(path);
   if (!labels.empty()) {
     fat::attach_labels(entries, labels);
@@ -132,14 +143,16 @@ fat::ImageSet load_images(const std::string& path, const std::string& labels, co
   }
   fat::Threads threads{settings.options.threads};
   fat::ImageSet images{entries, model.input_extent(), preprocessing_for(model, settings), threads};
-  for (const std::string& problem : images.skipped()) std::fprintf(stderr, "fat: skipped %s\n", printable(problem).c_str());
+  for (const std::string& problem : images.skipped())
+    std::fprintf(stderr, "fat: skipped %s\n", printable(problem).c_str());
   if (!images.skipped().empty())
     std::fprintf(stderr, "fat: %zu of %zu images skipped in %s\n", images.skipped().size(), entries.size(),
                  printable(path).c_str());
   return images;
 }
 
-void check_classes(const fat::ImageSet& images, const std::string& source, const fat::Model& model, std::size_t class_offset) {
+void check_classes(const fat::ImageSet& images, const std::string& source, const fat::Model& model,
+                   std::size_t class_offset) {
   const fat::Score score{class_offset};
   const std::size_t outputs = model.output_extent().size();
   for (std::size_t i = 0; i != images.size(); ++i)
@@ -157,7 +170,8 @@ void check_writable(const std::string& path) {
   fs::path folder = target.parent_path();
   if (folder.empty()) folder = ".";
   fat::expects(fs::is_directory(folder, status), path, ": cannot be written: there is no such folder; create it first");
-  fat::expects(::access(folder.c_str(), W_OK) == 0, path, ": cannot be written: the folder is not writable; choose another");
+  fat::expects(::access(folder.c_str(), W_OK) == 0, path,
+               ": cannot be written: the folder is not writable; choose another");
   fat::expects(!fs::is_directory(path, status), path, ": is a folder; name a file to write");
 }
 
@@ -171,8 +185,10 @@ void check_outputs(std::span<const std::string> paths) {
 void write_quantized_model(const fat::QuantizedModel& model, const std::string& path, bool tensorrt) {
   const Writer write = writer_for(path);
   naming(path, [&] {
-    if (tensorrt && extension_of(path) == ".onnx") fat::onnx::save(model, path, fat::onnx::Profile::tensorrt);
-    else write(model, path);
+    if (tensorrt && extension_of(path) == ".onnx")
+      fat::onnx::save(model, path, fat::onnx::Profile::tensorrt);
+    else
+      write(model, path);
   });
 }
 

@@ -68,7 +68,8 @@ fat::ImageSet load_images(const std::string& path, const std::string& labels, co
                           const Settings& settings);
 
 /// Errors: the class of an image, as `source` gives it, for which the model has no output.
-void check_classes(const fat::ImageSet& images, const std::string& source, const fat::Model& model, std::size_t class_offset);
+void check_classes(const fat::ImageSet& images, const std::string& source, const fat::Model& model,
+                   std::size_t class_offset);
 
 /// Errors: a folder that does not exist or cannot be written to. An empty path is fine.
 void check_writable(const std::string& path);

@@ -16,8 +16,8 @@ struct LayerFacts {
   std::size_t parameters = 0;
   double macs = 0.0;
   fat::Interval<float> range;
-  double spread = 0.0;        ///< largest over smallest channel maximum, of live channels
-  std::size_t dead = 0;       ///< channels whose weights are all (nearly) zero
+  double spread = 0.0;   ///< largest over smallest channel maximum, of live channels
+  std::size_t dead = 0;  ///< channels whose weights are all (nearly) zero
   std::size_t channels = 0;
 };
 
@@ -33,8 +33,10 @@ LayerFacts facts_of(const Layer& layer, const fat::Extent& out) {
   for (const auto& range : fat::weight_ranges(layer, fat::Granularity::per_channel)) {
     ++facts.channels;
     const double threshold = static_cast<double>(fat::threshold_of(range));
-    if (threshold <= nearly_zero * largest) ++facts.dead;
-    else smallest = std::min(smallest, threshold);
+    if (threshold <= nearly_zero * largest)
+      ++facts.dead;
+    else
+      smallest = std::min(smallest, threshold);
   }
   facts.spread = smallest > 0.0 ? largest / smallest : 0.0;
   return facts;
@@ -48,8 +50,9 @@ std::string extent_text(const fat::Extent& e) {
 void warn_about(const fat::Node& node, const LayerFacts& facts, std::vector<std::string>& warnings) {
   constexpr double wide_spread = 30.0;
   if (facts.spread > wide_spread)
-    warnings.push_back(node.name + ": channel maxima differ by a factor of " + text("%.0f", facts.spread) +
-                       "; one step for the whole layer (--granularity scalar) will lose its small channels unless --rescale helps");
+    warnings.push_back(
+        node.name + ": channel maxima differ by a factor of " + text("%.0f", facts.spread) +
+        "; one step for the whole layer (--granularity scalar) will lose its small channels unless --rescale helps");
   if (facts.dead != 0)
     warnings.push_back(node.name + ": " + std::to_string(facts.dead) + " of " + std::to_string(facts.channels) +
                        " channels have weights of (nearly) zero; they become constants");
@@ -73,7 +76,8 @@ std::size_t print_float(const fat::Model& model, Json& json, std::vector<std::st
     table.add({node.name, std::string{fat::kind_name(node.op)}, model.values[node.output].name, extent_text(out),
                weighted ? std::to_string(facts.parameters) : "-", weighted ? text("%.2f", facts.macs / 1e6) : "-",
                weighted ? text("%.4g", static_cast<double>(facts.range.low)) : "-",
-               weighted ? text("%.4g", static_cast<double>(facts.range.high)) : "-", weighted ? text("%.1f", facts.spread) : "-"});
+               weighted ? text("%.4g", static_cast<double>(facts.range.high)) : "-",
+               weighted ? text("%.1f", facts.spread) : "-"});
     Json entry{{"name", node.name},
                {"kind", std::string{fat::kind_name(node.op)}},
                {"tensor", model.values[node.output].name},
@@ -103,12 +107,19 @@ void print_quantized(const fat::QuantizedModel& model, Json& json) {
     const auto& out = model.activations[node.output];
     const auto& weights = model.weights[n];
     table.add({node.name, std::string{fat::kind_name(node.op)}, model.graph.values[node.output].name,
-               extent_text(model.graph.extent(node.output)), out ? text("%.5g", static_cast<double>(out->step)) : "float",
+               extent_text(model.graph.extent(node.output)),
+               out ? text("%.5g", static_cast<double>(out->step)) : "float",
                out ? std::to_string(out->zero_point) : "-",
                out ? std::to_string(out->code_min) + ".." + std::to_string(out->code_max) : "-",
                weights ? std::to_string(weights->bits) : "-", weights ? std::to_string(weights->step.size()) : "-"});
-    Json entry{{"name", node.name}, {"kind", std::string{fat::kind_name(node.op)}}, {"tensor", model.graph.values[node.output].name}};
-    if (out) entry["output"] = {{"step", out->step}, {"zero_point", out->zero_point}, {"code_min", out->code_min}, {"code_max", out->code_max}};
+    Json entry{{"name", node.name},
+               {"kind", std::string{fat::kind_name(node.op)}},
+               {"tensor", model.graph.values[node.output].name}};
+    if (out)
+      entry["output"] = {{"step", out->step},
+                         {"zero_point", out->zero_point},
+                         {"code_min", out->code_min},
+                         {"code_max", out->code_max}};
     if (weights) entry["weights"] = {{"bits", weights->bits}, {"steps", weights->step.size()}};
     json["layers"].push_back(std::move(entry));
   }
@@ -126,12 +137,15 @@ int inspect(const Settings& settings) {
   const fat::Extent& out = graph.output_extent();
   json["input"] = {in.height, in.width, in.channels};
   json["outputs"] = out.size();
-  std::printf("%s: input '%s' %s, output '%s' %s, %s\n", printable(settings.model).c_str(), printable(graph.values[graph.input].name).c_str(),
-              extent_text(in).c_str(), printable(graph.values[graph.output].name).c_str(), extent_text(out).c_str(),
+  std::printf("%s: input '%s' %s, output '%s' %s, %s\n", printable(settings.model).c_str(),
+              printable(graph.values[graph.input].name).c_str(), extent_text(in).c_str(),
+              printable(graph.values[graph.output].name).c_str(), extent_text(out).c_str(),
               loaded.quantized ? "quantized" : "float; batch normalization folded and clamps fused below");
   std::vector<std::string> warnings;
-  if (loaded.floating) print_float(prepared(settings.model, *loaded.floating), json, warnings);
-  else print_quantized(*loaded.quantized, json);
+  if (loaded.floating)
+    print_float(prepared(settings.model, *loaded.floating), json, warnings);
+  else
+    print_quantized(*loaded.quantized, json);
   if (graph.class_offset) std::printf("class = arg-max - %zu\n", *graph.class_offset);
   if (!graph.class_offset && out.size() == 1001)
     warnings.push_back("1001 outputs: where the first one is the background, evaluate with --class-offset 1");

@@ -26,34 +26,50 @@ using fat::Switch;
 using fat::WeightRounding;
 
 const std::map<std::string, Scheme> schemes{{"symmetric", Scheme::symmetric}, {"asymmetric", Scheme::asymmetric}};
-const std::map<std::string, Granularity> granularities{{"scalar", Granularity::scalar}, {"per-channel", Granularity::per_channel}};
-const std::map<std::string, RangeRule> observers{{"minmax", RangeRule::minmax}, {"percentile", RangeRule::percentile},
-                                                 {"mse", RangeRule::mse}, {"entropy", RangeRule::entropy}};
+const std::map<std::string, Granularity> granularities{{"scalar", Granularity::scalar},
+                                                       {"per-channel", Granularity::per_channel}};
+const std::map<std::string, RangeRule> observers{{"minmax", RangeRule::minmax},
+                                                 {"percentile", RangeRule::percentile},
+                                                 {"mse", RangeRule::mse},
+                                                 {"entropy", RangeRule::entropy}};
 const std::map<std::string, Switch> switches{{"on", Switch::on}, {"off", Switch::off}, {"auto", Switch::automatic}};
 const std::map<std::string, bool> booleans{{"on", true}, {"off", false}};
-const std::map<std::string, WeightRounding> roundings{{"nearest", WeightRounding::nearest}, {"sum", WeightRounding::sum},
-                                                      {"learned", WeightRounding::learned}};
-const std::map<std::string, Rescaling> rescalings{{"none", Rescaling::none}, {"depthwise", Rescaling::depthwise},
-                                                  {"equalize", Rescaling::equalize}, {"balance", Rescaling::balance}, {"auto", Rescaling::automatic}};
-const std::map<std::string, Finetuning> finetunings{{"none", Finetuning::none}, {"thresholds", Finetuning::thresholds},
-                                                    {"pointwise", Finetuning::pointwise}, {"both", Finetuning::both}};
+const std::map<std::string, WeightRounding> roundings{
+    {"nearest", WeightRounding::nearest}, {"sum", WeightRounding::sum}, {"learned", WeightRounding::learned}};
+const std::map<std::string, Rescaling> rescalings{{"none", Rescaling::none},
+                                                  {"depthwise", Rescaling::depthwise},
+                                                  {"equalize", Rescaling::equalize},
+                                                  {"balance", Rescaling::balance},
+                                                  {"auto", Rescaling::automatic}};
+const std::map<std::string, Finetuning> finetunings{{"none", Finetuning::none},
+                                                    {"thresholds", Finetuning::thresholds},
+                                                    {"pointwise", Finetuning::pointwise},
+                                                    {"both", Finetuning::both}};
 
 /// Digits alone, of a number that 64 bits hold: a sign or an overflow would wrap.
-const CLI::Validator whole_number{[](const std::string& text) {
-  std::uint64_t value = 0;
-  const auto [end, status] = std::from_chars(text.data(), text.data() + text.size(), value);
-  return status == std::errc{} && end == text.data() + text.size() ? std::string{} : "'" + text + "' is no whole number of 64 bits";
-}, ""};
+const CLI::Validator whole_number{
+    [](const std::string& text) {
+      std::uint64_t value = 0;
+      const auto [end, status] = std::from_chars(text.data(), text.data() + text.size(), value);
+      return status == std::errc{} && end == text.data() + text.size() ? std::string{}
+                                                                       : "'" + text + "' is no whole number of 64 bits";
+    },
+    ""};
 
 /// A positive number that is finite: NaN passes every comparison of a range.
 const CLI::Validator positive_number{[](const std::string& text) {
-  double value = 0.0;
-  return CLI::detail::lexical_cast(text, value) && value > 0.0 && std::isfinite(value) ? std::string{} : "'" + text + "' is no positive number";
-}, ""};
+                                       double value = 0.0;
+                                       return CLI::detail::lexical_cast(text, value) && value > 0.0 &&
+                                                      std::isfinite(value)
+                                                  ? std::string{}
+                                                  : "'" + text + "' is no positive number";
+                                     },
+                                     ""};
 
 /// An option that takes one of a few words; the help shows them and the default.
 template <class T>
-void choice(CLI::App& app, const std::string& flag, T& value, const std::map<std::string, T>& words, const std::string& help) {
+void choice(CLI::App& app, const std::string& flag, T& value, const std::map<std::string, T>& words,
+            const std::string& help) {
   std::string list;
   std::string preset;
   for (const auto& [word, meaning] : words) {
@@ -64,18 +80,23 @@ void choice(CLI::App& app, const std::string& flag, T& value, const std::map<std
 }
 
 void add_images(CLI::App& app, Settings& s) {
-  app.add_option("--images", s.images, "folder (recursive), list file with `path class` lines, or .npy tensors")->required();
+  app.add_option("--images", s.images, "folder (recursive), list file with `path class` lines, or .npy tensors")
+      ->required();
 }
 
 /// What every command that reads images or tensors takes.
 void add_common(CLI::App& app, Settings& s) {
   app.add_option("--preprocess", s.preprocess, "how pixels become numbers [the model's, else tf]")
       ->check(CLI::IsMember({"tf", "torch", "caffe", "raw"}));
-  app.add_option("--resize", s.resize, "shorter side before the crop, 0 for none [the model's, else 256 for a 224 input]")
+  app.add_option("--resize", s.resize,
+                 "shorter side before the crop, 0 for none [the model's, else 256 for a 224 input]")
       ->check(CLI::Range(0, 65535));
-  app.add_option("--crop", s.crop, "side of the centre crop, 0 for none [the model's, else its input]")->check(CLI::Range(0, 65535));
-  app.add_option("--class-offset", s.class_offset, "class = arg-max - N [the model's, else 0]")->check(CLI::Range(0, 1 << 30));
-  app.add_option("--threads", s.options.threads, "threads to compute with, at most one for each processor [all]")->check(CLI::Range(1, 1024));
+  app.add_option("--crop", s.crop, "side of the centre crop, 0 for none [the model's, else its input]")
+      ->check(CLI::Range(0, 65535));
+  app.add_option("--class-offset", s.class_offset, "class = arg-max - N [the model's, else 0]")
+      ->check(CLI::Range(0, 1 << 30));
+  app.add_option("--threads", s.options.threads, "threads to compute with, at most one for each processor [all]")
+      ->check(CLI::Range(1, 1024));
 }
 
 void add_json(CLI::App& app, Settings& s) { app.add_option("--json", s.json, "write the figures to this file too"); }
@@ -99,7 +120,8 @@ void add_quantize_options(CLI::App& app, Settings& s) {
   choice(app, "--train-activations", o.train_activations, booleans, "train the thresholds of activations");
   choice(app, "--train-weights", o.train_weights, booleans, "train the thresholds of weights");
   choice(app, "--train-biases", o.train_biases, booleans, "train biases with them");
-  app.add_option("--calibration", o.calibration, "images to observe ranges on, drawn by the seed [100]")->check(CLI::Range(1, 1 << 30));
+  app.add_option("--calibration", o.calibration, "images to observe ranges on, drawn by the seed [100]")
+      ->check(CLI::Range(1, 1 << 30));
   app.add_option("--train", o.train, "images to train on [all]")->check(CLI::Range(1, 1 << 30));
   choice(app, "--rescale", o.rescale, rescalings, "change the float network first");
   choice(app, "--finetune", o.finetune, finetunings, "what to train");
@@ -116,7 +138,9 @@ void add_quantize_options(CLI::App& app, Settings& s) {
 }
 
 void add_commands(CLI::App& app, Settings& s) {
-  const auto model = [&](CLI::App& command, const char* help) { command.add_option("MODEL", s.model, help)->required(); };
+  const auto model = [&](CLI::App& command, const char* help) {
+    command.add_option("MODEL", s.model, help)->required();
+  };
   CLI::App& inspect = *app.add_subcommand("inspect", "layers, sizes, ranges, and what will quantize badly");
   model(inspect, ".onnx, .tflite or quantized .npz");
   add_json(inspect, s);
@@ -124,7 +148,8 @@ void add_commands(CLI::App& app, Settings& s) {
   CLI::App& quantize = *app.add_subcommand("quantize", "float model and images to an int8 model");
   model(quantize, "float .onnx or .tflite");
   add_images(quantize, s);
-  quantize.add_option("-o,--output", s.outputs, "file to write, by extension: .npz .json .onnx .tflite .h; may be repeated")
+  quantize
+      .add_option("-o,--output", s.outputs, "file to write, by extension: .npz .json .onnx .tflite .h; may be repeated")
       ->required()
       ->take_all()
       ->expected(1)
@@ -161,12 +186,14 @@ void add_commands(CLI::App& app, Settings& s) {
 
   CLI::App& bench = *app.add_subcommand("bench", "time per layer");
   model(bench, ".onnx, .tflite or quantized .npz");
-  bench.add_option("--threads", s.options.threads, "threads to compute with, at most one for each processor [1]")->check(CLI::Range(1, 1024));
+  bench.add_option("--threads", s.options.threads, "threads to compute with, at most one for each processor [1]")
+      ->check(CLI::Range(1, 1024));
   bench.add_option("--batch", s.batch_of_bench, "images at a time [1]")->check(CLI::Range(1, 1024));
   add_json(bench, s);
 
   CLI::App& demo = *app.add_subcommand("demo", "the embedded network: float, scalar int8 and per-channel int8");
-  demo.add_option("--threads", s.options.threads, "threads to compute with, at most one for each processor [all]")->check(CLI::Range(1, 1024));
+  demo.add_option("--threads", s.options.threads, "threads to compute with, at most one for each processor [all]")
+      ->check(CLI::Range(1, 1024));
   demo.add_option("--seed", s.options.seed, "of every random choice [0]")->check(whole_number);
   add_json(demo, s);
 }

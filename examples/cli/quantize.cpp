@@ -36,10 +36,14 @@ Rows layer_rows(const fat::QuantizeReport& report) {
 std::string escaped(const std::string& plain) {
   std::string safe;
   for (const char c : printable(plain)) {
-    if (c == '&') safe += "&amp;";
-    else if (c == '<') safe += "&lt;";
-    else if (c == '>') safe += "&gt;";
-    else safe += c;
+    if (c == '&')
+      safe += "&amp;";
+    else if (c == '<')
+      safe += "&lt;";
+    else if (c == '>')
+      safe += "&gt;";
+    else
+      safe += c;
   }
   return safe;
 }
@@ -48,10 +52,12 @@ std::string escaped(const std::string& plain) {
 void write_page(const Settings& settings, const Rows& rows, const fat::Metrics& exact, const fat::Metrics& quantized) {
   if (settings.report.empty()) return;
   const std::string title = escaped(settings.model) + ", quantized";
-  std::string page = "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>" + title +
-                     "</title>\n<style>td, th { padding: 0 1em; text-align: right } td:first-child { text-align: left }</style>"
-                     "</head>\n<body><h1>" + title + "</h1>\n<pre>float     " + metrics_json(exact).dump() + "\nquantized " +
-                     metrics_json(quantized).dump() + "</pre>\n<table>\n";
+  std::string page =
+      "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>" + title +
+      "</title>\n<style>td, th { padding: 0 1em; text-align: right } td:first-child { text-align: left }</style>"
+      "</head>\n<body><h1>" +
+      title + "</h1>\n<pre>float     " + metrics_json(exact).dump() + "\nquantized " + metrics_json(quantized).dump() +
+      "</pre>\n<table>\n";
   for (const std::vector<std::string>& row : rows) {
     const std::string cell = &row == &rows.front() ? "th" : "td";
     page += "<tr>";
@@ -67,10 +73,11 @@ void print_layers(const fat::QuantizeReport& report, const Rows& rows) {
   table.print();
   for (const fat::LayerReport& layer : report.layers) {
     if (layer.notes.dead_channels != 0)
-      std::printf("%s: %zu channels have only zero weights\n", printable(layer.name).c_str(), layer.notes.dead_channels);
+      std::printf("%s: %zu channels have only zero weights\n", printable(layer.name).c_str(),
+                  layer.notes.dead_channels);
     if (layer.notes.raised_channels != 0)
-      std::printf("%s: weight step raised in %zu channels, whose bias would not fit 32 bits\n", printable(layer.name).c_str(),
-                  layer.notes.raised_channels);
+      std::printf("%s: weight step raised in %zu channels, whose bias would not fit 32 bits\n",
+                  printable(layer.name).c_str(), layer.notes.raised_channels);
   }
   for (const std::string& message : report.messages) std::printf("%s\n", printable(message).c_str());
 }
@@ -112,11 +119,16 @@ int quantize(const Settings& settings) {
   check_writable(settings.json);
   check_writable(settings.report);
   fat::Model model = load_float_model(settings.model);
-  const std::size_t offset = settings.evaluate.empty() ? settings.class_offset.value_or(0) : class_offset_for(model, settings);
+  const std::size_t offset =
+      settings.evaluate.empty() ? settings.class_offset.value_or(0) : class_offset_for(model, settings);
   const fat::ImageSet images = load_images(settings.images, "", model, settings);
   std::optional<fat::ImageSet> others;
   if (!settings.evaluate.empty()) others.emplace(load_images(settings.evaluate, settings.labels, model, settings));
-  check_classes(others ? *others : images, !settings.labels.empty() ? settings.labels : others ? settings.evaluate : settings.images, model, offset);
+  check_classes(others ? *others : images,
+                !settings.labels.empty() ? settings.labels
+                : others                 ? settings.evaluate
+                                         : settings.images,
+                model, offset);
   model.preprocessing = preprocessing_for(model, settings);
   if (settings.class_offset) model.class_offset = settings.class_offset;
 
@@ -126,9 +138,11 @@ int quantize(const Settings& settings) {
   fat::QuantizeOptions options = settings.options;
   {
     std::optional<Interrupt> interrupt;
-    if (options.finetune != fat::Finetuning::none && !options.checkpoint.empty()) options.stop = interrupt.emplace().flag();
+    if (options.finetune != fat::Finetuning::none && !options.checkpoint.empty())
+      options.stop = interrupt.emplace().flag();
     loaded.quantized = naming(settings.model, [&] {
-      return fat::quantize_model(model, images, options, [&](const fat::ProgressEvent& event) { bar(event); }, &report);
+      return fat::quantize_model(
+          model, images, options, [&](const fat::ProgressEvent& event) { bar(event); }, &report);
     });
   }
   for (const std::string& path : settings.outputs) write_quantized_model(*loaded.quantized, path, settings.tensorrt);
@@ -143,9 +157,9 @@ int quantize(const Settings& settings) {
   std::vector<std::size_t> chosen(measured.size());
   std::iota(chosen.begin(), chosen.end(), std::size_t{0});
   if (!others) chosen = held_out(images.size(), settings.options, fresh);
-  const Measurement found =
-      measure(executor, &exact, measured, chosen, offset,
-              [&](std::size_t done) { bar({.stage = "evaluate", .done = done, .total = chosen.size()}); });
+  const Measurement found = measure(executor, &exact, measured, chosen, offset, [&](std::size_t done) {
+    bar({.stage = "evaluate", .done = done, .total = chosen.size()});
+  });
 
   const Rows rows = layer_rows(report);
   print_layers(report, rows);
@@ -157,7 +171,9 @@ int quantize(const Settings& settings) {
   std::printf("evaluate %.1f s, peak memory %.0f MiB\n", found.seconds, peak_rss_mib());
   for (const std::string& path : settings.outputs) std::printf("wrote %s\n", printable(path).c_str());
 
-  Json json{{"model", settings.model}, {"images", chosen.size()}, {"float", metrics_json(*found.reference)},
+  Json json{{"model", settings.model},
+            {"images", chosen.size()},
+            {"float", metrics_json(*found.reference)},
             {"quantized", metrics_json(found.metrics)}};
   json["seconds"] = report.seconds;
   json["seconds"]["evaluate"] = found.seconds;

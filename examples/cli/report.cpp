@@ -5,13 +5,13 @@
 
 #include <fat/io/file.hpp>
 
+#include <sys/resource.h>
+#include <unistd.h>
 #include <algorithm>
 #include <array>
 #include <cmath>
 #include <cstdio>
 #include <string_view>
-#include <sys/resource.h>
-#include <unistd.h>
 
 namespace cli {
 

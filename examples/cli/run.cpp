@@ -16,7 +16,8 @@ namespace {
 /// The shape of a batch of values as the model's file lays them out.
 fat::Shape file_shape(const fat::Extent& e, std::size_t batch, bool channels_first) {
   if (e.vector) return {batch, e.channels};
-  return channels_first ? fat::Shape{batch, e.channels, e.height, e.width} : fat::Shape{batch, e.height, e.width, e.channels};
+  return channels_first ? fat::Shape{batch, e.channels, e.height, e.width}
+                        : fat::Shape{batch, e.height, e.width, e.channels};
 }
 
 /// Calls f(place in NHWC order, place in the file's order) for every value of one image.
@@ -37,12 +38,14 @@ std::vector<float> read_input(const Settings& settings, const fat::Model& model,
   const fat::Shape wanted = file_shape(e, batch, first);
   fat::Shape single;
   for (std::size_t axis = 1; axis != wanted.rank(); ++axis) single.push_back(wanted[axis]);
-  fat::expects(batch != 0 && (file.shape == wanted || (batch == 1 && file.shape == single)), settings.input, ": has shape ",
-               file.shape, "; ", settings.model, " takes N x ", single);
+  fat::expects(batch != 0 && (file.shape == wanted || (batch == 1 && file.shape == single)), settings.input,
+               ": has shape ", file.shape, "; ", settings.model, " takes N x ", single);
   const fat::array<float> values = fat::finite_values(file, settings.input);
   std::vector<float> images(values.size());
   for (std::size_t i = 0; i != batch; ++i)
-    for_each_place(e, first, [&](std::size_t nhwc, std::size_t there) { images[i * e.size() + nhwc] = values[i * e.size() + there]; });
+    for_each_place(e, first, [&](std::size_t nhwc, std::size_t there) {
+      images[i * e.size() + nhwc] = values[i * e.size() + there];
+    });
   return images;
 }
 
@@ -54,7 +57,8 @@ fat::ValueId chosen_value(const Settings& settings, const fat::Model& model) {
 }
 
 template <class T>
-void write_codes(const std::string& path, const fat::Shape& shape, const std::vector<float>& reals, const fat::Grid<float>& grid) {
+void write_codes(const std::string& path, const fat::Shape& shape, const std::vector<float>& reals,
+                 const fat::Grid<float>& grid) {
   fat::array<T> codes{shape};
   for (std::size_t i = 0; i != codes.size(); ++i) codes[i] = static_cast<T>(fat::quantize_one(reals[i], grid));
   fat::write_npy(path, fat::NpyArray{codes});
@@ -82,10 +86,10 @@ int run(const Settings& settings) {
   if (value == model.output) executor.run(images, batch, outputs);
   for (std::size_t i = 0; i != batch; ++i) {
     const std::size_t size = model.input_extent().size();
-    const std::vector<float> one = value == model.output
-                                       ? std::vector<float>(outputs.begin() + static_cast<std::ptrdiff_t>(i * e.size()),
-                                                            outputs.begin() + static_cast<std::ptrdiff_t>((i + 1) * e.size()))
-                                       : executor.values(std::span{images}.subspan(i * size, size))[value];
+    const std::vector<float> one =
+        value == model.output ? std::vector<float>(outputs.begin() + static_cast<std::ptrdiff_t>(i * e.size()),
+                                                   outputs.begin() + static_cast<std::ptrdiff_t>((i + 1) * e.size()))
+                              : executor.values(std::span{images}.subspan(i * size, size))[value];
     for_each_place(e, first, [&](std::size_t nhwc, std::size_t there) { result[i * e.size() + there] = one[nhwc]; });
   }
   const fat::Shape shape = file_shape(e, batch, first);
@@ -93,10 +97,13 @@ int run(const Settings& settings) {
     fat::write_npy(path, fat::NpyArray{shape, result.data()});
   } else {
     const fat::ActivationEncoding& encoding = *loaded.quantized->activations[value];
-    if (encoding.is_signed()) write_codes<std::int8_t>(path, shape, result, fat::grid_of(encoding));
-    else write_codes<std::uint8_t>(path, shape, result, fat::grid_of(encoding));
+    if (encoding.is_signed())
+      write_codes<std::int8_t>(path, shape, result, fat::grid_of(encoding));
+    else
+      write_codes<std::uint8_t>(path, shape, result, fat::grid_of(encoding));
   }
-  std::printf("wrote %s: tensor '%s' of %zu images\n", printable(path).c_str(), printable(model.values[value].name).c_str(), batch);
+  std::printf("wrote %s: tensor '%s' of %zu images\n", printable(path).c_str(),
+              printable(model.values[value].name).c_str(), batch);
   return 0;
 }
 

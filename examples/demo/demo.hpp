@@ -135,8 +135,8 @@ inline void print(const std::vector<DemoRow>& rows) {
 
 /// The command `fat demo`: makes and prints the table. Returns its rows.
 inline std::vector<DemoRow> run_demo(const DemoOptions& options = {}, const fat::Progress& progress = {}) {
-  std::printf("A small MobileNet on %zu drawn pictures of %zu kinds; ranges observed on %zu others.\n\n", options.pictures,
-              class_count, options.calibration);
+  std::printf("A small MobileNet on %zu drawn pictures of %zu kinds; ranges observed on %zu others.\n\n",
+              options.pictures, class_count, options.calibration);
   const std::vector<DemoRow> rows = demo_rows(options, progress);
   print(rows);
   return rows;

@@ -175,7 +175,8 @@ inline fat::Model demo_model() {
       }
     }
   });
-  fat::expects(line == std::size(trained_weights), "demo: weights.inc holds more than the network needs; run train_demo");
+  fat::expects(line == std::size(trained_weights),
+               "demo: weights.inc holds more than the network needs; run train_demo");
   return model;
 }
 

@@ -12,9 +12,9 @@ namespace demo {
 
 inline constexpr std::size_t picture_side = 48;
 inline constexpr std::size_t picture_bytes = picture_side * picture_side * 3;
-inline constexpr std::array<const char*, 16> class_names{
-    "disc",  "ring",  "crescent", "triangle", "square", "pentagon", "star", "cross",
-    "heart", "arrow", "house",    "fish",     "tree",   "key",      "mug",  "flower"};
+inline constexpr std::array<const char*, 16> class_names{"disc", "ring",  "crescent", "triangle", "square", "pentagon",
+                                                         "star", "cross", "heart",    "arrow",    "house",  "fish",
+                                                         "tree", "key",   "mug",      "flower"};
 inline constexpr std::size_t class_count = class_names.size();
 
 /// Seeds of the streams of pictures: what one is used for, the others never show.
@@ -111,21 +111,33 @@ inline constexpr std::array<Point, 3> tree_middle{{{-840, 560}, {0, -560}, {840,
 /// Does the object of this class cover the point?
 constexpr bool covers(std::size_t kind, Point p) {
   switch (kind) {
-    case 0: return in_disc(p, {}, 860);
-    case 1: return in_disc(p, {}, 930) && !in_disc(p, {}, 540);
-    case 2: return in_disc(p, {}, 980) && !in_disc(p, {440, 0}, 760);
-    case 3: return in_polygon(p, triangle);
-    case 4: return in_box(p, -770, -770, 770, 770);
-    case 5: return in_polygon(p, pentagon);
-    case 6: return in_polygon(p, star);
-    case 7: return in_box(p, -290, -950, 290, 950) || in_box(p, -950, -290, 950, 290);
-    case 8: return in_disc(p, {-440, -220}, 540) || in_disc(p, {440, -220}, 540) || in_polygon(p, heart_tip);
-    case 9: return in_polygon(p, arrow);
-    case 10: return in_polygon(p, roof) || (in_box(p, -700, -120, 700, 860) && !in_box(p, -200, 260, 200, 860));
+    case 0:
+      return in_disc(p, {}, 860);
+    case 1:
+      return in_disc(p, {}, 930) && !in_disc(p, {}, 540);
+    case 2:
+      return in_disc(p, {}, 980) && !in_disc(p, {440, 0}, 760);
+    case 3:
+      return in_polygon(p, triangle);
+    case 4:
+      return in_box(p, -770, -770, 770, 770);
+    case 5:
+      return in_polygon(p, pentagon);
+    case 6:
+      return in_polygon(p, star);
+    case 7:
+      return in_box(p, -290, -950, 290, 950) || in_box(p, -950, -290, 950, 290);
+    case 8:
+      return in_disc(p, {-440, -220}, 540) || in_disc(p, {440, -220}, 540) || in_polygon(p, heart_tip);
+    case 9:
+      return in_polygon(p, arrow);
+    case 10:
+      return in_polygon(p, roof) || (in_box(p, -700, -120, 700, 860) && !in_box(p, -200, 260, 200, 860));
     case 11:
       return in_polygon(p, fish_tail) ||
              (in_disc({p.u, p.v * 3 / 2}, {-260, 0}, 800) && !in_disc(p, {-640, -120}, 130));
-    case 12: return in_polygon(p, tree_top) || in_polygon(p, tree_middle) || in_box(p, -180, 560, 180, 1000);
+    case 12:
+      return in_polygon(p, tree_top) || in_polygon(p, tree_middle) || in_box(p, -180, 560, 180, 1000);
     case 13:
       return (in_disc(p, {0, -600}, 460) && !in_disc(p, {0, -600}, 200)) || in_box(p, -120, -200, 120, 1020) ||
              in_box(p, 0, 480, 430, 640) || in_box(p, 0, 800, 430, 1020);
@@ -175,10 +187,14 @@ struct Fill {
     const int u = p.u + 16384;
     const int v = p.v + 16384;
     switch (pattern) {
-      case Pattern::plain: return first;
-      case Pattern::gradient: return mix(first, second, std::clamp((p.v + 1024) / 8, 0, 256));
-      case Pattern::stripes: return (v / period) % 2 == 0 ? first : second;
-      default: return (u / period + v / period) % 2 == 0 ? first : second;
+      case Pattern::plain:
+        return first;
+      case Pattern::gradient:
+        return mix(first, second, std::clamp((p.v + 1024) / 8, 0, 256));
+      case Pattern::stripes:
+        return (v / period) % 2 == 0 ? first : second;
+      default:
+        return (u / period + v / period) % 2 == 0 ? first : second;
     }
   }
 };
@@ -280,10 +296,14 @@ constexpr void draw_clutter(Picture& picture, Random& random, int smallest, int 
   const Fill fill = random_fill(random, random_color(random), 256, 200, 500);
   draw(picture, place, fill, [kind](Point p) {
     switch (kind) {
-      case 0: return in_box(p, -1000, -1000, 1000, 1000);
-      case 1: return in_disc(p, {}, 800);
-      case 2: return p.v > 0 && p.v < 900 && p.u > 0 && p.u + p.v < 900;
-      default: return p.u > 0 && in_disc(p, {}, 1000) && !in_disc(p, {}, 760);
+      case 0:
+        return in_box(p, -1000, -1000, 1000, 1000);
+      case 1:
+        return in_disc(p, {}, 800);
+      case 2:
+        return p.v > 0 && p.v < 900 && p.u > 0 && p.u + p.v < 900;
+      default:
+        return p.u > 0 && in_disc(p, {}, 1000) && !in_disc(p, {}, 760);
     }
   });
 }
@@ -320,7 +340,8 @@ constexpr void draw_picture(std::uint64_t seed, std::uint64_t index, Picture& pi
   const bool wide = random.chance(50);
   const int margin = size * 3 / 4;
   const Placement place{random.between(margin, 12288 - margin), random.between(margin, 12288 - margin),
-                        wide ? size : size * aspect / 256, wide ? size * aspect / 256 : size, random.between(-style.tilt, style.tilt)};
+                        wide ? size : size * aspect / 256, wide ? size * aspect / 256 : size,
+                        random.between(-style.tilt, style.tilt)};
   const Color paint = contrasting_color(random, ground, style.contrast);
   const std::size_t kind = picture_label(index);
   const Fill coat = random_fill(random, paint, 100, 150, 600);

@@ -121,8 +121,9 @@ std::vector<ImageSet::Item> ImageSet::read(const ImageEntry& entry) const {
   expects(!extent_.vector && extent_.channels == 3, entry.path,
           ": the network's input is not an RGB image; give .npy tensors");
   Image image = resize_shorter_side(read_image(entry.path), how_.resize);
-  expects(how_.crop == 0 || std::min(image.height, image.width) >= how_.crop, entry.path, ": ", image.height, " x ", image.width,
-          " pixels have no middle of ", how_.crop, " x ", how_.crop, "; set --resize to at least the crop");
+  expects(how_.crop == 0 || std::min(image.height, image.width) >= how_.crop, entry.path, ": ", image.height, " x ",
+          image.width, " pixels have no middle of ", how_.crop, " x ", how_.crop,
+          "; set --resize to at least the crop");
   image = center_crop(image, how_.crop);
   expects(image.height == extent_.height && image.width == extent_.width, entry.path, ": ", image.height, " x ",
           image.width, " pixels after preprocessing, the network takes ", extent_.height, " x ", extent_.width,

@@ -12,7 +12,8 @@ bool close(float a, float b) { return std::abs(a - b) <= 1e-6F * std::max(1.0F, 
 /// The factor k for which the line is k * hard sigmoid of slope 1/6, 0 where there is none.
 float hard_sigmoid_factor(const ClampedLine& line) {
   const float k = line.clamp.high;
-  const bool fits = std::isfinite(k) && k > 0.0F && line.clamp.low == 0.0F && close(line.a / k, 1.0F / 6.0F) && close(line.b / k, 0.5F);
+  const bool fits = std::isfinite(k) && k > 0.0F && line.clamp.low == 0.0F && close(line.a / k, 1.0F / 6.0F) &&
+                    close(line.b / k, 0.5F);
   return fits ? k : 0.0F;
 }
 
@@ -35,11 +36,14 @@ void Importer::arithmetic(char op) {
   if (op == '*' && join_hard_swish(a, b)) return;
   if (op == '-') {
     b = materialized(b);
-    const array<float> minus{Shape{extent(b).channels}, -1.0F}, zero{Shape{extent(b).channels}}, one{Shape{extent(b).channels}, 1.0F};
+    const array<float> minus{Shape{extent(b).channels}, -1.0F}, zero{Shape{extent(b).channels}},
+        one{Shape{extent(b).channels}, 1.0F};
     b.value = emit(BatchNormalization{minus, zero, zero, one, 0.0}, {b.value}, {}, "/negated");
   }
-  if (op == '*') join(Multiply{}, a, b);
-  else join(Add{}, a, b);
+  if (op == '*')
+    join(Multiply{}, a, b);
+  else
+    join(Add{}, a, b);
 }
 
 void Importer::with_constant(char op, const Tensor& x, const Constant& c, bool constant_first) {
@@ -77,13 +81,15 @@ void Importer::scale_and_shift(const Tensor& x, float a, float b) {
     }
   }
   const Shape size{extent(x).channels};
-  BatchNormalization op{array<float>{size, a}, array<float>{size, b}, array<float>{size}, array<float>{size, 1.0F}, 0.0};
+  BatchNormalization op{array<float>{size, a}, array<float>{size, b}, array<float>{size}, array<float>{size, 1.0F},
+                        0.0};
   const ValueId made = emit(std::move(op), {x.value});
   if (a > 0.0F) lines_[made] = line;
   set_output({nullptr, made, x.layout});
 }
 
-/// Adds a shift to the bias of the layer that makes `x`, where nothing else reads it. The layer's value takes the new name.
+/// Adds a shift to the bias of the layer that makes `x`, where nothing else reads it. The layer's value takes the new
+/// name.
 bool Importer::add_to_bias(const Tensor& x, const array<float>& shift) {
   ::fat::Node* const before = producer(x.value);
   if (before == nullptr || quantized_) return false;
@@ -117,8 +123,10 @@ bool Importer::join_hard_swish(const Tensor& a, const Tensor& b) {
     if (k == 0.0F) continue;
     const bool whole = close(k, 1.0F);
     const Tensor swish{nullptr, emit(HardSwish{}, {x.value}, {}, whole ? "" : "/hard_swish"), x.layout};
-    if (whole) set_output(swish);
-    else scale_and_shift(swish, k, 0.0F);
+    if (whole)
+      set_output(swish);
+    else
+      scale_and_shift(swish, k, 0.0F);
     return true;
   }
   return false;
@@ -128,9 +136,12 @@ bool Importer::join_hard_swish(const Tensor& a, const Tensor& b) {
 void Importer::join(Operator op, Tensor a, Tensor b) {
   a = materialized(a);
   b = materialized(b);
-  const auto pixel = [this](const Tensor& t) { return extent(t).height * extent(t).width == 1 && t.layout != Layout::vector; };
+  const auto pixel = [this](const Tensor& t) {
+    return extent(t).height * extent(t).width == 1 && t.layout != Layout::vector;
+  };
   if (pixel(a) && !pixel(b)) std::swap(a, b);
-  require(a.layout == b.layout || (a.layout != Layout::vector && pixel(b)), "the inputs differ in the order of their axes");
+  require(a.layout == b.layout || (a.layout != Layout::vector && pixel(b)),
+          "the inputs differ in the order of their axes");
   set_output({nullptr, emit(std::move(op), {a.value, b.value}), a.layout});
 }
 

@@ -40,7 +40,8 @@ class Exporter {
     operators.set_version(operator_set_);
     write_metadata(model_, codes_, file_);
     std::string bytes;
-    expects(file_.ByteSizeLong() < (std::size_t{1} << 31), "onnx: the model has more than 2 GiB, which no ONNX file can hold");
+    expects(file_.ByteSizeLong() < (std::size_t{1} << 31),
+            "onnx: the model has more than 2 GiB, which no ONNX file can hold");
     expects(file_.SerializeToString(&bytes), "onnx: the model cannot be written as an ONNX file");
     return bytes;
   }
@@ -56,11 +57,12 @@ class Exporter {
   void check_names() {
     for (const Value& value : graph_.values) {
       expects(!value.name.empty(), "onnx: a tensor of the model has no name");
-      expects(names_.insert(value.name).second, "onnx: two tensors are called '", std::string_view{value.name}, "'; rename one");
+      expects(names_.insert(value.name).second, "onnx: two tensors are called '", std::string_view{value.name},
+              "'; rename one");
     }
     for (const Node& node : graph_.nodes)
-      expects(!node.name.empty() && node_names_.insert(node.name).second, "onnx: two layers are called '", std::string_view{node.name},
-              "', or one has no name; rename it");
+      expects(!node.name.empty() && node_names_.insert(node.name).second, "onnx: two layers are called '",
+              std::string_view{node.name}, "', or one has no name; rename it");
   }
   static std::string unused(std::unordered_set<std::string>& names, const std::string& wanted) {
     std::string name = wanted;
@@ -74,10 +76,10 @@ class Exporter {
   void check_encoding(ValueId v) const {
     if (!model_.activations[v] || profile_ == Profile::standard) return;
     const ActivationEncoding& e = *model_.activations[v];
-    expects(e.zero_point == 0, "onnx: tensor '", std::string_view{graph_.values[v].name}, "' has zero point ", e.zero_point,
-            "; TensorRT wants 0, quantize with --scheme symmetric --activation-bits 7");
-    expects(e.code_max <= 127, "onnx: tensor '", std::string_view{graph_.values[v].name}, "' has codes ", e.code_min, "..", e.code_max,
-            "; TensorRT has int8 only, quantize with --scheme symmetric --activation-bits 7");
+    expects(e.zero_point == 0, "onnx: tensor '", std::string_view{graph_.values[v].name}, "' has zero point ",
+            e.zero_point, "; TensorRT wants 0, quantize with --scheme symmetric --activation-bits 7");
+    expects(e.code_max <= 127, "onnx: tensor '", std::string_view{graph_.values[v].name}, "' has codes ", e.code_min,
+            "..", e.code_max, "; TensorRT has int8 only, quantize with --scheme symmetric --activation-bits 7");
   }
   bool is_int8(const ActivationEncoding& e) const { return e.is_signed() || profile_ == Profile::tensorrt; }
 
@@ -91,17 +93,21 @@ class Exporter {
     return tensor;
   }
   template <class T>
-  std::string constant(const std::string& wanted, std::int32_t type, const Integers& dims, const std::vector<T>& values) {
+  std::string constant(const std::string& wanted, std::int32_t type, const Integers& dims,
+                       const std::vector<T>& values) {
     const std::string name = fresh(wanted);
     initializer(name, type, dims).set_raw_data(values.data(), values.size() * sizeof(T));
     return name;
   }
-  std::string real(const std::string& wanted, float value) { return constant<float>(wanted, TensorProto::FLOAT, {}, {value}); }
+  std::string real(const std::string& wanted, float value) {
+    return constant<float>(wanted, TensorProto::FLOAT, {}, {value});
+  }
   std::string integers(const std::string& wanted, const Integers& values) {
     return constant(wanted, TensorProto::INT64, {number(values.size())}, values);
   }
 
-  ::onnx::NodeProto& add(const char* type, const std::string& name, const std::vector<std::string>& inputs, const std::string& output) {
+  ::onnx::NodeProto& add(const char* type, const std::string& name, const std::vector<std::string>& inputs,
+                         const std::string& output) {
     ::onnx::NodeProto& node = *out_->add_node();
     node.set_op_type(type);
     node.set_name(name);
@@ -109,7 +115,8 @@ class Exporter {
     node.add_output(output);
     return node;
   }
-  static ::onnx::AttributeProto& attribute(::onnx::NodeProto& node, const char* name, ::onnx::AttributeProto::AttributeType type) {
+  static ::onnx::AttributeProto& attribute(::onnx::NodeProto& node, const char* name,
+                                           ::onnx::AttributeProto::AttributeType type) {
     auto& made = *node.add_attribute();
     made.set_name(name);
     made.set_type(type);
@@ -131,7 +138,8 @@ class Exporter {
   static void set_window(::onnx::NodeProto& node, const Window& w) {
     set(node, "kernel_shape", Integers{number(w.kernel.height), number(w.kernel.width)});
     set(node, "strides", Integers{number(w.stride.height), number(w.stride.width)});
-    set(node, "pads", Integers{number(w.padding.top), number(w.padding.left), number(w.padding.bottom), number(w.padding.right)});
+    set(node, "pads",
+        Integers{number(w.padding.top), number(w.padding.left), number(w.padding.bottom), number(w.padding.right)});
     if (w.dilation != Pair{}) set(node, "dilations", Integers{number(w.dilation.height), number(w.dilation.width)});
   }
 
@@ -145,7 +153,7 @@ class Exporter {
     type.set_elem_type(TensorProto::FLOAT);
     auto& shape = *type.mutable_shape();
     shape.add_dim()->set_dim_param("N");
-    const Integers dims = e.vector               ? Integers{number(e.channels)}
+    const Integers dims = e.vector                ? Integers{number(e.channels)}
                           : graph_.channels_first ? Integers{number(e.channels), number(e.height), number(e.width)}
                                                   : Integers{number(e.height), number(e.width), number(e.channels)};
     for (const std::int64_t extent : dims) shape.add_dim()->set_dim_value(extent);
@@ -157,10 +165,13 @@ class Exporter {
     const std::string& name = graph_.values[v].name;
     const std::string step = real(name + ":step", e.step);
     const auto code = static_cast<std::uint8_t>(e.zero_point);
-    const std::string zero = constant<std::uint8_t>(name + ":zero_point", is_int8(e) ? TensorProto::INT8 : TensorProto::UINT8, {}, {code});
+    const std::string zero =
+        constant<std::uint8_t>(name + ":zero_point", is_int8(e) ? TensorProto::INT8 : TensorProto::UINT8, {}, {code});
     const std::string& codes = codes_[v] = fresh(name + ":codes");
-    const bool converts = node_ != nullptr && node_->output == v && changes_encoding(*node_);  // the node is the QuantizeLinear
-    add("QuantizeLinear", converts ? node_->name : fresh_node(name + ":quantize"), {clamped_to_codes(v, from), step, zero}, codes);
+    const bool converts =
+        node_ != nullptr && node_->output == v && changes_encoding(*node_);  // the node is the QuantizeLinear
+    add("QuantizeLinear", converts ? node_->name : fresh_node(name + ":quantize"),
+        {clamped_to_codes(v, from), step, zero}, codes);
     add("DequantizeLinear", fresh_node(name + ":dequantize"), {codes, step, zero}, result);
     return result;
   }
@@ -211,10 +222,14 @@ class Exporter {
     if (!graph_.channels_first && pixels(graph_.extent(v)))
       set(add("Transpose", fresh_node(name + ":to_channels_last"), {tensors_[v]}, name), "perm", Integers{0, 2, 3, 1});
     else if (!graph_.channels_first && !graph_.extent(v).vector)
-      add("Reshape", fresh_node(name + ":to_channels_last"), {tensors_[v], integers(name + ":extent", {0, 1, 1, -1})}, name);
-    else if (tensors_[v] != name) add("Identity", fresh_node(name + ":identity"), {tensors_[v]}, name);
+      add("Reshape", fresh_node(name + ":to_channels_last"), {tensors_[v], integers(name + ":extent", {0, 1, 1, -1})},
+          name);
+    else if (tensors_[v] != name)
+      add("Identity", fresh_node(name + ":identity"), {tensors_[v]}, name);
   }
-  bool renamed_at_end(ValueId v) const { return v == graph_.output && !graph_.channels_first && !graph_.extent(v).vector; }
+  bool renamed_at_end(ValueId v) const {
+    return v == graph_.output && !graph_.channels_first && !graph_.extent(v).vector;
+  }
 
   // ---- layers ----
 
@@ -232,10 +247,14 @@ class Exporter {
     const bool last = v == graph_.output;
     const std::string before = last && (encoded || renamed_at_end(v)) ? fresh(name + ":real") : name;
     // A clamp that the codes do anyway would only keep runtimes from joining the layer with its QuantizeLinear.
-    Clamp clamp = std::visit([]<class Layer>(const Layer& layer) {
-      if constexpr (ClampedLayer<Layer> && !std::is_same_v<Layer, ClampLayer>) return layer.clamp;
-      else return Clamp{};
-    }, node_->op);
+    Clamp clamp = std::visit(
+        []<class Layer>(const Layer& layer) {
+          if constexpr (ClampedLayer<Layer> && !std::is_same_v<Layer, ClampLayer>)
+            return layer.clamp;
+          else
+            return Clamp{};
+        },
+        node_->op);
     if (encoded && codes_clamp(*model_.activations[v], clamp)) clamp = {};
     target_ = clamp.active() ? fresh(name + ":before_clamp") : before;
     if (changes_encoding(*node_)) {
@@ -250,7 +269,9 @@ class Exporter {
     tensors_[v] = quantized(v, before, after);
   }
 
-  ::onnx::NodeProto& layer(const char* type, const std::vector<std::string>& inputs) { return add(type, node_->name, inputs, target_); }
+  ::onnx::NodeProto& layer(const char* type, const std::vector<std::string>& inputs) {
+    return add(type, node_->name, inputs, target_);
+  }
 
   /// Weights in the file's order (`place` of each) and the bias, dequantized where they are codes.
   template <WeightedLayer Layer, class Place>
@@ -264,10 +285,12 @@ class Exporter {
     };
     if (!encoding) {
       const std::string weights = constant(name + ":weights", TensorProto::FLOAT, dims, arranged(op.kernel));
-      return {in(), weights, constant(name + ":bias", TensorProto::FLOAT, {number(op.offset.size())}, values(op.offset))};
+      return {in(), weights,
+              constant(name + ":bias", TensorProto::FLOAT, {number(op.offset.size())}, values(op.offset))};
     }
     const WeightEncoding& w = *encoding;
-    require(profile_ == Profile::standard || std::all_of(w.zero_point.begin(), w.zero_point.end(), [](std::int32_t z) { return z == 0; }),
+    require(profile_ == Profile::standard ||
+                std::all_of(w.zero_point.begin(), w.zero_point.end(), [](std::int32_t z) { return z == 0; }),
             "has asymmetric weights; TensorRT wants zero points of 0, quantize with --weight-scheme symmetric");
     const bool each = w.step.size() > 1;
     const Integers count = each ? Integers{number(w.step.size())} : Integers{};
@@ -287,13 +310,15 @@ class Exporter {
     if (profile_ == Profile::tensorrt) {
       std::vector<float> reals;
       for (std::size_t c = 0; c != w.bias.size(); ++c)
-        reals.push_back(static_cast<float>(static_cast<double>(w.bias[c]) * static_cast<double>(in_step) * static_cast<double>(w.channel_step(c))));
+        reals.push_back(static_cast<float>(static_cast<double>(w.bias[c]) * static_cast<double>(in_step) *
+                                           static_cast<double>(w.channel_step(c))));
       return constant(name + ":bias", TensorProto::FLOAT, dims, reals);
     }
     std::vector<float> steps;
     for (const float step : w.step) {
       steps.push_back(in_step * step);
-      require(steps.back() > 0.0F, "has a bias step of ", in_step, " times ", step, ", which is 0 in float; keep it float");
+      require(steps.back() > 0.0F, "has a bias step of ", in_step, " times ", step,
+              ", which is 0 in float; keep it float");
     }
     const bool each = steps.size() > 1;
     const std::string codes = constant(name + ":bias:codes", TensorProto::INT32, dims, values(w.bias));
@@ -325,7 +350,8 @@ class Exporter {
   void write(const DepthwiseConvolution& op) {  // 1HWO to O1HW
     const Shape& s = kernel_shape(op);
     const std::size_t area = s[1] * s[2], out = s[3];
-    const auto inputs = parameters(op, {number(out), 1, number(s[1]), number(s[2])}, [=](std::size_t i) { return i % area * out + i / area; });
+    const auto inputs = parameters(op, {number(out), 1, number(s[1]), number(s[2])},
+                                   [=](std::size_t i) { return i % area * out + i / area; });
     auto& node = layer("Conv", inputs);
     set_window(node, op.window);
     set(node, "group", number(out / op.multiplier));
@@ -340,7 +366,8 @@ class Exporter {
     if (!e.vector) inputs[0] = flattened(node_->inputs[0]);
     set(layer("Gemm", inputs), "transB", std::int64_t{1});
   }
-  /// An image as a vector of its elements in CHW order, between converters of its own so that runtimes keep it in codes.
+  /// An image as a vector of its elements in CHW order, between converters of its own so that runtimes keep it in
+  /// codes.
   std::string flattened(ValueId v) {
     const std::string wanted = node_->name + ":flat";
     const std::string flat = fresh(wanted);
@@ -348,8 +375,9 @@ class Exporter {
     if (!model_.activations[v]) return flat;
     const ActivationEncoding& e = *model_.activations[v];
     const std::string step = real(wanted + ":step", e.step);
-    const std::string zero = constant<std::uint8_t>(wanted + ":zero_point", is_int8(e) ? TensorProto::INT8 : TensorProto::UINT8, {},
-                                                    {static_cast<std::uint8_t>(e.zero_point)});
+    const std::string zero =
+        constant<std::uint8_t>(wanted + ":zero_point", is_int8(e) ? TensorProto::INT8 : TensorProto::UINT8, {},
+                               {static_cast<std::uint8_t>(e.zero_point)});
     const std::string codes = fresh(wanted + ":codes"), result = fresh(wanted + ":dequantized");
     add("QuantizeLinear", fresh_node(wanted + ":quantize"), {flat, step, zero}, codes);
     add("DequantizeLinear", fresh_node(wanted + ":dequantize"), {codes, step, zero}, result);
@@ -395,7 +423,8 @@ class Exporter {
   void write(const Pad& op) {
     const Padding& p = op.padding;
     require(!in_extent().vector, "pads a vector, which is not supported");
-    const std::string pads = integers(node_->name + ":pads", {0, 0, number(p.top), number(p.left), 0, 0, number(p.bottom), number(p.right)});
+    const std::string pads =
+        integers(node_->name + ":pads", {0, 0, number(p.top), number(p.left), 0, 0, number(p.bottom), number(p.right)});
     layer("Pad", {in(), pads, real(node_->name + ":value", op.value)});
   }
   void write(const Reshape& op) {
@@ -404,16 +433,21 @@ class Exporter {
     const bool last = !op.channels_first;
     if (last && pixels(from)) {
       source = fresh(node_->name + ":channels_last");
-      set(add("Transpose", fresh_node(node_->name + ":to_channels_last"), {in()}, source), "perm", Integers{0, 2, 3, 1});
+      set(add("Transpose", fresh_node(node_->name + ":to_channels_last"), {in()}, source), "perm",
+          Integers{0, 2, 3, 1});
     }
     if (to.vector || !last || !pixels(to)) {
-      const Integers shape = to.vector ? Integers{0, -1} : Integers{0, number(to.channels), number(to.height), number(to.width)};
+      const Integers shape =
+          to.vector ? Integers{0, -1} : Integers{0, number(to.channels), number(to.height), number(to.width)};
       layer("Reshape", {source, integers(node_->name + ":shape", shape)});
       return;
     }
     const std::string image = fresh(node_->name + ":image");
-    add("Reshape", node_->name, {source, integers(node_->name + ":shape", {0, number(to.height), number(to.width), number(to.channels)})}, image);
-    set(add("Transpose", fresh_node(node_->name + ":to_channels_first"), {image}, target_), "perm", Integers{0, 3, 1, 2});
+    add("Reshape", node_->name,
+        {source, integers(node_->name + ":shape", {0, number(to.height), number(to.width), number(to.channels)})},
+        image);
+    set(add("Transpose", fresh_node(node_->name + ":to_channels_first"), {image}, target_), "perm",
+        Integers{0, 3, 1, 2});
   }
   void write(const Resize& op) {
     const Extent &from = in_extent(), &to = out_extent();
@@ -428,16 +462,19 @@ class Exporter {
     const bool nearest = op.kind == Resize::Kind::nearest;
     set(node, "mode", nearest ? "nearest" : "linear");
     const bool asymmetric = op.coordinates == Resize::Coordinates::asymmetric;
-    set(node, "coordinate_transformation_mode", asymmetric                                                     ? "asymmetric"
-                                                : op.coordinates == Resize::Coordinates::half_pixel    ? "half_pixel"
-                                                : op.coordinates == Resize::Coordinates::align_corners ? "align_corners"
-                                                                                                       : "pytorch_half_pixel");
+    set(node, "coordinate_transformation_mode",
+        asymmetric                                             ? "asymmetric"
+        : op.coordinates == Resize::Coordinates::half_pixel    ? "half_pixel"
+        : op.coordinates == Resize::Coordinates::align_corners ? "align_corners"
+                                                               : "pytorch_half_pixel");
     if (nearest) set(node, "nearest_mode", asymmetric ? "floor" : "round_prefer_floor");
   }
   void write(const Softmax&) { set(layer("Softmax", {in()}), "axis", std::int64_t{1}); }
   void write(const ClampLayer& op) {
-    if (op.clamp.active()) write_clamp(node_->name, in(), op.clamp, target_);
-    else layer("Identity", {in()});
+    if (op.clamp.active())
+      write_clamp(node_->name, in(), op.clamp, target_);
+    else
+      layer("Identity", {in()});
   }
   void write(const HardSwish&) {
     operator_set_ = 14;
@@ -456,7 +493,7 @@ class Exporter {
   ::onnx::ModelProto file_;
   ::onnx::GraphProto* out_ = nullptr;
   std::int64_t operator_set_ = 13;
-  std::unordered_set<std::string> names_;       ///< of tensors
+  std::unordered_set<std::string> names_;  ///< of tensors
   std::unordered_set<std::string> node_names_;
   std::vector<std::string> tensors_;  ///< by value: the tensor that readers read
   std::vector<std::string> codes_;    ///< by value: its codes
@@ -469,6 +506,8 @@ class Exporter {
 
 std::string write(const QuantizedModel& model, Profile profile) { return Exporter{model, profile}.run(); }
 
-void save(const QuantizedModel& model, const std::string& path, Profile profile) { write_file_atomically(path, write(model, profile)); }
+void save(const QuantizedModel& model, const std::string& path, Profile profile) {
+  write_file_atomically(path, write(model, profile));
+}
 
 }  // namespace fat::inline FAT_ABI::onnx

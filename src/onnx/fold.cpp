@@ -10,11 +10,13 @@ namespace fat::inline FAT_ABI::onnx {
 Integers normalized_axes(Integers axes, std::size_t rank, const ::onnx::NodeProto& node) {
   const auto signed_rank = static_cast<std::int64_t>(rank);
   for (std::int64_t& axis : axes) {
-    expects(axis >= -signed_rank && axis < signed_rank, "onnx: ", label(node), ": axis ", axis, " for ", rank, " dimensions");
+    expects(axis >= -signed_rank && axis < signed_rank, "onnx: ", label(node), ": axis ", axis, " for ", rank,
+            " dimensions");
     if (axis < 0) axis += signed_rank;
   }
   std::sort(axes.begin(), axes.end());
-  expects(std::adjacent_find(axes.begin(), axes.end()) == axes.end(), "onnx: ", label(node), ": an axis is given twice");
+  expects(std::adjacent_find(axes.begin(), axes.end()) == axes.end(), "onnx: ", label(node),
+          ": an axis is given twice");
   return axes;
 }
 
@@ -41,7 +43,8 @@ struct Folder {
   /// Elements picked by their place in the source.
   template <class Place>
   Constant pick(const Constant& from, const Integers& dims, Place place) const {
-    require(!from.steps || from.steps->step.size() == 1 || node.op_type() == "Transpose", "rearranges weights with a step for each channel");
+    require(!from.steps || from.steps->step.size() == 1 || node.op_type() == "Transpose",
+            "rearranges weights with a step for each channel");
     Constant result;
     result.dims = dims;
     result.integral = from.integral;
@@ -52,8 +55,10 @@ struct Folder {
     for (std::size_t i = 0; i != size; ++i) {
       const std::size_t at = place(i);
       require(at < available, "reads outside its input");
-      if (from.integral) result.integers.push_back(from.integers[at]);
-      else result.reals.push_back(from.reals[at]);
+      if (from.integral)
+        result.integers.push_back(from.integers[at]);
+      else
+        result.reals.push_back(from.reals[at]);
     }
     return result;
   }
@@ -61,8 +66,8 @@ struct Folder {
   Constant shaped(Integers dims) const {
     Constant result = input(0);
     require(!result.steps || result.steps->step.size() == 1, "reshapes weights with a step for each channel");
-    require(static_cast<std::size_t>(count(dims, node.name())) == result.size(), "cannot reshape a constant of ", result.size(),
-            " elements");
+    require(static_cast<std::size_t>(count(dims, node.name())) == result.size(), "cannot reshape a constant of ",
+            result.size(), " elements");
     result.dims = std::move(dims);
     return result;
   }
@@ -77,7 +82,8 @@ struct Folder {
         open = &dims[i];
         continue;
       }
-      require(dims[i] >= 0 && dims[i] <= most_elements && (dims[i] == 0 || known <= most_elements / dims[i]), "a bad extent");
+      require(dims[i] >= 0 && dims[i] <= most_elements && (dims[i] == 0 || known <= most_elements / dims[i]),
+              "a bad extent");
       known *= dims[i];
     }
     if (open != nullptr) *open = known == 0 ? 0 : static_cast<std::int64_t>(input(0).size()) / known;
@@ -116,7 +122,8 @@ struct Folder {
     Constant result = pick(from, dims, [&](std::size_t flat) {
       std::int64_t at = 0;
       auto rest = static_cast<std::int64_t>(flat);
-      for (std::size_t i = rank; i-- != 0; rest /= dims[i]) at += rest % dims[i] * strides[static_cast<std::size_t>(order[i])];
+      for (std::size_t i = rank; i-- != 0; rest /= dims[i])
+        at += rest % dims[i] * strides[static_cast<std::size_t>(order[i])];
       return static_cast<std::size_t>(at);
     });
     if (result.steps && result.steps->step.size() > 1)
@@ -151,7 +158,8 @@ struct Folder {
     require(result.dims.size() == 1 && !result.steps, "only lists can be joined");
     for (std::size_t i = 1; i != inputs.size(); ++i) {
       const Constant& next = input(i);
-      require(next.dims.size() == 1 && !next.steps && next.integral == result.integral, "only lists of one type can be joined");
+      require(next.dims.size() == 1 && !next.steps && next.integral == result.integral,
+              "only lists of one type can be joined");
       result.reals.insert(result.reals.end(), next.reals.begin(), next.reals.end());
       result.integers.insert(result.integers.end(), next.integers.begin(), next.integers.end());
       result.dims[0] += next.dims[0];
@@ -163,7 +171,8 @@ struct Folder {
     const std::int64_t to = attributes.integer("to", 0);
     using T = ::onnx::TensorProto;
     const bool integral = to == T::INT64 || to == T::INT32 || to == T::BOOL;
-    require(integral || to == T::FLOAT || to == T::DOUBLE || to == T::FLOAT16, "a cast to type ", to, " is not supported");
+    require(integral || to == T::FLOAT || to == T::DOUBLE || to == T::FLOAT16, "a cast to type ", to,
+            " is not supported");
     result.type = static_cast<std::int32_t>(to);
     if (integral == result.integral && !result.steps) return result;
     require(!result.steps, "computes with dequantized constants");
@@ -257,17 +266,21 @@ struct Folder {
     if (op == "Sqrt") return each([](float x) { return std::sqrt(x); });
     if (op == "Neg" && !input(0).integral) return each([](float x) { return -x; });
     if (op == "Add")
-      return combine([](float a, float b) { return a + b; }, [](I a, I b, I* c) { return !__builtin_add_overflow(a, b, c); });
+      return combine([](float a, float b) { return a + b; },
+                     [](I a, I b, I* c) { return !__builtin_add_overflow(a, b, c); });
     if (op == "Sub")
-      return combine([](float a, float b) { return a - b; }, [](I a, I b, I* c) { return !__builtin_sub_overflow(a, b, c); });
+      return combine([](float a, float b) { return a - b; },
+                     [](I a, I b, I* c) { return !__builtin_sub_overflow(a, b, c); });
     if (op == "Mul")
-      return combine([](float a, float b) { return a * b; }, [](I a, I b, I* c) { return !__builtin_mul_overflow(a, b, c); });
+      return combine([](float a, float b) { return a * b; },
+                     [](I a, I b, I* c) { return !__builtin_mul_overflow(a, b, c); });
     if (op == "Div")
-      return combine([](float a, float b) { return a / b; }, [](I a, I b, I* c) {
-        const bool defined = b != 0 && !(a == std::numeric_limits<I>::min() && b == -1);
-        *c = defined ? a / b : 0;
-        return defined;
-      });
+      return combine([](float a, float b) { return a / b; },
+                     [](I a, I b, I* c) {
+                       const bool defined = b != 0 && !(a == std::numeric_limits<I>::min() && b == -1);
+                       *c = defined ? a / b : 0;
+                       return defined;
+                     });
     return std::nullopt;
   }
 };

@@ -29,7 +29,8 @@ Model Importer::run() {
   const auto found = tensors_.find(graph.output(0).name());
   expects(found != tensors_.end(), name_, ": no node makes the output '", graph.output(0).name(), "'");
   expects(found->second.constant == nullptr, name_, ": the output '", graph.output(0).name(), "' is a constant");
-  expects(!found->second.codes, name_, ": the output '", graph.output(0).name(), "' holds codes; a DequantizeLinear is missing");
+  expects(!found->second.codes, name_, ": the output '", graph.output(0).name(),
+          "' holds codes; a DequantizeLinear is missing");
   for (const Node& node : graph.node())
     if (node.output_size() != 0 && node.output(0) == graph.output(0).name()) node_ = &node;
   const Tensor output = materialized(found->second, {});
@@ -47,22 +48,25 @@ void Importer::read_input() {
   const ::onnx::ValueInfoProto* input = nullptr;
   for (const auto& each : graph.input()) {
     if (tensors_.contains(each.name())) continue;  // an initializer listed among the inputs
-    expects(input == nullptr, name_, ": the model has inputs '", input == nullptr ? "" : input->name(), "' and '", each.name(),
-            "', one is supported");
+    expects(input == nullptr, name_, ": the model has inputs '", input == nullptr ? "" : input->name(), "' and '",
+            each.name(), "', one is supported");
     input = &each;
   }
   expects(input != nullptr, name_, ": the model has no input");
-  expects(input->type().has_tensor_type() && input->type().tensor_type().has_shape(), name_, ": the input '", input->name(),
-          "' has no shape");
+  expects(input->type().has_tensor_type() && input->type().tensor_type().has_shape(), name_, ": the input '",
+          input->name(), "' has no shape");
   const auto& type = input->type().tensor_type();
-  expects(type.elem_type() == ::onnx::TensorProto::FLOAT, name_, ": the input '", input->name(), "' is not of type float");
+  expects(type.elem_type() == ::onnx::TensorProto::FLOAT, name_, ": the input '", input->name(),
+          "' is not of type float");
   const int rank = type.shape().dim_size();
-  expects(rank == 4 || rank == 2, name_, ": the input '", input->name(), "' has ", rank, " dimensions, 4 (images) or 2 are supported");
+  expects(rank == 4 || rank == 2, name_, ": the input '", input->name(), "' has ", rank,
+          " dimensions, 4 (images) or 2 are supported");
   std::size_t extents[4] = {};
   for (int i = 1; i != rank; ++i) {
     const auto& dim = type.shape().dim(i);
-    expects(dim.has_dim_value() && dim.dim_value() > 0 && dim.dim_value() <= (std::int64_t{1} << 24), name_, ": the input '",
-            input->name(), "' leaves dimension ", i, " open or gives it a bad size; export with a fixed image size");
+    expects(dim.has_dim_value() && dim.dim_value() > 0 && dim.dim_value() <= (std::int64_t{1} << 24), name_,
+            ": the input '", input->name(), "' leaves dimension ", i,
+            " open or gives it a bad size; export with a fixed image size");
     extents[i] = static_cast<std::size_t>(dim.dim_value());
   }
   const bool last = rank == 4 && starts_with_transpose(input->name());
@@ -80,8 +84,8 @@ void Importer::read_input() {
 
 /// Whether the images of a file are NHWC: element-wise operators lead from the input to a transpose into NCHW.
 bool Importer::starts_with_transpose(const std::string& input) const {
-  static const std::unordered_set<std::string> passed{"Identity", "Cast", "Add", "Sub", "Mul", "Div", "Pad", "Clip",
-                                                      "QuantizeLinear", "DequantizeLinear"};
+  static const std::unordered_set<std::string> passed{
+      "Identity", "Cast", "Add", "Sub", "Mul", "Div", "Pad", "Clip", "QuantizeLinear", "DequantizeLinear"};
   std::unordered_set<std::string> reached{input};
   for (const Node& node : file_.graph().node()) {
     if (node.input().empty() || node.output().empty()) continue;
@@ -95,7 +99,8 @@ bool Importer::starts_with_transpose(const std::string& input) const {
 }
 
 void Importer::set(const std::string& name, Tensor tensor) {
-  expects(!name.empty() && tensors_.emplace(name, std::move(tensor)).second, name_, ": two tensors are called '", name, "'");
+  expects(!name.empty() && tensors_.emplace(name, std::move(tensor)).second, name_, ": two tensors are called '", name,
+          "'");
 }
 
 void Importer::read_node(const Node& node) {
@@ -116,7 +121,8 @@ void Importer::read_node(const Node& node) {
     if (auto result = fold(node, constants)) return set_output({std::make_shared<const Constant>(std::move(*result))});
   }
   const auto rule = rules().find(node.op_type());
-  expects(rule != rules().end(), name_, ": operator ", node.op_type(), " (node '", name_of(node), "') is not supported; see docs/interop.md for those that are");
+  expects(rule != rules().end(), name_, ": operator ", node.op_type(), " (node '", name_of(node),
+          "') is not supported; see docs/interop.md for those that are");
   (this->*rule->second)();
 }
 
@@ -169,9 +175,12 @@ Integers Importer::dims(const Tensor& tensor) const {
   const auto w = static_cast<std::int64_t>(extent(tensor).width);
   const auto c = static_cast<std::int64_t>(extent(tensor).channels);
   switch (tensor.layout) {
-    case Layout::channels_first: return {batch_mark, c, h, w};
-    case Layout::channels_last: return {batch_mark, h, w, c};
-    default: return {batch_mark, h * w * c};
+    case Layout::channels_first:
+      return {batch_mark, c, h, w};
+    case Layout::channels_last:
+      return {batch_mark, h, w, c};
+    default:
+      return {batch_mark, h * w * c};
   }
 }
 
@@ -184,7 +193,8 @@ std::string Importer::fresh_name(const std::string& wanted) {
 ValueId Importer::emit(Operator op, std::vector<ValueId> inputs, const Extent& declared, std::string_view suffix) {
   const std::string& base = name_of(*node_);
   std::string node_name = base + std::string{suffix};
-  for (int again = 2; !node_names_.insert(node_name).second; ++again) node_name = base + std::string{suffix} + "/" + std::to_string(again);
+  for (int again = 2; !node_names_.insert(node_name).second; ++again)
+    node_name = base + std::string{suffix} + "/" + std::to_string(again);
   const ValueId output = model_.add_value(fresh_name(node_->output(0) + std::string{suffix}), declared);
   model_.nodes.push_back({std::move(node_name), std::move(op), std::move(inputs), output});
   const ::fat::Node& node = model_.nodes.back();
@@ -210,7 +220,8 @@ array<float> Importer::channel_values(const Constant& from, const Tensor& of) co
   bool fits = from.dims.size() <= rank && from.size() == wanted;
   for (std::size_t i = 0; fits && i != from.dims.size(); ++i)
     fits = rank - from.dims.size() + i == channel_axis || from.dims[i] == 1;
-  require(fits, "a constant of ", from.size(), " values is neither one number nor one for each of ", wanted, " channels");
+  require(fits, "a constant of ", from.size(), " values is neither one number nor one for each of ", wanted,
+          " channels");
   array<float> result{Shape{wanted}};
   for (std::size_t i = 0; i != wanted; ++i) result[i] = from.real(i);
   return result;

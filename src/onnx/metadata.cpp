@@ -8,8 +8,8 @@ namespace fat::inline FAT_ABI::onnx {
 
 namespace {
 
-const std::string codes_key = "fat.codes:", bits_key = "fat.weight_bits:", clamp_key = "fat.clamp:", pictures_key = "fat.preprocessing",
-                  offset_key = "fat.class_offset";
+const std::string codes_key = "fat.codes:", bits_key = "fat.weight_bits:", clamp_key = "fat.clamp:",
+                  pictures_key = "fat.preprocessing", offset_key = "fat.class_offset";
 
 /// Shortest decimal that reads back as the same number.
 template <class... Numbers>
@@ -25,7 +25,8 @@ std::string list(Numbers... numbers) {
   return text;
 }
 
-std::vector<double> numbers(const Metadata& metadata, std::string_view file, const std::string& key, std::size_t count) {
+std::vector<double> numbers(const Metadata& metadata, std::string_view file, const std::string& key,
+                            std::size_t count) {
   const auto found = metadata.find(key);
   if (found == metadata.end()) return {};
   std::vector<double> values;
@@ -38,14 +39,14 @@ std::vector<double> numbers(const Metadata& metadata, std::string_view file, con
     values.push_back(value);
     at = next != end && *next == ' ' ? next + 1 : next;
   }
-  expects(at == end && values.size() == count, file, ": metadata '", std::string_view{key}, "' must be ", count, " numbers, it is '",
-          std::string_view{found->second}, "'");
+  expects(at == end && values.size() == count, file, ": metadata '", std::string_view{key}, "' must be ", count,
+          " numbers, it is '", std::string_view{found->second}, "'");
   return values;
 }
 
 std::int64_t whole(double value, double low, double high, std::string_view file, const std::string& key) {
-  expects(value >= low && value <= high && value == std::floor(value), file, ": metadata '", std::string_view{key}, "' holds ", value,
-          ", which is no whole number from ", low, " to ", high);
+  expects(value >= low && value <= high && value == std::floor(value), file, ": metadata '", std::string_view{key},
+          "' holds ", value, ", which is no whole number from ", low, " to ", high);
   return static_cast<std::int64_t>(value);
 }
 
@@ -74,25 +75,32 @@ void write_metadata(const QuantizedModel& model, const std::vector<std::string>&
       put(codes_key + codes[v], list(e.code_min, e.code_max, e.bits, e.symmetric ? 1 : 0));
   }
   for (const Node& node : model.graph.nodes)
-    std::visit([&]<class Layer>(const Layer& layer) {
-      if constexpr (ClampedLayer<Layer> && !std::is_same_v<Layer, ClampLayer>)
-        if (const auto& e = model.activations[node.output]; e && layer.clamp.active() && codes_clamp(*e, layer.clamp))
-          put(clamp_key + node.name, list(layer.clamp.low, layer.clamp.high));
-    }, node.op);
+    std::visit(
+        [&]<class Layer>(const Layer& layer) {
+          if constexpr (ClampedLayer<Layer> && !std::is_same_v<Layer, ClampLayer>)
+            if (const auto& e = model.activations[node.output];
+                e && layer.clamp.active() && codes_clamp(*e, layer.clamp))
+              put(clamp_key + node.name, list(layer.clamp.low, layer.clamp.high));
+        },
+        node.op);
   for (std::size_t n = 0; n != model.graph.nodes.size(); ++n)
-    if (model.weights[n] && model.weights[n]->bits != 8) put(bits_key + model.graph.nodes[n].name, list(model.weights[n]->bits));
+    if (model.weights[n] && model.weights[n]->bits != 8)
+      put(bits_key + model.graph.nodes[n].name, list(model.weights[n]->bits));
   if (model.graph.preprocessing) {
     const Preprocessing& p = *model.graph.preprocessing;
-    put(pictures_key, list(p.scale[0], p.scale[1], p.scale[2], p.offset[0], p.offset[1], p.offset[2], p.bgr ? 1 : 0, p.resize, p.crop));
+    put(pictures_key, list(p.scale[0], p.scale[1], p.scale[2], p.offset[0], p.offset[1], p.offset[2], p.bgr ? 1 : 0,
+                           p.resize, p.crop));
   }
   if (model.graph.class_offset) put(offset_key, list(*model.graph.class_offset));
 }
 
 void read_model_metadata(const Metadata& metadata, std::string_view file, Model& model) {
   if (const auto p = numbers(metadata, file, pictures_key, 9); !p.empty()) {
-    for (const double each : p) expects(std::isfinite(each), file, ": metadata '", std::string_view{pictures_key}, "' holds an infinity");
+    for (const double each : p)
+      expects(std::isfinite(each), file, ": metadata '", std::string_view{pictures_key}, "' holds an infinity");
     Preprocessing& how = model.preprocessing.emplace();
-    for (std::size_t c = 0; c != 3; ++c) how.scale[c] = static_cast<float>(p[c]), how.offset[c] = static_cast<float>(p[c + 3]);
+    for (std::size_t c = 0; c != 3; ++c)
+      how.scale[c] = static_cast<float>(p[c]), how.offset[c] = static_cast<float>(p[c + 3]);
     how.bgr = whole(p[6], 0, 1, file, pictures_key) != 0;
     how.resize = static_cast<std::size_t>(whole(p[7], 0, 65535, file, pictures_key));
     how.crop = static_cast<std::size_t>(whole(p[8], 0, 65535, file, pictures_key));
@@ -101,7 +109,8 @@ void read_model_metadata(const Metadata& metadata, std::string_view file, Model&
     model.class_offset = static_cast<std::size_t>(whole(offset[0], 0, 1 << 30, file, offset_key));
 }
 
-bool read_code_range(const Metadata& metadata, std::string_view file, const std::string& codes, ActivationEncoding& encoding) {
+bool read_code_range(const Metadata& metadata, std::string_view file, const std::string& codes,
+                     ActivationEncoding& encoding) {
   const std::string key = codes_key + codes;
   const auto range = numbers(metadata, file, key, 4);
   if (range.empty()) return false;
@@ -113,14 +122,17 @@ bool read_code_range(const Metadata& metadata, std::string_view file, const std:
 }
 
 bool codes_clamp(const ActivationEncoding& e, const Clamp& clamp) {
-  const auto code = [&](float real) { return std::nearbyint(static_cast<double>(real) / static_cast<double>(e.step)) + e.zero_point; };
+  const auto code = [&](float real) {
+    return std::nearbyint(static_cast<double>(real) / static_cast<double>(e.step)) + e.zero_point;
+  };
   return code(clamp.low) <= e.code_min && code(clamp.high) >= e.code_max;
 }
 
 Clamp read_clamp(const Metadata& metadata, std::string_view file, const std::string& node) {
   const auto bounds = numbers(metadata, file, clamp_key + node, 2);
   if (bounds.empty()) return {};
-  expects(bounds[0] <= bounds[1], file, ": metadata '", std::string_view{clamp_key}, std::string_view{node}, "' has its bounds in disorder");
+  expects(bounds[0] <= bounds[1], file, ": metadata '", std::string_view{clamp_key}, std::string_view{node},
+          "' has its bounds in disorder");
   return {static_cast<float>(bounds[0]), static_cast<float>(bounds[1])};
 }
 

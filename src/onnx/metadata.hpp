@@ -24,7 +24,8 @@ ActivationEncoding encoding_of_type(float step, std::int32_t zero_point, bool is
 
 /// The reals of the lowest and highest code: what stands before a QuantizeLinear whose type has more codes.
 inline Clamp range_of_codes(const ActivationEncoding& e) {
-  return {static_cast<float>(e.code_min - e.zero_point) * e.step, static_cast<float>(e.code_max - e.zero_point) * e.step};
+  return {static_cast<float>(e.code_min - e.zero_point) * e.step,
+          static_cast<float>(e.code_max - e.zero_point) * e.step};
 }
 
 using Metadata = std::unordered_map<std::string, std::string>;
@@ -37,7 +38,8 @@ void write_metadata(const QuantizedModel& model, const std::vector<std::string>&
 void read_model_metadata(const Metadata& metadata, std::string_view file, Model& model);
 /// Narrows the encoding of `codes` where the file states a range, and returns whether it does.
 /// Errors: codes that the type cannot hold.
-bool read_code_range(const Metadata& metadata, std::string_view file, const std::string& codes, ActivationEncoding& encoding);
+bool read_code_range(const Metadata& metadata, std::string_view file, const std::string& codes,
+                     ActivationEncoding& encoding);
 /// Whether saturating to the codes does what the clamp does.
 bool codes_clamp(const ActivationEncoding& encoding, const Clamp& clamp);
 /// The fused activation that the file states for a node, else an open one. Errors: bounds in disorder.

@@ -61,7 +61,8 @@ Window Importer::window(const Extent& in, Pair kernel, bool pooling) {
   const Attributes attributes{*node_};
   const auto pair = [&](const char* name) {
     const Integers values = attributes.integers(name, {1, 1});
-    require(values.size() == 2 && std::all_of(values.begin(), values.end(), [](std::int64_t v) { return v > 0 && v <= largest_step; }),
+    require(values.size() == 2 &&
+                std::all_of(values.begin(), values.end(), [](std::int64_t v) { return v > 0 && v <= largest_step; }),
             name, " must be two positive numbers");
     return Pair{static_cast<std::size_t>(values[0]), static_cast<std::size_t>(values[1])};
   };
@@ -69,7 +70,8 @@ Window Importer::window(const Extent& in, Pair kernel, bool pooling) {
   const Pair reach{(kernel.height - 1) * result.dilation.height + 1, (kernel.width - 1) * result.dilation.width + 1};
   const std::string automatic = attributes.text("auto_pad", "NOTSET");
   if (automatic == "SAME_UPPER" || automatic == "SAME_LOWER") {
-    const auto same = [&](std::size_t size, std::size_t stride, std::size_t needed, std::size_t& before, std::size_t& after) {
+    const auto same = [&](std::size_t size, std::size_t stride, std::size_t needed, std::size_t& before,
+                          std::size_t& after) {
       const std::size_t covered = ((size + stride - 1) / stride - 1) * stride + needed;
       const std::size_t total = covered > size ? covered - size : 0;
       before = automatic == "SAME_UPPER" ? total / 2 : total - total / 2;
@@ -81,13 +83,15 @@ Window Importer::window(const Extent& in, Pair kernel, bool pooling) {
   }
   require(automatic == "NOTSET" || automatic == "VALID", "auto_pad '", automatic, "' is not known");
   const Integers pads = automatic == "VALID" ? Integers{0, 0, 0, 0} : attributes.integers("pads", {0, 0, 0, 0});
-  require(pads.size() == 4 && std::all_of(pads.begin(), pads.end(), [](std::int64_t p) { return p >= 0 && p <= largest_step; }),
+  require(pads.size() == 4 &&
+              std::all_of(pads.begin(), pads.end(), [](std::int64_t p) { return p >= 0 && p <= largest_step; }),
           "pads must be four numbers of at least 0");
-  result.padding = {static_cast<std::size_t>(pads[0]), static_cast<std::size_t>(pads[1]), static_cast<std::size_t>(pads[2]),
-                    static_cast<std::size_t>(pads[3])};
+  result.padding = {static_cast<std::size_t>(pads[0]), static_cast<std::size_t>(pads[1]),
+                    static_cast<std::size_t>(pads[2]), static_cast<std::size_t>(pads[3])};
   if (!pooling || attributes.integer("ceil_mode", 0) == 0) return result;
   // Rounding the output extent up is more padding at the end; no window may start beyond the image.
-  const auto extend = [this](std::size_t size, std::size_t before, std::size_t stride, std::size_t needed, std::size_t& after) {
+  const auto extend = [this](std::size_t size, std::size_t before, std::size_t stride, std::size_t needed,
+                             std::size_t& after) {
     require(needed <= size + before + after, "the window is larger than the padded image");
     std::size_t count = (size + before + after - needed + stride - 1) / stride + 1;
     if ((count - 1) * stride >= size + before) --count;
@@ -107,13 +111,13 @@ void Importer::convolution() {
   const std::size_t out = extent_of(0), depth = extent_of(1), height = extent_of(2), width = extent_of(3);
   require(out * depth * height * width != 0, "empty weights");
   const Integers declared = Attributes{*node_}.integers("kernel_shape", {w.dims[2], w.dims[3]});
-  require(declared == Integers{w.dims[2], w.dims[3]}, "kernel_shape is ", declared, ", the weights are ", height, " x ", width,
-          "; export the model again");
+  require(declared == Integers{w.dims[2], w.dims[3]}, "kernel_shape is ", declared, ", the weights are ", height, " x ",
+          width, "; export the model again");
   const std::int64_t group_attribute = Attributes{*node_}.integer("group", 1);
   require(group_attribute > 0 && group_attribute <= most_elements, "group must be positive");
   const auto groups = static_cast<std::size_t>(group_attribute);
-  require(extent(x).channels == depth * groups && out % groups == 0, "weights for ", depth * groups, " channels in ", groups,
-          " groups, the input has ", extent(x).channels);
+  require(extent(x).channels == depth * groups && out % groups == 0, "weights for ", depth * groups, " channels in ",
+          groups, " groups, the input has ", extent(x).channels);
   Window shape = window(extent(x), {height, width}, false);
   // Zeros added by a Pad of their own belong to the convolution.
   if (const ::fat::Node* const before = producer(x.value); before != nullptr && !quantized_) {
@@ -174,7 +178,8 @@ void Importer::gemm() {
   const Constant& c = constant(2, "the bias");
   const float beta = attributes.real("beta", 1.0F);
   const std::size_t made = producers_.at(tensors_.at(node_->output(0)).value);
-  if (c.steps || weight_codes.contains(model_.nodes[made].name)) return require(beta == 1.0F, "beta other than 1 with quantized weights");
+  if (c.steps || weight_codes.contains(model_.nodes[made].name))
+    return require(beta == 1.0F, "beta other than 1 with quantized weights");
   array<float>& bias = std::get<Dense>(model_.nodes[made].op).offset;
   require(c.size() == 1 || (c.size() == bias.size() && c.dims.back() == static_cast<std::int64_t>(bias.size())),
           "the bias has ", c.size(), " values for ", bias.size(), " outputs");
@@ -193,12 +198,14 @@ void Importer::matmul() {
   array<float> kernel{Shape{out, 1, 1, in}};
   for (std::size_t o = 0; o != out; ++o)
     for (std::size_t i = 0; i != in; ++i) kernel[o * in + i] = w.real(i * out + o);
-  set_output({nullptr, emit(Convolution{{}, 1, {}, std::move(kernel), array<float>{Shape{out}}}, {x.value}), Layout::channels_last});
+  set_output({nullptr, emit(Convolution{{}, 1, {}, std::move(kernel), array<float>{Shape{out}}}, {x.value}),
+              Layout::channels_last});
 }
 
 /// Weights [in, out], or [out, in] where transposed; a flattened image is read where it stands.
 void Importer::dense(const Tensor& x, const Constant& w, bool transposed, float alpha) {
-  require(x.layout != Layout::channels_first && x.layout != Layout::channels_last, "the input is an image; a Flatten is missing");
+  require(x.layout != Layout::channels_first && x.layout != Layout::channels_last,
+          "the input is an image; a Flatten is missing");
   const auto rows = static_cast<std::size_t>(w.dims[0]), columns = static_cast<std::size_t>(w.dims[1]);
   const std::size_t out = transposed ? rows : columns, in = transposed ? columns : rows;
   const Extent from = extent(x);
@@ -295,7 +302,8 @@ void Importer::pad() {
   require(first || x.layout == Layout::channels_last, "only images can be padded");
   const std::size_t h = first ? 2 : 1, w = h + 1, c = first ? 1 : 3;
   require(all[0] == 0 && all[4] == 0 && all[c] == 0 && all[c + 4] == 0, "only height and width can be padded");
-  for (const std::int64_t each : all) require(each >= 0 && each <= largest_step, "padding by ", each, " is not supported");
+  for (const std::int64_t each : all)
+    require(each >= 0 && each <= largest_step, "padding by ", each, " is not supported");
   const auto size = [&](std::size_t i) { return static_cast<std::size_t>(all[i]); };
   set_output({nullptr, emit(Pad{{size(h), size(w), size(h + 4), size(w + 4)}, value}, {x.value}), x.layout});
 }
@@ -305,7 +313,8 @@ void Importer::concat() {
   const Tensor first = materialized(activation(0));
   for (int i = 0; i != node_->input_size(); ++i) {
     const Tensor x = materialized(activation(i));
-    const bool pixel = extent(x).height * extent(x).width == 1 && x.layout != Layout::vector && first.layout != Layout::vector;
+    const bool pixel =
+        extent(x).height * extent(x).width == 1 && x.layout != Layout::vector && first.layout != Layout::vector;
     require(x.layout == first.layout || pixel, "the inputs differ in the order of their axes");
     values.push_back(x.value);
   }
@@ -313,10 +322,10 @@ void Importer::concat() {
   std::int64_t axis = Attributes{*node_}.integer("axis", 1);
   axis = axis < 0 ? axis + rank : axis;
   require(axis > 0 && axis < rank, "axis ", axis, " cannot be joined");
-  const std::size_t stored = first.layout == Layout::vector           ? 2
+  const std::size_t stored = first.layout == Layout::vector          ? 2
                              : first.layout == Layout::channels_last ? static_cast<std::size_t>(axis) - 1
-                             : axis == 1                              ? 2
-                                                                      : static_cast<std::size_t>(axis) - 2;
+                             : axis == 1                             ? 2
+                                                                     : static_cast<std::size_t>(axis) - 2;
   set_output({nullptr, emit(Concat{stored}, std::move(values)), first.layout});
 }
 
@@ -328,7 +337,8 @@ void Importer::softmax() {
   const bool pixel = extent(x).height * extent(x).width == 1;
   const std::int64_t channel_axis = x.layout == Layout::channels_last ? 3 : 1;
   const bool over_channels = axis == channel_axis && (operator_set_ >= 13 || pixel || channel_axis == rank - 1);
-  require(over_channels || (pixel && operator_set_ < 13 && axis == 1), "axis ", axis, ": only the channels are supported");
+  require(over_channels || (pixel && operator_set_ < 13 && axis == 1), "axis ", axis,
+          ": only the channels are supported");
   set_output({nullptr, emit(Softmax{}, {x.value}), x.layout});
 }
 
@@ -339,8 +349,8 @@ void Importer::unary(Operator op) {
 
 void Importer::clamp(const Clamp& range) {
   const Tensor x = activation(0);
-  require(!std::isnan(range.low) && !std::isnan(range.high) && range.low <= range.high, "the bounds ", range.low, " and ",
-          range.high, " are in disorder");
+  require(!std::isnan(range.low) && !std::isnan(range.high) && range.low <= range.high, "the bounds ", range.low,
+          " and ", range.high, " are in disorder");
   const ValueId made = emit(ClampLayer{range}, {x.value});
   const auto before = lines_.find(x.value);
   ClampedLine line = before != lines_.end() ? before->second : ClampedLine{x.value, 1.0F, 0.0F, {}};
@@ -392,7 +402,8 @@ void Importer::resize() {
   if (!plain && has(3) && plain_constant(3, "the sizes").size() != 0) {
     const Constant& sizes = plain_constant(3, "the sizes");
     require(sizes.integral && sizes.size() == 4, "four sizes are needed");
-    for (const std::size_t i : {h, h + 1}) require(sizes.integers[i] > 0 && sizes.integers[i] <= largest_step, "a bad size");
+    for (const std::size_t i : {h, h + 1})
+      require(sizes.integers[i] > 0 && sizes.integers[i] <= largest_step, "a bad size");
     require(sizes.integers[first ? 1 : 3] == static_cast<std::int64_t>(in.channels), "the channels cannot be resized");
     out.height = static_cast<std::size_t>(sizes.integers[h]);
     out.width = static_cast<std::size_t>(sizes.integers[h + 1]);
@@ -417,17 +428,23 @@ void Importer::resize() {
   Resize op;
   op.kind = mode == "nearest" ? Resize::Kind::nearest : Resize::Kind::bilinear;
   const std::string where = plain ? "asymmetric" : attributes.text("coordinate_transformation_mode", "half_pixel");
-  if (where == "half_pixel") op.coordinates = Resize::Coordinates::half_pixel;
-  else if (where == "asymmetric") op.coordinates = Resize::Coordinates::asymmetric;
-  else if (where == "align_corners") op.coordinates = Resize::Coordinates::align_corners;
-  else if (where == "pytorch_half_pixel") op.coordinates = Resize::Coordinates::pytorch_half_pixel;
-  else require(false, "coordinates '", where, "' are not supported");
+  if (where == "half_pixel")
+    op.coordinates = Resize::Coordinates::half_pixel;
+  else if (where == "asymmetric")
+    op.coordinates = Resize::Coordinates::asymmetric;
+  else if (where == "align_corners")
+    op.coordinates = Resize::Coordinates::align_corners;
+  else if (where == "pytorch_half_pixel")
+    op.coordinates = Resize::Coordinates::pytorch_half_pixel;
+  else
+    require(false, "coordinates '", where, "' are not supported");
   if (op.kind == Resize::Kind::nearest) {
     const std::string nearest = plain ? "floor" : attributes.text("nearest_mode", "round_prefer_floor");
     const bool asymmetric = op.coordinates == Resize::Coordinates::asymmetric;
     const bool doubled = out.height <= 2 * in.height && out.width <= 2 * in.width;
     // Up to twice the size, the nearest pixel with ties down is the floor on an asymmetric lattice.
-    require(asymmetric ? nearest == "floor" || (nearest == "round_prefer_floor" && doubled && out.height % in.height == 0 && out.width % in.width == 0)
+    require(asymmetric ? nearest == "floor" || (nearest == "round_prefer_floor" && doubled &&
+                                                out.height % in.height == 0 && out.width % in.width == 0)
                        : nearest == "round_prefer_floor",
             "nearest_mode '", nearest, "' with coordinates '", where, "' is not supported");
   }

@@ -50,17 +50,22 @@ void copy_field(const Field& field, std::size_t size, std::string_view name, std
 template <class Convert>
 void copy_halves(const TensorProto& tensor, std::size_t size, Convert convert, std::vector<float>& to) {
   std::vector<std::uint16_t> bits;
-  if (tensor.has_raw_data()) copy_raw<std::uint16_t>(tensor.raw_data(), size, tensor.name(), bits);
-  else copy_field(tensor.int32_data(), size, tensor.name(), bits);
+  if (tensor.has_raw_data())
+    copy_raw<std::uint16_t>(tensor.raw_data(), size, tensor.name(), bits);
+  else
+    copy_field(tensor.int32_data(), size, tensor.name(), bits);
   to.reserve(size);
   for (const std::uint16_t each : bits) to.push_back(convert(each));
 }
 
 template <class From>
 void copy_integers(const TensorProto& tensor, std::size_t size, Integers& to) {
-  if (tensor.has_raw_data()) copy_raw<From>(tensor.raw_data(), size, tensor.name(), to);
-  else if constexpr (sizeof(From) == 8) copy_field(tensor.int64_data(), size, tensor.name(), to);
-  else copy_field(tensor.int32_data(), size, tensor.name(), to);
+  if (tensor.has_raw_data())
+    copy_raw<From>(tensor.raw_data(), size, tensor.name(), to);
+  else if constexpr (sizeof(From) == 8)
+    copy_field(tensor.int64_data(), size, tensor.name(), to);
+  else
+    copy_field(tensor.int32_data(), size, tensor.name(), to);
 }
 
 }  // namespace
@@ -76,13 +81,17 @@ Constant decode(const TensorProto& tensor) {
   switch (tensor.data_type()) {
     case TensorProto::FLOAT:
       result.integral = false;
-      if (tensor.has_raw_data()) copy_raw<float>(tensor.raw_data(), size, tensor.name(), result.reals);
-      else copy_field(tensor.float_data(), size, tensor.name(), result.reals);
+      if (tensor.has_raw_data())
+        copy_raw<float>(tensor.raw_data(), size, tensor.name(), result.reals);
+      else
+        copy_field(tensor.float_data(), size, tensor.name(), result.reals);
       break;
     case TensorProto::DOUBLE:
       result.integral = false;
-      if (tensor.has_raw_data()) copy_raw<double>(tensor.raw_data(), size, tensor.name(), result.reals);
-      else copy_field(tensor.double_data(), size, tensor.name(), result.reals);
+      if (tensor.has_raw_data())
+        copy_raw<double>(tensor.raw_data(), size, tensor.name(), result.reals);
+      else
+        copy_field(tensor.double_data(), size, tensor.name(), result.reals);
       break;
     case TensorProto::FLOAT16:
       result.integral = false;
@@ -92,21 +101,35 @@ Constant decode(const TensorProto& tensor) {
       result.integral = false;
       copy_halves(tensor, size, bfloat_to_float, result.reals);
       break;
-    case TensorProto::INT64: copy_integers<std::int64_t>(tensor, size, result.integers); break;
-    case TensorProto::INT32: copy_integers<std::int32_t>(tensor, size, result.integers); break;
-    case TensorProto::INT16: copy_integers<std::int16_t>(tensor, size, result.integers); break;
-    case TensorProto::UINT16: copy_integers<std::uint16_t>(tensor, size, result.integers); break;
-    case TensorProto::INT8: copy_integers<std::int8_t>(tensor, size, result.integers); break;
+    case TensorProto::INT64:
+      copy_integers<std::int64_t>(tensor, size, result.integers);
+      break;
+    case TensorProto::INT32:
+      copy_integers<std::int32_t>(tensor, size, result.integers);
+      break;
+    case TensorProto::INT16:
+      copy_integers<std::int16_t>(tensor, size, result.integers);
+      break;
+    case TensorProto::UINT16:
+      copy_integers<std::uint16_t>(tensor, size, result.integers);
+      break;
+    case TensorProto::INT8:
+      copy_integers<std::int8_t>(tensor, size, result.integers);
+      break;
     case TensorProto::UINT8:
-    case TensorProto::BOOL: copy_integers<std::uint8_t>(tensor, size, result.integers); break;
-    default: fail("onnx: tensor '", tensor.name(), "' has elements of type ", tensor.data_type(), ", which is not supported");
+    case TensorProto::BOOL:
+      copy_integers<std::uint8_t>(tensor, size, result.integers);
+      break;
+    default:
+      fail("onnx: tensor '", tensor.name(), "' has elements of type ", tensor.data_type(), ", which is not supported");
   }
   return result;
 }
 
 ::onnx::ModelProto parse(std::string_view file, std::string_view name) {
   ::onnx::ModelProto model;
-  expects(file.size() <= static_cast<std::size_t>(std::numeric_limits<int>::max()), name, ": an ONNX file has at most 2 GiB; use a smaller model");
+  expects(file.size() <= static_cast<std::size_t>(std::numeric_limits<int>::max()), name,
+          ": an ONNX file has at most 2 GiB; use a smaller model");
   expects(model.ParseFromArray(file.data(), static_cast<int>(file.size())) && model.has_graph(), name,
           ": not an ONNX model, or truncated; export or copy it again");
   const std::int64_t version = operator_set(model);

@@ -37,7 +37,8 @@ struct Constant {
   Integers integers;
   /// The type it has in the file (TensorProto::DataType).
   std::int32_t type = ::onnx::TensorProto::FLOAT;
-  /// Set where a DequantizeLinear stands after integers: they are codes, and the tensor means step * (code - zero point).
+  /// Set where a DequantizeLinear stands after integers: they are codes, and the tensor means step * (code - zero
+  /// point).
   std::optional<Steps> steps;
 
   std::size_t size() const { return integral ? integers.size() : reals.size(); }

@@ -17,7 +17,8 @@ bool is_code_type(std::int32_t type) { return type == TensorProto::INT8 || type 
 
 /// Whether codes of the one encoding are codes of the other, for the same reals.
 bool within(const ActivationEncoding& inner, const ActivationEncoding& outer) {
-  return inner.step == outer.step && inner.zero_point == outer.zero_point && inner.code_min >= outer.code_min && inner.code_max <= outer.code_max;
+  return inner.step == outer.step && inner.zero_point == outer.zero_point && inner.code_min >= outer.code_min &&
+         inner.code_max <= outer.code_max;
 }
 
 /// Number of steps between two elements that follow each other along the axis of the steps.
@@ -36,7 +37,8 @@ void Importer::count_uses() {
   std::unordered_set<std::string> quantized;
   for (const Node& node : file_.graph().node()) {
     for (const std::string& output : node.output()) makers_.emplace(output, &node);
-    const bool again = node.op_type() == "QuantizeLinear" && node.input_size() != 0 && !quantized.insert(node.input(0)).second;
+    const bool again =
+        node.op_type() == "QuantizeLinear" && node.input_size() != 0 && !quantized.insert(node.input(0)).second;
     for (int i = again ? 1 : 0; i < node.input_size(); ++i) ++uses_[node.input(i)];
   }
   for (const auto& output : file_.graph().output()) ++uses_[output.name()];
@@ -46,7 +48,8 @@ void Importer::count_uses() {
 Steps Importer::steps(const Integers& dims) const {
   const Constant& step = plain_constant(1, "the step");
   Steps result;
-  require(!step.integral && step.size() != 0 && step.dims.size() <= 1, "the step must be one number, or one for each channel");
+  require(!step.integral && step.size() != 0 && step.dims.size() <= 1,
+          "the step must be one number, or one for each channel");
   for (std::size_t i = 0; i != step.size(); ++i) {
     require(std::isfinite(step.reals[i]) && step.reals[i] > 0.0F, "a step of ", step.reals[i], "; it must be positive");
     result.step.push_back(step.reals[i]);
@@ -61,7 +64,8 @@ Steps Importer::steps(const Integers& dims) const {
   const auto rank = static_cast<std::int64_t>(dims.size());
   const std::int64_t axis = Attributes{*node_}.integer("axis", 1);
   result.axis = axis < 0 ? axis + rank : axis;
-  require(result.axis >= 0 && result.axis < rank && dims[static_cast<std::size_t>(result.axis)] == static_cast<std::int64_t>(step.size()),
+  require(result.axis >= 0 && result.axis < rank &&
+              dims[static_cast<std::size_t>(result.axis)] == static_cast<std::int64_t>(step.size()),
           step.size(), " steps along axis ", axis, " of a tensor that has another extent there");
   return result;
 }
@@ -92,7 +96,8 @@ void Importer::quantize_linear() {
     const std::size_t inner = inner_size(codes);
     for (std::size_t i = 0; i != reals.size(); ++i) {
       const std::size_t c = i / inner % codes.steps->step.size();
-      const double code = static_cast<double>(std::nearbyint(reals.real(i) / codes.steps->step[c])) + static_cast<double>(codes.steps->zero_point[c]);
+      const double code = static_cast<double>(std::nearbyint(reals.real(i) / codes.steps->step[c])) +
+                          static_cast<double>(codes.steps->zero_point[c]);
       require(!std::isnan(code), "a weight is NaN");
       codes.integers.push_back(static_cast<std::int64_t>(std::clamp(code, low, low + 255.0)));
     }
@@ -125,13 +130,13 @@ bool Importer::read_by_this_node_only(ValueId value) {
   return uses <= names;
 }
 
-/// Gives the value of a tensor the encoding that the node states; a value that has another one, or that is read as it is
-/// too, gets a layer that changes its encoding.
+/// Gives the value of a tensor the encoding that the node states; a value that has another one, or that is read as it
+/// is too, gets a layer that changes its encoding.
 void Importer::encode(Tensor x) {
   ActivationEncoding wanted = encoding();
   const bool narrow = read_code_range(metadata_, name_, node_->output(0), wanted);
-  require(wanted.zero_point >= wanted.code_min && wanted.zero_point <= wanted.code_max, "the zero point ", wanted.zero_point,
-          " lies outside the codes ", wanted.code_min, "..", wanted.code_max);
+  require(wanted.zero_point >= wanted.code_min && wanted.zero_point <= wanted.code_max, "the zero point ",
+          wanted.zero_point, " lies outside the codes ", wanted.code_min, "..", wanted.code_max);
   const auto [before, first] = quantized_tensors_.emplace(node_->input(0), wanted);
   require(first || before->second == wanted, "'", node_->input(0), "' is quantized twice with different steps");
   const auto known = encodings.find(x.value);
@@ -158,7 +163,8 @@ void Importer::dequantize_linear() {
     const Constant& from = plain_constant(0, "the tensor");
     require(from.integral && (is_code_type(from.type) || from.type == TensorProto::INT32), "codes of type ", from.type,
             "; int8, uint8 and int32 are supported");
-    require(!has(2) || plain_constant(2, "the zero point").type == from.type, "the zero point has another type than the codes");
+    require(!has(2) || plain_constant(2, "the zero point").type == from.type,
+            "the zero point has another type than the codes");
     Constant codes = from;
     codes.steps = steps(from.dims);
     return set_output({std::make_shared<const Constant>(quantized_ ? std::move(codes) : dequantized(codes))});
@@ -166,8 +172,9 @@ void Importer::dequantize_linear() {
   require(x.codes, "reads '", node_->input(0), "', which holds no codes");
   const ActivationEncoding stated = encoding();
   const ActivationEncoding& known = encodings.at(x.value);
-  require(stated.step == known.step && stated.zero_point == known.zero_point, "the step ", stated.step, " and zero point ",
-          stated.zero_point, " are not those of the QuantizeLinear before it, ", known.step, " and ", known.zero_point);
+  require(stated.step == known.step && stated.zero_point == known.zero_point, "the step ", stated.step,
+          " and zero point ", stated.zero_point, " are not those of the QuantizeLinear before it, ", known.step,
+          " and ", known.zero_point);
   x.codes = false;
   set_output(x);
 }
@@ -190,22 +197,28 @@ void Importer::keep_codes(const Constant& w, int bias_input, std::size_t output_
   const Constant* const bias = bias_input >= 0 && has(bias_input) ? &constant(bias_input, "the bias") : nullptr;
   if (!w.steps && (bias == nullptr || !bias->steps)) return;
   const auto input = encodings.find(node.inputs[0]);
-  std::visit([&]<class Layer>(Layer& layer) {
-    if constexpr (WeightedLayer<Layer>) keep_codes(layer, w, bias, output_axis, input == encodings.end() ? 0.0F : input->second.step);
-  }, node.op);
+  std::visit(
+      [&]<class Layer>(Layer& layer) {
+        if constexpr (WeightedLayer<Layer>)
+          keep_codes(layer, w, bias, output_axis, input == encodings.end() ? 0.0F : input->second.step);
+      },
+      node.op);
 }
 
 template <WeightedLayer Layer>
-void Importer::keep_codes(Layer& layer, const Constant& w, const Constant* bias, std::size_t output_axis, float input_step) {
+void Importer::keep_codes(Layer& layer, const Constant& w, const Constant* bias, std::size_t output_axis,
+                          float input_step) {
   const Partition parts = partition(layer.kernel.shape(), Layer::channel_axis);
   const std::size_t channels = layer.offset.size();
   const auto bias_real = [&](std::size_t c) {
     if (bias == nullptr) return 0.0;
     if (!bias->steps) return static_cast<double>(bias->real(c));
     const std::size_t at = bias->steps->step.size() == 1 ? 0 : c;
-    return static_cast<double>(bias->integers[c] - bias->steps->zero_point[at]) * static_cast<double>(bias->steps->step[at]);
+    return static_cast<double>(bias->integers[c] - bias->steps->zero_point[at]) *
+           static_cast<double>(bias->steps->step[at]);
   };
-  require(bias == nullptr || bias->size() == channels, "the bias has ", bias == nullptr ? 0 : bias->size(), " values for ", channels, " channels");
+  require(bias == nullptr || bias->size() == channels, "the bias has ", bias == nullptr ? 0 : bias->size(),
+          " values for ", channels, " channels");
   if (!w.steps || input_step == 0.0F) {
     for (std::size_t i = 0; w.steps && i != layer.kernel.size(); ++i) {
       const std::size_t c = w.steps->step.size() == 1 ? 0 : parts.channel(i);
@@ -217,8 +230,9 @@ void Importer::keep_codes(Layer& layer, const Constant& w, const Constant* bias,
   const std::string& name = model_.nodes.back().name;
   require(is_code_type(w.type), "the weights have codes of type ", w.type, "; int8 and uint8 are supported");
   const std::size_t steps = w.steps->step.size();
-  require(steps == 1 || (steps == channels && static_cast<std::size_t>(w.steps->axis) == output_axis), "the weights have ", steps,
-          " steps along axis ", w.steps->axis, ", which is not that of the ", channels, " output channels");
+  require(steps == 1 || (steps == channels && static_cast<std::size_t>(w.steps->axis) == output_axis),
+          "the weights have ", steps, " steps along axis ", w.steps->axis, ", which is not that of the ", channels,
+          " output channels");
   const std::int64_t lowered = w.type == TensorProto::UINT8 ? 128 : 0;
   WeightEncoding encoding;
   encoding.codes = array<std::int8_t>{layer.kernel.shape()};
@@ -236,9 +250,10 @@ void Importer::keep_codes(Layer& layer, const Constant& w, const Constant* bias,
     if (bias != nullptr && bias->steps) {
       const std::size_t at = bias->steps->step.size() == 1 ? 0 : c;
       const auto stated = static_cast<double>(bias->steps->step[at]);
-      require((at != 0 || c == 0 || steps == 1) && std::abs(stated - step) <= 1e-4 * step && bias->steps->zero_point[at] == 0 &&
-                  bias->type == TensorProto::INT32,
-              "bias ", c, " is not int32 with zero point 0 and a step of ", step, " (input times weights); its step is ", stated);
+      require((at != 0 || c == 0 || steps == 1) && std::abs(stated - step) <= 1e-4 * step &&
+                  bias->steps->zero_point[at] == 0 && bias->type == TensorProto::INT32,
+              "bias ", c, " is not int32 with zero point 0 and a step of ", step,
+              " (input times weights); its step is ", stated);
       encoding.bias[c] = static_cast<std::int32_t>(bias->integers[c]);
       continue;
     }

@@ -14,13 +14,16 @@ namespace {
 
 class Settler {
  public:
-  Settler(Importer& importer, QuantizedModel& model) : model_(model), graph_(model.graph), narrowed_(importer.narrowed) {
+  Settler(Importer& importer, QuantizedModel& model)
+      : model_(model), graph_(model.graph), narrowed_(importer.narrowed) {
     model_.activations.resize(graph_.values.size());
     for (const auto& [value, encoding] : importer.encodings) model_.activations[value] = encoding;
     for (const Node& node : graph_.nodes) {
       const auto found = importer.weight_codes.find(node.name);
-      if (found == importer.weight_codes.end()) model_.weights.emplace_back();
-      else model_.weights.emplace_back(std::move(found->second));
+      if (found == importer.weight_codes.end())
+        model_.weights.emplace_back();
+      else
+        model_.weights.emplace_back(std::move(found->second));
     }
   }
 
@@ -38,7 +41,8 @@ class Settler {
     model_.weights.erase(model_.weights.begin() + static_cast<std::ptrdiff_t>(n));
   }
 
-  /// A clamp between a layer and the QuantizeLinear of its output belongs to the layer, or states the range of the codes.
+  /// A clamp between a layer and the QuantizeLinear of its output belongs to the layer, or states the range of the
+  /// codes.
   void join_clamps() {
     for (std::size_t n = 0; n < graph_.nodes.size();) {
       const auto* const layer = std::get_if<ClampLayer>(&graph_.nodes[n].op);
@@ -58,15 +62,18 @@ class Settler {
     }
     std::size_t producer = 0;
     while (graph_.nodes[producer].output != from) ++producer;
-    const bool taken = range || std::visit([&]<class Before>(Before& before) {
-      if constexpr (ClampedLayer<Before>) {
-        if (std::is_same_v<Before, ClampLayer> && !before.clamp.active()) return false;
-        before.clamp = {std::clamp(before.clamp.low, clamp.low, clamp.high), std::clamp(before.clamp.high, clamp.low, clamp.high)};
-        return true;
-      } else {
-        return false;
-      }
-    }, graph_.nodes[producer].op);
+    const bool taken = range || std::visit(
+                                    [&]<class Before>(Before& before) {
+                                      if constexpr (ClampedLayer<Before>) {
+                                        if (std::is_same_v<Before, ClampLayer> && !before.clamp.active()) return false;
+                                        before.clamp = {std::clamp(before.clamp.low, clamp.low, clamp.high),
+                                                        std::clamp(before.clamp.high, clamp.low, clamp.high)};
+                                        return true;
+                                      } else {
+                                        return false;
+                                      }
+                                    },
+                                    graph_.nodes[producer].op);
     if (!taken) return false;
     if (range && to != graph_.output) graph_.values[to].name = graph_.values[from].name;
     graph_.nodes[producer].output = to;
@@ -98,21 +105,28 @@ class Settler {
   static bool same_grid(const ActivationEncoding& a, const ActivationEncoding& b) {
     return a.step == b.step && a.zero_point + (a.is_signed() ? 128 : 0) == b.zero_point + (b.is_signed() ? 128 : 0);
   }
-  /// Whether the integer engine has no form of the layer between these encodings. Files that narrow an encoding are this
-  /// library's and stay as they were.
+  /// Whether the integer engine has no form of the layer between these encodings. Files that narrow an encoding are
+  /// this library's and stay as they were.
   bool only_float(std::size_t n) const {
     const Node& node = graph_.nodes[n];
     if (!model_.activations[node.output] || narrowed_.contains(node.output)) return false;
     for (const ValueId input : node.inputs)
       if (!model_.activations[input]) return false;
     const ActivationEncoding &x = *model_.activations[node.inputs[0]], &y = *model_.activations[node.output];
-    return std::visit([&]<class Layer>(const Layer& op) {
-      if constexpr (WeightedLayer<Layer>) return !model_.weights[n].has_value();
-      else if constexpr (std::is_same_v<Layer, Pool>) return !same_grid(x, y);
-      else if constexpr (std::is_same_v<Layer, Softmax>) return y.step != 1.0F / 256.0F || y.zero_point != y.code_min;
-      else if constexpr (std::is_same_v<Layer, Resize>) return op.kind == Resize::Kind::bilinear;
-      else return false;
-    }, node.op);
+    return std::visit(
+        [&]<class Layer>(const Layer& op) {
+          if constexpr (WeightedLayer<Layer>)
+            return !model_.weights[n].has_value();
+          else if constexpr (std::is_same_v<Layer, Pool>)
+            return !same_grid(x, y);
+          else if constexpr (std::is_same_v<Layer, Softmax>)
+            return y.step != 1.0F / 256.0F || y.zero_point != y.code_min;
+          else if constexpr (std::is_same_v<Layer, Resize>)
+            return op.kind == Resize::Kind::bilinear;
+          else
+            return false;
+        },
+        node.op);
   }
   /// Such a layer makes floats, which a layer of its own quantizes: what the file says.
   void keep_in_float() {
@@ -166,9 +180,12 @@ QuantizedModel read_quantized(std::string_view file, std::string_view name) {
   QuantizedModel model{importer.run(), {}, {}};
   const Metadata metadata = metadata_of(proto);
   for (::fat::Node& node : model.graph.nodes)
-    std::visit([&]<class Layer>(Layer& layer) {
-      if constexpr (ClampedLayer<Layer> && !std::is_same_v<Layer, ClampLayer>) layer.clamp = read_clamp(metadata, name, node.name);
-    }, node.op);
+    std::visit(
+        [&]<class Layer>(Layer& layer) {
+          if constexpr (ClampedLayer<Layer> && !std::is_same_v<Layer, ClampLayer>)
+            layer.clamp = read_clamp(metadata, name, node.name);
+        },
+        node.op);
   Settler{importer, model}.run();
   return model;
 }

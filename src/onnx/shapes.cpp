@@ -100,13 +100,15 @@ void Importer::reshape_to(const Integers& target) {
   if (std::equal(from.begin() + 1, from.end(), to.begin() + 1, to.end())) return set_output(x);
   if (to.size() == 2) {
     if (x.layout == Layout::vector) return set_output(x);
-    return set_output({nullptr, x.value, x.layout == Layout::channels_first && !trivial ? Layout::flat_first
-                                         : image                                         ? Layout::flat_last
-                                                                                         : x.layout});
+    return set_output({nullptr, x.value,
+                       x.layout == Layout::channels_first && !trivial ? Layout::flat_first
+                       : image                                        ? Layout::flat_last
+                                                                      : x.layout});
   }
   require(trivial || x.layout == Layout::channels_first || x.layout == Layout::flat_first,
           "an image with channels last cannot be reshaped into another");
-  const Extent wanted{static_cast<std::size_t>(to[2]), static_cast<std::size_t>(to[3]), static_cast<std::size_t>(to[1]), false};
+  const Extent wanted{static_cast<std::size_t>(to[2]), static_cast<std::size_t>(to[3]), static_cast<std::size_t>(to[1]),
+                      false};
   if (extent(x) == wanted) return set_output({nullptr, x.value, Layout::channels_first});
   set_output({nullptr, emit(Reshape{true}, {x.value}, wanted), Layout::channels_first});
 }
@@ -121,7 +123,8 @@ void Importer::squeeze() {
       if (from[i] == 1) axes.push_back(static_cast<std::int64_t>(i));
   require(std::find(axes.begin(), axes.end(), 0) == axes.end(), "the batch cannot be removed");
   for (const std::int64_t axis : axes) require(from[static_cast<std::size_t>(axis)] == 1, "axis ", axis, " is not 1");
-  require(from.size() - axes.size() == 2 || axes.empty(), "the result has ", from.size() - axes.size(), " dimensions, 2 are supported");
+  require(from.size() - axes.size() == 2 || axes.empty(), "the result has ", from.size() - axes.size(),
+          " dimensions, 2 are supported");
   if (axes.empty()) return set_output(x);
   reshape_to({0, -1});
 }
@@ -130,7 +133,8 @@ void Importer::unsqueeze() {
   const Tensor x = activation(0);
   const Integers given = has(1) ? plain_constant(1, "the axes").integers : Attributes{*node_}.integers("axes");
   const Integers axes = normalized_axes(given, dims(x).size() + given.size(), *node_);
-  require(dims(x).size() == 2 && (axes == Integers{2, 3} || axes == Integers{1, 2}), "only a vector can become an image");
+  require(dims(x).size() == 2 && (axes == Integers{2, 3} || axes == Integers{1, 2}),
+          "only a vector can become an image");
   if (axes == Integers{2, 3}) return reshape_to({0, 0, 1, 1});
   const Tensor vector = materialized(x);
   set_output({nullptr, emit(Reshape{}, {vector.value}, {1, 1, extent(vector).channels, false}), Layout::channels_last});
@@ -143,7 +147,8 @@ void Importer::transpose() {
   for (std::size_t i = 0; i != same.size(); ++i) same[i] = static_cast<std::int64_t>(i);
   const bool to_last = x.layout == Layout::channels_first && order == Integers{0, 2, 3, 1};
   const bool to_first = x.layout == Layout::channels_last && order == Integers{0, 3, 1, 2};
-  require(to_last || to_first || order == same, "only moving the channels of an image to the front or the end is supported");
+  require(to_last || to_first || order == same,
+          "only moving the channels of an image to the front or the end is supported");
   if (to_last) x.layout = Layout::channels_last;
   if (to_first) x.layout = Layout::channels_first;
   set_output(x);

@@ -195,7 +195,8 @@ class Exporter {
     return float_node(node) ? 1 : integer_version;
   }
 
-  // The fused activation that does the clamp. One that the format does not have is left out where the codes do it anyway.
+  // The fused activation that does the clamp. One that the format does not have is left out where the codes do it
+  // anyway.
   ActivationFunctionType activation(std::size_t node, const Clamp& clamp) const {
     if (!clamp.active()) return ActivationFunctionType::NONE;
     if (clamp == relu) return ActivationFunctionType::RELU;

@@ -24,7 +24,9 @@ void* counted(std::size_t size, std::size_t alignment) {
 }  // namespace
 
 void* operator new(std::size_t size) { return counted(size, alignof(std::max_align_t)); }
-void* operator new(std::size_t size, std::align_val_t alignment) { return counted(size, static_cast<std::size_t>(alignment)); }
+void* operator new(std::size_t size, std::align_val_t alignment) {
+  return counted(size, static_cast<std::size_t>(alignment));
+}
 void operator delete(void* pointer) noexcept { std::free(pointer); }
 void operator delete(void* pointer, std::size_t) noexcept { std::free(pointer); }
 void operator delete(void* pointer, std::align_val_t) noexcept { std::free(pointer); }
@@ -45,7 +47,8 @@ std::size_t in_steps(const fat::StudentParts& parts, fat::Scheme weights, std::s
   fat::StudentOptions how;
   how.parts = parts;
   how.threads = threads;
-  fat::StudentNetwork student{model, grids, [&](std::size_t n, std::span<float> to) { images.load(n, to); }, how, ranges};
+  fat::StudentNetwork student{model, grids, [&](std::size_t n, std::span<float> to) { images.load(n, to); }, how,
+                              ranges};
   const auto teacher = fat::teacher_outputs(model, images, all, 16, 1);
   fat::MinimizeOptions loop;
   loop.epochs = 4;

@@ -73,7 +73,8 @@ static_assert(fat::Objective<SquaredError, double> && !fat::Objective<SquaredErr
 
 std::vector<double> targets() {
   std::vector<double> values;
-  for (std::size_t sample = 0; sample != 40; ++sample) values.push_back(std::tanh(0.1 * static_cast<double>(sample) - 2.0));
+  for (std::size_t sample = 0; sample != 40; ++sample)
+    values.push_back(std::tanh(0.1 * static_cast<double>(sample) - 2.0));
   return values;
 }
 
@@ -95,7 +96,8 @@ BOOST_AUTO_TEST_CASE(a_network_with_members_trains_in_float_and_double) {
   const fat::MinimizeOptions options{.epochs = 60, .batch = 8};
   const fat::CosineRestarts schedule{.rate = 0.02, .cycle = 120};
   const auto a = fat::minimize(wide, fat::Targets<double>{values, 1}, fat::BatchRmse{}, fat::Adam{}, schedule, options);
-  const auto b = fat::minimize(single, fat::Targets<float>{narrow, 1}, fat::BatchRmse{}, fat::Adam{}, schedule, options);
+  const auto b =
+      fat::minimize(single, fat::Targets<float>{narrow, 1}, fat::BatchRmse{}, fat::Adam{}, schedule, options);
   BOOST_TEST(a.best_validation < 0.1 * a.validations.front());
   BOOST_TEST(b.best_validation < 0.1 * b.validations.front());
 }

@@ -28,7 +28,8 @@ constexpr auto swish = fat::HardSwishStage::from_steps(0.03, 0.025);
 constexpr auto softmax = fat::SoftmaxStage::from_step(0.05);
 constexpr std::int32_t low = -128, high = 127;
 
-std::int8_t x[size], weights[channels * 9 * channels], y[size], z[size], small[size / 4], joined[2 * size], padded[(side + 2) * (side + 2) * channels];
+std::int8_t x[size], weights[channels * 9 * channels], y[size], z[size], small[size / 4], joined[2 * size],
+    padded[(side + 2) * (side + 2) * channels];
 std::int32_t sums[size], product[channels * channels];
 
 std::uint32_t run() {
@@ -60,8 +61,10 @@ std::uint32_t run() {
   reference::add(y, z, size, size, sum, joined);
   reference::multiply(y, z, size, channels, fat::MultiplyStage{multiplier, 3, 3, 0, low, high}, joined + size);
   add_to_checksum(joined);
-  reference::concat(y, side, side * channels, 2 * side * channels, 0, fat::RequantizeStage{{1 << 30, 1}, 3, 3, low, high}, joined);
-  reference::concat(z, side, side * channels, 2 * side * channels, side * channels, fat::RequantizeStage{{1 << 30, 0}, 3, 0, low, high}, joined);
+  reference::concat(y, side, side * channels, 2 * side * channels, 0,
+                    fat::RequantizeStage{{1 << 30, 1}, 3, 3, low, high}, joined);
+  reference::concat(z, side, side * channels, 2 * side * channels, side * channels,
+                    fat::RequantizeStage{{1 << 30, 0}, 3, 0, low, high}, joined);
   add_to_checksum(joined);
   reference::pad(x, side, side, channels, 1, 1, side + 2, side + 2, std::int8_t{5}, padded);
   add_to_checksum(padded);
@@ -81,8 +84,9 @@ std::uint32_t run() {
   std::int8_t means[channels];
   reference::mean(x, side * side, channels, fat::RequantizeStage{{1 << 30, 1}, 0, 0, low, high}, means);
   add_to_checksum(means);
-  const fat::ResizeSample samples[2 * side] = {{0, 0, 0},   {0, 1, 256}, {0, 1, 768}, {1, 2, 256}, {1, 2, 768}, {2, 3, 256},
-                                               {2, 3, 768}, {3, 4, 256}, {3, 4, 768}, {4, 5, 256}, {4, 5, 768}, {5, 5, 0}};
+  const fat::ResizeSample samples[2 * side] = {{0, 0, 0},   {0, 1, 256}, {0, 1, 768}, {1, 2, 256},
+                                               {1, 2, 768}, {2, 3, 256}, {2, 3, 768}, {3, 4, 256},
+                                               {3, 4, 768}, {4, 5, 256}, {4, 5, 768}, {5, 5, 0}};
   reference::resize_bilinear(x, side, 1, samples, 2 * side, samples, 2 * side, 0, z);
   add_to_checksum(z);
   reference::resize_nearest(x, side, 1, samples, 2 * side, samples, 2 * side, z);

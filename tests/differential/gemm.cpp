@@ -22,7 +22,8 @@ void compare_all(const fat::array<A>& a, const fat::array<B>& b) {
   for (const fat::kernel::Kernels* kernels : fat::kernel::available()) {
     Sums got{expected.shape(), -1};
     fat::gemm(*kernels, a, b, got);
-    BOOST_TEST((got == expected), kernels->name << " differs at " << a.shape(0) << "x" << a.shape(1) << "x" << b.shape(1));
+    BOOST_TEST((got == expected),
+               kernels->name << " differs at " << a.shape(0) << "x" << a.shape(1) << "x" << b.shape(1));
   }
   Sums through_blas{expected.shape(), -1};
   fat::gemm(fat::kernel::blas{}, a, b, through_blas);
@@ -41,13 +42,14 @@ fat::array<Code> random_codes(const fat::Shape& shape, std::mt19937& random) {
 
 template <class A, class B>
 void compare_types(std::mt19937& random) {
-  const std::size_t shapes[][3] = {{1, 1, 1},   {37, 1100, 5}, {7, 3, 17},   {13, 64, 48}, {100, 31, 33},
-                                   {6, 4, 16},  {49, 160, 96}, {5, 129, 201}, {12, 1025, 9}, {3, 515, 65},
-                                   {24, 2, 130}, {1, 1000, 64}};
+  const std::size_t shapes[][3] = {{1, 1, 1},     {37, 1100, 5}, {7, 3, 17},    {13, 64, 48},
+                                   {100, 31, 33}, {6, 4, 16},    {49, 160, 96}, {5, 129, 201},
+                                   {12, 1025, 9}, {3, 515, 65},  {24, 2, 130},  {1, 1000, 64}};
   for (const auto& s : shapes) {
     compare_all(random_codes<A>({s[0], s[1]}, random), random_codes<B>({s[1], s[2]}, random));
     const A low = std::numeric_limits<A>::min(), high = std::numeric_limits<A>::max();
-    compare_all(fat::array<A>{{s[0], s[1]}, std::is_signed_v<A> ? low : high}, fat::array<B>{{s[1], s[2]}, static_cast<B>(-127)});
+    compare_all(fat::array<A>{{s[0], s[1]}, std::is_signed_v<A> ? low : high},
+                fat::array<B>{{s[1], s[2]}, static_cast<B>(-127)});
     compare_all(fat::array<A>{{s[0], s[1]}, high}, fat::array<B>{{s[1], s[2]}, std::numeric_limits<B>::max()});
   }
 }

@@ -32,8 +32,9 @@ void compare(const fat::QuantizedModel& model, std::uint32_t seed) {
       const auto check = [&](fat::ValueId v, std::size_t, std::size_t, const std::uint8_t* bytes) {
         std::size_t differing = 0;
         for (std::size_t i = 0; i != expected[v].size(); ++i) differing += bytes[i] != expected[v][i] ? 1 : 0;
-        BOOST_TEST(differing == 0U, kernels->name << ", " << threads << " threads, seed " << seed << ": " << differing << " of " << expected[v].size()
-                                                  << " codes of " << model.graph.values[v].name << " differ");
+        BOOST_TEST(differing == 0U, kernels->name << ", " << threads << " threads, seed " << seed << ": " << differing
+                                                  << " of " << expected[v].size() << " codes of "
+                                                  << model.graph.values[v].name << " differ");
       };
       if (is_signed) {
         std::vector<std::int8_t> codes, out(model.graph.output_extent().size());
@@ -61,9 +62,14 @@ fat::Window some_window(CodeNetwork& net, const fat::Extent& in, bool pooling) {
     w.dilation = {1 + net.below(2), 1 + net.below(2)};
     const fat::Pair reach{(w.kernel.height - 1) * w.dilation.height, (w.kernel.width - 1) * w.dilation.width};
     // every window of a pool has to hold a pixel: padding on one side only, and less than the reach
-    w.padding = {net.below(reach.height + 1), net.below(reach.width + 1), pooling ? 0 : net.below(3), pooling ? 0 : net.below(3)};
-    if (pooling) w.dilation = {1, 1}, w.padding.top = std::min(w.padding.top, w.kernel.height - 1), w.padding.left = std::min(w.padding.left, w.kernel.width - 1);
-    if (reach.height + 1 <= in.height + w.padding.top + w.padding.bottom && reach.width + 1 <= in.width + w.padding.left + w.padding.right) return w;
+    w.padding = {net.below(reach.height + 1), net.below(reach.width + 1), pooling ? 0 : net.below(3),
+                 pooling ? 0 : net.below(3)};
+    if (pooling)
+      w.dilation = {1, 1}, w.padding.top = std::min(w.padding.top, w.kernel.height - 1),
+      w.padding.left = std::min(w.padding.left, w.kernel.width - 1);
+    if (reach.height + 1 <= in.height + w.padding.top + w.padding.bottom &&
+        reach.width + 1 <= in.width + w.padding.left + w.padding.right)
+      return w;
   }
 }
 
@@ -108,7 +114,8 @@ BOOST_AUTO_TEST_SUITE(differential_layers)
 BOOST_AUTO_TEST_CASE(convolutions) {
   fuzz([](CodeNetwork& net, fat::ValueId x) {
     const std::size_t in = net.extent(x).channels, groups = in % 4 == 0 && net.below(3) == 0 ? 4 : 1;
-    return net.convolution(x, groups * some_channels(net), some_window(net, net.extent(x), false), groups, some_clamp(net));
+    return net.convolution(x, groups * some_channels(net), some_window(net, net.extent(x), false), groups,
+                           some_clamp(net));
   });
 }
 
@@ -117,9 +124,11 @@ BOOST_AUTO_TEST_CASE(pointwise_convolutions) {
 }
 
 BOOST_AUTO_TEST_CASE(depthwise_convolutions) {
-  fuzz([](CodeNetwork& net, fat::ValueId x) {
-    return net.depthwise(x, some_window(net, net.extent(x), false), net.below(3) == 0 ? 2 : 1, some_clamp(net));
-  }, 60);
+  fuzz(
+      [](CodeNetwork& net, fat::ValueId x) {
+        return net.depthwise(x, some_window(net, net.extent(x), false), net.below(3) == 0 ? 2 : 1, some_clamp(net));
+      },
+      60);
 }
 
 BOOST_AUTO_TEST_CASE(dense_layers) {
@@ -127,24 +136,31 @@ BOOST_AUTO_TEST_CASE(dense_layers) {
 }
 
 BOOST_AUTO_TEST_CASE(sums_and_products) {
-  fuzz([](CodeNetwork& net, fat::ValueId x) {
-    const fat::ValueId other = net.below(2) == 0 ? net.convolution(x, net.extent(x).channels, {}) : net.add(fat::GlobalAveragePool{}, {x});
-    if (net.below(2) == 0) return net.add(fat::Add{some_clamp(net)}, {x, other});
-    return net.add(fat::Multiply{some_clamp(net)}, {x, other});
-  }, 60);
+  fuzz(
+      [](CodeNetwork& net, fat::ValueId x) {
+        const fat::ValueId other =
+            net.below(2) == 0 ? net.convolution(x, net.extent(x).channels, {}) : net.add(fat::GlobalAveragePool{}, {x});
+        if (net.below(2) == 0) return net.add(fat::Add{some_clamp(net)}, {x, other});
+        return net.add(fat::Multiply{some_clamp(net)}, {x, other});
+      },
+      60);
 }
 
 BOOST_AUTO_TEST_CASE(pools) {
-  fuzz([](CodeNetwork& net, fat::ValueId x) {
-    const auto kind = net.below(3) == 0 ? fat::Pool::Kind::max : fat::Pool::Kind::average;
-    return net.add(fat::Pool{kind, some_window(net, net.extent(x), true), net.below(2) == 0}, {x});
-  }, 60);
+  fuzz(
+      [](CodeNetwork& net, fat::ValueId x) {
+        const auto kind = net.below(3) == 0 ? fat::Pool::Kind::max : fat::Pool::Kind::average;
+        return net.add(fat::Pool{kind, some_window(net, net.extent(x), true), net.below(2) == 0}, {x});
+      },
+      60);
 }
 
 BOOST_AUTO_TEST_CASE(layers_that_move_codes) {
   fuzz([](CodeNetwork& net, fat::ValueId x) {
     const fat::Extent e = net.extent(x);
-    x = net.add(fat::Pad{{net.below(3), net.below(3), net.below(3), net.below(3)}, 0.01F * static_cast<float>(net.below(50))}, {x});
+    x = net.add(
+        fat::Pad{{net.below(3), net.below(3), net.below(3), net.below(3)}, 0.01F * static_cast<float>(net.below(50))},
+        {x});
     const std::size_t axis = net.below(3);
     const fat::ValueId wider = net.add(fat::Concat{axis}, {x, x, net.add(fat::ClampLayer{some_clamp(net)}, {x})});
     const fat::Extent whole = net.extent(wider);
@@ -159,10 +175,14 @@ BOOST_AUTO_TEST_CASE(layers_that_move_codes) {
 BOOST_AUTO_TEST_CASE(functions_of_codes) {
   fuzz([](CodeNetwork& net, fat::ValueId x) {
     switch (net.below(4)) {
-      case 0: return net.add(fat::HardSwish{}, {x});
-      case 1: return net.add(fat::Sigmoid{}, {x});
-      case 2: return net.add(fat::HardSigmoid{0.7F, 0.4F}, {x});
-      default: return net.add(fat::Softmax{}, {x});
+      case 0:
+        return net.add(fat::HardSwish{}, {x});
+      case 1:
+        return net.add(fat::Sigmoid{}, {x});
+      case 2:
+        return net.add(fat::HardSigmoid{0.7F, 0.4F}, {x});
+      default:
+        return net.add(fat::Softmax{}, {x});
     }
   });
 }
@@ -208,8 +228,10 @@ BOOST_AUTO_TEST_CASE(bad_calls_are_refused_before_any_work) {
   const std::vector<std::int8_t> codes(7);
   std::vector<std::int8_t> out(2, 77);
   std::vector<std::uint8_t> raised(2);
-  rejects([&] { engine.run(std::span<const std::int8_t>{codes}, 2, std::span{out}); }, "7 input values for 2 images of 4");
-  rejects([&] { engine.run(std::span<const std::int8_t>{codes}.first(4), 1, std::span{out}.first(1)); }, "room for 1 output values, 2 are needed");
+  rejects([&] { engine.run(std::span<const std::int8_t>{codes}, 2, std::span{out}); },
+          "7 input values for 2 images of 4");
+  rejects([&] { engine.run(std::span<const std::int8_t>{codes}.first(4), 1, std::span{out}.first(1)); },
+          "room for 1 output values, 2 are needed");
   rejects([&] { engine.run(std::span<const std::int8_t>{codes}.first(4), 1, std::span{raised}); }, "differ in sign");
   rejects([] { fat::IntegerModel other{dense(4, 2), {.kernels = "mmx"}}; }, "'mmx' does not run on this processor");
   BOOST_TEST(out[0] == 77);
@@ -218,7 +240,8 @@ BOOST_AUTO_TEST_CASE(bad_calls_are_refused_before_any_work) {
 BOOST_AUTO_TEST_CASE(bad_geometries_and_multipliers) {
   fat::Geometry g;
   g.out_width = 0;
-  rejects([&] { fat::validate(g, "convolution"); }, "convolution: every extent, stride, dilation and group count must be from 1 to 2^31 - 1, one is 0");
+  rejects([&] { fat::validate(g, "convolution"); },
+          "convolution: every extent, stride, dilation and group count must be from 1 to 2^31 - 1, one is 0");
   g = {};
   g.in_channels = 6, g.out_channels = 4, g.groups = 4;
   rejects([&] { fat::validate(g, "convolution"); }, "4 groups do not divide 6 input and 4 output channels");

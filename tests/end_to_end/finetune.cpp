@@ -29,9 +29,19 @@ const std::string model = "models/resnet8_cifar10.onnx";
 
 /// `fat quantize` of the small network, all output to `log`.
 std::vector<std::string> words(const std::filesystem::path& folder, std::vector<std::string> more) {
-  std::vector<std::string> all{FAT_PROGRAM, "quantize", fat::test::data_path(model).string(), "--images",
-                               fat::test::data_path("cifar10/evaluation").string(), "--train", "96", "--rescale", "none",
-                               "--finetune", "thresholds", "-o", (folder / "out.npz").string()};
+  std::vector<std::string> all{FAT_PROGRAM,
+                               "quantize",
+                               fat::test::data_path(model).string(),
+                               "--images",
+                               fat::test::data_path("cifar10/evaluation").string(),
+                               "--train",
+                               "96",
+                               "--rescale",
+                               "none",
+                               "--finetune",
+                               "thresholds",
+                               "-o",
+                               (folder / "out.npz").string()};
   all.insert(all.end(), more.begin(), more.end());
   return all;
 }
@@ -64,7 +74,8 @@ BOOST_AUTO_TEST_CASE(the_loss_curve_is_in_the_json, *fat::test::needs_data(model
   const fat::test::TemporaryFolder folder;
   const auto json = folder.path() / "figures.json";
   const auto log = folder.path() / "log";
-  BOOST_TEST_REQUIRE(finish(start(words(folder.path(), {"--epochs", "2", "--json", json.string()}), log)) == 0, text(log));
+  BOOST_TEST_REQUIRE(finish(start(words(folder.path(), {"--epochs", "2", "--json", json.string()}), log)) == 0,
+                     text(log));
   const auto figures = nlohmann::json::parse(std::ifstream{json});
   BOOST_TEST(figures.at("losses").size() == 2U * (86U / 16U));  // a tenth of 96 images is held out
   BOOST_TEST(figures.at("seconds").contains("train"));
@@ -90,7 +101,9 @@ BOOST_AUTO_TEST_CASE(bad_input_is_one_line, *fat::test::needs_data(model)) {
   const auto log = folder.path() / "log";
   BOOST_TEST(finish(start(words(folder.path(), {"--batch", "97"}), log)) == 1);
   BOOST_TEST(text(log).find("96 training images, fewer than a batch of 97") != std::string::npos, text(log));
-  BOOST_TEST(finish(start(words(folder.path(), {"--train-weights", "off", "--train-activations", "off", "--train-biases", "off"}), log)) == 1);
+  BOOST_TEST(finish(start(words(folder.path(),
+                                {"--train-weights", "off", "--train-activations", "off", "--train-biases", "off"}),
+                          log)) == 1);
   BOOST_TEST(text(log).find("nothing to train") != std::string::npos, text(log));
 }
 

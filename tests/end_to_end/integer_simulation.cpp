@@ -16,14 +16,16 @@
 
 BOOST_AUTO_TEST_SUITE(end_to_end_integer_simulation)
 
-BOOST_AUTO_TEST_CASE(mobilenet_v2, *fat::test::needs_data("models/mobilenet_v2_1.0_224.onnx") * fat::test::needs_data("imagenet")) {
+BOOST_AUTO_TEST_CASE(mobilenet_v2,
+                     *fat::test::needs_data("models/mobilenet_v2_1.0_224.onnx") * fat::test::needs_data("imagenet")) {
   const fat::Model model = fat::onnx::load(fat::test::data_path("models/mobilenet_v2_1.0_224.onnx").string());
   std::vector<fat::ImageEntry> entries = fat::list_images(fat::test::data_path("imagenet").string());
   entries.resize(std::min<std::size_t>(entries.size(), 10));
   fat::Threads threads{1};
   const fat::ImageSet images{entries, model.input_extent(), fat::preprocessing_preset("tf"), threads};
   for (const fat::Granularity granularity : {fat::Granularity::per_channel, fat::Granularity::scalar}) {
-    fat::CodeDifferences differences{fat::quantize_model(model, images, {.granularity = granularity, .calibration = 10})};
+    fat::CodeDifferences differences{
+        fat::quantize_model(model, images, {.granularity = granularity, .calibration = 10})};
     std::vector<float> image(images.image_size());
     for (std::size_t i = 0; i != 3; ++i) {
       images.load(i, image);
@@ -33,11 +35,13 @@ BOOST_AUTO_TEST_CASE(mobilenet_v2, *fat::test::needs_data("models/mobilenet_v2_1
     for (std::size_t n = 0; n != differences.layers().size(); ++n) {
       const fat::CodeDifference& each = differences.layers()[n];
       BOOST_TEST(each.largest <= 1, differences.graph().nodes[n].name << ": codes differ by " << each.largest);
-      BOOST_TEST(each.share() <= 0.01, differences.graph().nodes[n].name << ": " << each.differing << " of " << each.codes << " codes differ");
+      BOOST_TEST(each.share() <= 0.01, differences.graph().nodes[n].name << ": " << each.differing << " of "
+                                                                         << each.codes << " codes differ");
       all.codes += each.codes, all.differing += each.differing;
     }
     BOOST_TEST(all.codes != 0U);
-    BOOST_TEST_MESSAGE((granularity == fat::Granularity::scalar ? "scalar" : "per channel") << ": " << 100.0 * all.share() << " % of the codes differ");
+    BOOST_TEST_MESSAGE((granularity == fat::Granularity::scalar ? "scalar" : "per channel")
+                       << ": " << 100.0 * all.share() << " % of the codes differ");
   }
 }
 

@@ -29,13 +29,15 @@ using fat::test::run_program;
 
 template <class Code>
 std::string array_text(const std::string& name, const std::vector<Code>& codes) {
-  std::string text = "static const " + std::string{std::is_signed_v<Code> ? "int8_t " : "uint8_t "} + name + "[" + std::to_string(codes.size()) + "] = {";
-  for (std::size_t i = 0; i != codes.size(); ++i) text += (i == 0 ? "" : i % 24 == 0 ? ",\n" : ",") + std::to_string(static_cast<int>(codes[i]));
+  std::string text = "static const " + std::string{std::is_signed_v<Code> ? "int8_t " : "uint8_t "} + name + "[" +
+                     std::to_string(codes.size()) + "] = {";
+  for (std::size_t i = 0; i != codes.size(); ++i)
+    text += (i == 0 ? "" : i % 24 == 0 ? ",\n" : ",") + std::to_string(static_cast<int>(codes[i]));
   return text + "};\n";
 }
 
-/// A folder with net.h, vectors.h (input codes and what IntegerModel makes of them) and main.c, which returns 0 when the
-/// header's driver makes the same.
+/// A folder with net.h, vectors.h (input codes and what IntegerModel makes of them) and main.c, which returns 0 when
+/// the header's driver makes the same.
 class Firmware {
  public:
   template <class In, class Out>
@@ -50,9 +52,13 @@ class Firmware {
     write("wrong/vectors.h", array_text("inputs", inputs) + array_text("expected", outputs));
     const std::string type = std::is_signed_v<Out> ? "int8_t" : "uint8_t";
     for (const char* const main : {"main.c", "wrong/main.c"})
-      write(main, "#include \"net.h\"\n#include \"vectors.h\"\nint main(void) {\n  static " + type + " output[NET_OUTPUT_SIZE];\n"
-                  "  for (int n = 0; n < " + std::to_string(count) + "; ++n) {\n    net_run(inputs + n * NET_INPUT_SIZE, output);\n"
-                  "    if (memcmp(output, expected + n * NET_OUTPUT_SIZE, NET_OUTPUT_SIZE) != 0) return 1 + n;\n  }\n  return 0;\n}\n");
+      write(main, "#include \"net.h\"\n#include \"vectors.h\"\nint main(void) {\n  static " + type +
+                      " output[NET_OUTPUT_SIZE];\n"
+                      "  for (int n = 0; n < " +
+                      std::to_string(count) +
+                      "; ++n) {\n    net_run(inputs + n * NET_INPUT_SIZE, output);\n"
+                      "    if (memcmp(output, expected + n * NET_OUTPUT_SIZE, NET_OUTPUT_SIZE) != 0) return 1 + n;\n  "
+                      "}\n  return 0;\n}\n");
   }
 
   std::filesystem::path path() const { return folder_.path(); }
@@ -65,10 +71,12 @@ class Firmware {
     const auto compiled = compile(compiler, "main.c", rest);
     BOOST_TEST_REQUIRE(compiled.status == 0, compiler << " refuses the header:\n" << compiled.output);
     const auto same = run_program(path(), run);
-    BOOST_TEST(same.status == 0, compiler << ": codes of image " << same.status - 1 << " differ from IntegerModel's\n" << same.output);
+    BOOST_TEST(same.status == 0, compiler << ": codes of image " << same.status - 1 << " differ from IntegerModel's\n"
+                                          << same.output);
   }
   /// The same with one wrong code among those expected: the program has to notice it.
-  void check_notices(const std::string& compiler, const std::string& rest = "", const std::string& run = "./program") const {
+  void check_notices(const std::string& compiler, const std::string& rest = "",
+                     const std::string& run = "./program") const {
     BOOST_TEST_REQUIRE(compile(compiler, "wrong/main.c", rest).status == 0);
     const auto found = run_program(path(), run);
     BOOST_TEST((found.status > 0 && found.status < 254), "exit code " << found.status << '\n' << found.output);
@@ -76,7 +84,8 @@ class Firmware {
 
  private:
   fat::test::ProgramRun compile(const std::string& compiler, const std::string& source, const std::string& rest) const {
-    return run_program(path(), compiler + " -O2 -Wall -Wextra -Wpedantic -Wconversion -Werror -I. " + source + " -o program " + rest);
+    return run_program(
+        path(), compiler + " -O2 -Wall -Wextra -Wpedantic -Wconversion -Werror -I. " + source + " -o program " + rest);
   }
 
   fat::test::TemporaryFolder folder_;
@@ -97,7 +106,8 @@ Firmware every_operator(const fat::test::CodeStyle& style) {
 }
 
 const fat::QuantizedModel& demo_network() {
-  static const fat::QuantizedModel model = fat::quantize_model(demo::demo_model(), demo::PictureSource{demo::calibration_stream, 50}, {});
+  static const fat::QuantizedModel model =
+      fat::quantize_model(demo::demo_model(), demo::PictureSource{demo::calibration_stream, 50}, {});
   return model;
 }
 
@@ -107,17 +117,21 @@ Firmware demo_firmware(std::size_t pictures) {
   for (std::size_t n = 0; n != pictures; ++n) {
     demo::Picture picture{};
     demo::draw_picture(demo::evaluation_stream, n, picture);
-    for (std::size_t i = 0; i != picture.size(); ++i) codes[n * picture.size() + i] = static_cast<std::int8_t>(picture[i] - 128);
+    for (std::size_t i = 0; i != picture.size(); ++i)
+      codes[n * picture.size() + i] = static_cast<std::int8_t>(picture[i] - 128);
   }
   return {demo_network(), codes, std::int8_t{}};
 }
 
 void check_on_this_machine(const Firmware& firmware) {
-  for (const char* const compiler : {"gcc -std=c99", "clang -std=c99", "g++ -std=c++11 -x c++", "clang++ -std=c++20 -x c++",
-                                     "gcc -std=c99 -fsanitize=undefined -fno-sanitize-recover=all"}) {
+  for (const char* const compiler :
+       {"gcc -std=c99", "clang -std=c99", "g++ -std=c++11 -x c++", "clang++ -std=c++20 -x c++",
+        "gcc -std=c99 -fsanitize=undefined -fno-sanitize-recover=all"}) {
     const std::string text = compiler;
-    if (has_program(text.substr(0, text.find(' ')))) firmware.check(compiler);
-    else BOOST_TEST_MESSAGE("SKIPPED " << text << ": not here");
+    if (has_program(text.substr(0, text.find(' '))))
+      firmware.check(compiler);
+    else
+      BOOST_TEST_MESSAGE("SKIPPED " << text << ": not here");
   }
 }
 
@@ -125,7 +139,9 @@ void check_on_this_machine(const Firmware& firmware) {
 void check_on_board(const Firmware& firmware, const std::string& processor, const std::string& board) {
   const std::string folder = std::string{FAT_PROJECT_DIR} + "/tests/support/";
   const std::string rest = "-x none " + folder + "cortex_m.c -T " + folder + "cortex_m.ld";
-  const std::string run = "qemu-system-arm -M " + board + " -nographic -monitor none -serial none -semihosting-config enable=on,target=native -kernel program";
+  const std::string run =
+      "qemu-system-arm -M " + board +
+      " -nographic -monitor none -serial none -semihosting-config enable=on,target=native -kernel program";
   const std::string flags = " -mthumb -mcpu=" + processor + " -nostartfiles";
   firmware.check("arm-none-eabi-gcc -std=c99" + flags, rest, run);
   firmware.check_notices("arm-none-eabi-gcc -std=c99" + flags, rest, run);
@@ -140,12 +156,15 @@ void check_variety(const fat::QuantizedModel& model) {
   const auto run = [&]<class Code>(Code) {
     const std::vector<Code> inputs = random_codes<Code>(images * model.graph.input_extent().size());
     std::vector<Code> outputs(images * model.graph.output_extent().size());
-    engine.run(std::span<const Code>{inputs}, images, std::span{outputs}, [&](fat::ValueId v, std::size_t, std::size_t, const std::uint8_t* bytes) {
-      seen[v].insert(bytes, bytes + model.graph.extent(v).size());
-    });
+    engine.run(std::span<const Code>{inputs}, images, std::span{outputs},
+               [&](fat::ValueId v, std::size_t, std::size_t, const std::uint8_t* bytes) {
+                 seen[v].insert(bytes, bytes + model.graph.extent(v).size());
+               });
   };
-  if (model.activations[model.graph.input]->is_signed()) run(std::int8_t{});
-  else run(std::uint8_t{});
+  if (model.activations[model.graph.input]->is_signed())
+    run(std::int8_t{});
+  else
+    run(std::uint8_t{});
   for (fat::ValueId v = 0; v != seen.size(); ++v)
     BOOST_TEST(seen[v].size() >= 8, model.graph.values[v].name << " takes only " << seen[v].size() << " codes");
 }
@@ -191,13 +210,17 @@ BOOST_AUTO_TEST_CASE(networks_take_many_codes) {
 
 BOOST_AUTO_TEST_CASE(needs_no_library_and_no_floating_point, *needs_program("arm-none-eabi-gcc")) {
   const Firmware firmware = every_operator<std::int8_t>({});
-  firmware.write("one.c", "#include \"net.h\"\nvoid one(const int8_t *, int8_t *);\nvoid one(const int8_t *x, int8_t *y) { net_run(x, y); }\n");
+  firmware.write("one.c",
+                 "#include \"net.h\"\nvoid one(const int8_t *, int8_t *);\nvoid one(const int8_t *x, int8_t *y) { "
+                 "net_run(x, y); }\n");
   // a Cortex-M3 has no floating-point unit: arithmetic on floats would call __aeabi_fadd and the like
-  const auto symbols = run_program(firmware.path(), "arm-none-eabi-gcc -std=c99 -O2 -mthumb -mcpu=cortex-m3 -c one.c && arm-none-eabi-nm -u one.o");
+  const auto symbols = run_program(
+      firmware.path(), "arm-none-eabi-gcc -std=c99 -O2 -mthumb -mcpu=cortex-m3 -c one.c && arm-none-eabi-nm -u one.o");
   BOOST_TEST_REQUIRE(symbols.status == 0, symbols.output);
   std::istringstream lines{symbols.output};
   for (std::string kind, name; lines >> kind >> name;)
-    BOOST_TEST((name == "memcpy" || name == "memset"), name << " is called; only memcpy (and memset, which the compiler makes of a loop) may be");
+    BOOST_TEST((name == "memcpy" || name == "memset"),
+               name << " is called; only memcpy (and memset, which the compiler makes of a loop) may be");
 }
 
 BOOST_AUTO_TEST_CASE(names_become_identifiers) {
@@ -205,7 +228,8 @@ BOOST_AUTO_TEST_CASE(names_become_identifiers) {
   model.graph.name = "a */ \\ name ?\?/ @";
   model.graph.nodes[0].name = "/* layer */";
   const std::string text = fat::c_source(model, "2 nets-v1");
-  BOOST_TEST(text.find("static inline void net_2_nets_v1_run(const int8_t *input, int8_t *output)") != std::string::npos);
+  BOOST_TEST(text.find("static inline void net_2_nets_v1_run(const int8_t *input, int8_t *output)") !=
+             std::string::npos);
   BOOST_TEST(text.find("NET_2_NETS_V1_INPUT_SIZE 297") != std::string::npos);
   BOOST_TEST(text.find("a _/ _ name __/ _") != std::string::npos);
   BOOST_TEST(text.find("value * multiplier / 2^right") != std::string::npos);

@@ -1,6 +1,6 @@
 // Runs a fuzz target without libFuzzer: every file of the corpus as it is, then mutations of them until the time is up.
-// The input at hand is kept in fuzz_<target>.input, so that it is there after a crash; run the program with that file alone
-// and 0 seconds to see the crash again.
+// The input at hand is kept in fuzz_<target>.input, so that it is there after a crash; run the program with that file
+// alone and 0 seconds to see the crash again.
 #include <fat/io/file.hpp>
 
 #include <fcntl.h>
@@ -40,7 +40,9 @@ class Mutator {
   std::size_t below(std::size_t limit) { return limit == 0 ? 0 : random_() % limit; }
 
   void change(std::string& bytes) {
-    static constexpr std::int64_t numbers[] = {0, 1, -1, 2, 127, 128, 255, 256, 32767, 65535, 65536, 0x7FFFFFFF, 0x80000000LL, 0xFFFFFFFFLL, INT64_MAX, INT64_MIN};
+    static constexpr std::int64_t numbers[] = {
+        0,     1,     -1,    2,          127,          128,          255,       256,
+        32767, 65535, 65536, 0x7FFFFFFF, 0x80000000LL, 0xFFFFFFFFLL, INT64_MAX, INT64_MIN};
     const std::size_t at = below(bytes.size());
     switch (below(8)) {
       case 0:  // one bit
@@ -81,7 +83,8 @@ class Mutator {
 };
 
 void run(const std::string& bytes, int keep) {
-  if (ftruncate(keep, 0) != 0 || pwrite(keep, bytes.data(), bytes.size(), 0) < 0) std::perror("the input cannot be kept");
+  if (ftruncate(keep, 0) != 0 || pwrite(keep, bytes.data(), bytes.size(), 0) < 0)
+    std::perror("the input cannot be kept");
   alarm(longest_run);
   LLVMFuzzerTestOneInput(reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size());
   alarm(0);
@@ -101,7 +104,8 @@ int main(int argc, char** argv) {
 #endif
   std::vector<std::filesystem::path> paths;
   for (int i = 2; i != argc; ++i) {
-    if (!std::filesystem::is_directory(argv[i])) paths.emplace_back(argv[i]);
+    if (!std::filesystem::is_directory(argv[i]))
+      paths.emplace_back(argv[i]);
     else
       for (const auto& entry : std::filesystem::recursive_directory_iterator(argv[i]))
         if (entry.is_regular_file()) paths.push_back(entry.path());

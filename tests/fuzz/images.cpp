@@ -1,7 +1,6 @@
 // Fuzz target: JPEG and PNG pictures.
 #include <fat/io/images.hpp>
 
-
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>

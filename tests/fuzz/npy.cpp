@@ -1,7 +1,6 @@
 // Fuzz target: .npy files.
 #include <fat/io/npy.hpp>
 
-
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>

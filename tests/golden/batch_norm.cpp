@@ -40,7 +40,8 @@ void check_close(const fat::array<double>& got, const fat::array<double>& expect
 fat::array<float> narrow(const fat::array<double>& from) { return {from.shape(), {from.begin(), from.end()}}; }
 
 /// [outer][a][b] to [outer][b][a]
-fat::array<float> swap_inner(const fat::array<double>& from, std::size_t outer, std::size_t a, std::size_t b, const fat::Shape& shape) {
+fat::array<float> swap_inner(const fat::array<double>& from, std::size_t outer, std::size_t a, std::size_t b,
+                             const fat::Shape& shape) {
   fat::array<float> to{shape};
   for (std::size_t o = 0; o != outer; ++o)
     for (std::size_t i = 0; i != a; ++i)
@@ -83,13 +84,25 @@ BOOST_AUTO_TEST_CASE(on_a_model, *fat::test::needs_golden("05_bn_fold.npz")) {
     model.output = model.add_value("y", {});
     const fat::Window window{{3, 3}, name == "conv" ? fat::Pair{2, 2} : fat::Pair{}, {}, {1, 1, 1, 1}};
     if (name == "conv")
-      model.nodes.push_back({"affine", fat::Convolution{window, 1, {}, swap_inner(w, outs, channels, 9, {outs, 3, 3, channels}), narrow(get("_b"))}, {model.input}, between});
+      model.nodes.push_back(
+          {"affine",
+           fat::Convolution{window, 1, {}, swap_inner(w, outs, channels, 9, {outs, 3, 3, channels}), narrow(get("_b"))},
+           {model.input},
+           between});
     else if (name == "dw")
-      model.nodes.push_back({"affine", fat::DepthwiseConvolution{window, 1, {}, swap_inner(w, 1, outs, 9, {1, 3, 3, outs}), narrow(get("_b"))}, {model.input}, between});
+      model.nodes.push_back(
+          {"affine",
+           fat::DepthwiseConvolution{window, 1, {}, swap_inner(w, 1, outs, 9, {1, 3, 3, outs}), narrow(get("_b"))},
+           {model.input},
+           between});
     else
       model.nodes.push_back({"affine", fat::Dense{{}, narrow(w), narrow(get("_b"))}, {model.input}, between});
     const Norm norm = norm_of(name);
-    model.nodes.push_back({"norm", fat::BatchNormalization{narrow(norm.values[0]), narrow(norm.values[1]), narrow(norm.values[2]), narrow(norm.values[3]), norm.eps}, {between}, model.output});
+    model.nodes.push_back({"norm",
+                           fat::BatchNormalization{narrow(norm.values[0]), narrow(norm.values[1]),
+                                                   narrow(norm.values[2]), narrow(norm.values[3]), norm.eps},
+                           {between},
+                           model.output});
     fat::infer_extents(model);
 
     const auto nhwc = swap_inner(x, batch, channels, side * side, {x.size()});

@@ -1,6 +1,6 @@
 // The demo's int8 network, as a file, gives the same codes in every tensor on every processor, instruction set and number
-// of threads. tests/support/demo_int8.npz is written by `build/examples/embedded tests/support/demo_int8.npz`; with another
-// file the sums below are those that all paths agree on.
+// of threads. tests/support/demo_int8.npz is written by `build/examples/embedded tests/support/demo_int8.npz`; with
+// another file the sums below are those that all paths agree on.
 #include <fat/io/quantized_npz.hpp>
 #include <fat/model/integer.hpp>
 
@@ -36,7 +36,8 @@ std::vector<std::int8_t> picture_codes() {
   for (std::size_t n = 0; n != picture_count; ++n) {
     demo::Picture picture{};
     demo::draw_picture(demo::evaluation_stream, n, picture);
-    for (std::size_t i = 0; i != picture.size(); ++i) codes[n * picture.size() + i] = static_cast<std::int8_t>(picture[i] - 128);
+    for (std::size_t i = 0; i != picture.size(); ++i)
+      codes[n * picture.size() + i] = static_cast<std::int8_t>(picture[i] - 128);
   }
   return codes;
 }
@@ -47,7 +48,8 @@ const fat::QuantizedModel& network() {
 }
 
 // Of the pictures, of all tensors of the network picture by picture, and of its outputs.
-constexpr std::uint64_t pictures_sum = 4433799045853045783U, tensors_sum = 15322134976908131204U, outputs_sum = 4660740049954415390U;
+constexpr std::uint64_t pictures_sum = 4433799045853045783U, tensors_sum = 15322134976908131204U,
+                        outputs_sum = 4660740049954415390U;
 
 }  // namespace
 
@@ -67,9 +69,10 @@ BOOST_AUTO_TEST_CASE(every_tensor_on_every_path) {
     fat::IntegerModel model{network(), {.threads = 1, .kernels = kernels->name}};
     std::vector<std::int8_t> outputs(picture_count * model.graph().output_extent().size());
     Checksum all, last;
-    model.run(std::span{codes}, picture_count, std::span{outputs}, [&](fat::ValueId v, std::size_t, std::size_t, const std::uint8_t* bytes) {
-      all.add(bytes, model.graph().extent(v).size());
-    });
+    model.run(std::span{codes}, picture_count, std::span{outputs},
+              [&](fat::ValueId v, std::size_t, std::size_t, const std::uint8_t* bytes) {
+                all.add(bytes, model.graph().extent(v).size());
+              });
     last.add(outputs.data(), outputs.size());
     BOOST_TEST(all.value() == tensors_sum, kernels->name << ": another sum of all tensors, " << all.value());
     BOOST_TEST(last.value() == outputs_sum, kernels->name << ": another sum of the outputs, " << last.value());

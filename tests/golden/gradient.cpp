@@ -15,7 +15,8 @@ namespace {
 using fat::test::golden;
 
 template <class Real>
-void check_close(const fat::array<Real>& made, const fat::array<double>& expected, double relative, const std::string& what) {
+void check_close(const fat::array<Real>& made, const fat::array<double>& expected, double relative,
+                 const std::string& what) {
   BOOST_REQUIRE_EQUAL(made.size(), expected.size());
   double worst = 0.0;
   for (std::size_t i = 0; i != made.size(); ++i)
@@ -44,21 +45,23 @@ void check_symmetric(const fat::NpyArrays& file, const std::string& place, doubl
   const std::string prefix = place + (Sign::is_signed ? "_s" : "_u") + std::to_string(N) + "_";
   const auto x = file.at("x").as<Real>();
   const auto g = file.at("g").as<Real>();
-  fat::AdjustableThreshold<fat::Quantizer<fat::Symmetric, Sign, fat::Bits<N>>, Real> threshold{fat::Interval<Real>{-4, 4}};
+  fat::AdjustableThreshold<fat::Quantizer<fat::Symmetric, Sign, fat::Bits<N>>, Real> threshold{
+      fat::Interval<Real>{-4, 4}};
   threshold.parameters()[0] = static_cast<Real>(alpha);
   check_close(threshold.forward(x), file.at(prefix + "y").as<double>(), forward_tolerance<Real>, prefix + "y");
   const auto made = threshold.backward(x, g);
   check_close(made.input, file.at(prefix + "dx").as<double>(), sizeof(Real) == 8 ? 0.0 : 1e-7, prefix + "dx");
   const double expected = file.at(prefix + "dalpha").as<double>()[0];
   BOOST_REQUIRE_EQUAL(made.parameters.size(), 1);
-  check_number(static_cast<double>(made.parameters[0]), expected, sum_tolerance<Real>(file.at("g").as<double>(), expected, 4.0),
-               prefix + "dalpha");
+  check_number(static_cast<double>(made.parameters[0]), expected,
+               sum_tolerance<Real>(file.at("g").as<double>(), expected, 4.0), prefix + "dalpha");
 }
 
 template <class Real>
 void check_all_symmetric() {
   const auto& file = golden("03_grad_symmetric.npz");
-  const std::pair<const char*, double> places[] = {{"in", 0.8}, {"lo", 0.5}, {"hi", 1.0}, {"below", 0.3}, {"above", 1.2}};
+  const std::pair<const char*, double> places[] = {
+      {"in", 0.8}, {"lo", 0.5}, {"hi", 1.0}, {"below", 0.3}, {"above", 1.2}};
   for (const auto& [place, alpha] : places) {
     check_symmetric<Real, 8, fat::Signed>(file, place, alpha);
     check_symmetric<Real, 8, fat::Unsigned>(file, place, alpha);
@@ -89,8 +92,8 @@ void check_asymmetric(const fat::NpyArrays& file, const std::string& prefix, con
   const auto reference_g = file.at("g").as<double>();
   for (std::size_t c = 0; c != channels; ++c) {
     const double unit = static_cast<double>(ranges[c].high - ranges[c].low);
-    check_number(static_cast<double>(made.parameters[c]), by_left[c], sum_tolerance<Real>(reference_g, by_left[c], unit),
-                 prefix + "daT");
+    check_number(static_cast<double>(made.parameters[c]), by_left[c],
+                 sum_tolerance<Real>(reference_g, by_left[c], unit), prefix + "daT");
     check_number(static_cast<double>(made.parameters[channels + c]), by_width[c],
                  sum_tolerance<Real>(reference_g, by_width[c], unit), prefix + "daR");
   }
@@ -109,8 +112,8 @@ void check_case(const std::string& name) {
   const auto& file = golden("04_asymmetric.npz");
   const auto par = file.at(name + "_par").as<double>();
   const fat::Interval<Real> range{static_cast<Real>(par[0]), static_cast<Real>(par[1])};
-  check_forms<Real, fat::Quantizer<fat::Asymmetric, fat::Bits<N>>, Left>(file, name, range, fat::array<double>({1}, par[2]),
-                                                                         fat::array<double>({1}, par[3]));
+  check_forms<Real, fat::Quantizer<fat::Asymmetric, fat::Bits<N>>, Left>(
+      file, name, range, fat::array<double>({1}, par[2]), fat::array<double>({1}, par[3]));
 }
 
 template <class Real>
@@ -135,8 +138,12 @@ void check_all_asymmetric() {
 
 }  // namespace
 
-BOOST_AUTO_TEST_CASE(symmetric_double, *fat::test::needs_golden("03_grad_symmetric.npz")) { check_all_symmetric<double>(); }
-BOOST_AUTO_TEST_CASE(symmetric_float, *fat::test::needs_golden("03_grad_symmetric.npz")) { check_all_symmetric<float>(); }
+BOOST_AUTO_TEST_CASE(symmetric_double, *fat::test::needs_golden("03_grad_symmetric.npz")) {
+  check_all_symmetric<double>();
+}
+BOOST_AUTO_TEST_CASE(symmetric_float, *fat::test::needs_golden("03_grad_symmetric.npz")) {
+  check_all_symmetric<float>();
+}
 
 BOOST_AUTO_TEST_CASE(symmetric_per_channel, *fat::test::needs_golden("03_grad_symmetric.npz")) {
   const auto& file = golden("03_grad_symmetric.npz");
@@ -153,7 +160,9 @@ BOOST_AUTO_TEST_CASE(symmetric_per_channel, *fat::test::needs_golden("03_grad_sy
     check_number(made.parameters[c], expected[c], 1e-9 * (1.0 + std::abs(expected[c])), "pc_dalpha");
 }
 
-BOOST_AUTO_TEST_CASE(asymmetric_double, *fat::test::needs_golden("04_asymmetric.npz")) { check_all_asymmetric<double>(); }
+BOOST_AUTO_TEST_CASE(asymmetric_double, *fat::test::needs_golden("04_asymmetric.npz")) {
+  check_all_asymmetric<double>();
+}
 BOOST_AUTO_TEST_CASE(asymmetric_float, *fat::test::needs_golden("04_asymmetric.npz")) { check_all_asymmetric<float>(); }
 
 BOOST_AUTO_TEST_CASE(pointwise, *fat::test::needs_golden("08_training.npz")) {

@@ -1,6 +1,6 @@
 // The integer operators against the reference vectors: accumulators, four requantizations, tables of both roundings.
-#include <fat/kernel/product.hpp>
 #include <fat/kernel/native.hpp>
+#include <fat/kernel/product.hpp>
 #include <fat/kernel/reference/convolution.hpp>
 
 #include "support/golden.hpp"
@@ -31,7 +31,9 @@ struct Case {
     const auto& file = fat::test::golden("09_integer.npz");
     const auto qx = file.at(label + "_qx"), qw = file.at(label + "_qw");
     const auto conf = file.at(label + "_conf").as<std::int64_t>();
-    const auto extent = [](const fat::NpyArray& a, std::size_t axis) { return axis < a.shape.rank() ? a.shape[axis] : std::size_t{1}; };
+    const auto extent = [](const fat::NpyArray& a, std::size_t axis) {
+      return axis < a.shape.rank() ? a.shape[axis] : std::size_t{1};
+    };
     g.batch = extent(qx, 0), g.in_channels = extent(qx, 1), g.in_height = extent(qx, 2), g.in_width = extent(qx, 3);
     g.out_channels = extent(qw, 0), g.kernel_height = extent(qw, 2), g.kernel_width = extent(qw, 3);
     g.stride_height = g.stride_width = static_cast<std::size_t>(conf[3]);
@@ -47,20 +49,24 @@ struct Case {
     for (std::size_t o = 0; o != g.out_channels; ++o)
       for (std::size_t i = 0; i != depth; ++i)
         for (std::size_t t = 0; t != taps; ++t)
-          w[depthwise ? t * g.out_channels + o : (o * taps + t) * depth + i] = static_cast<std::int8_t>(weights[(o * depth + i) * taps + t]);
+          w[depthwise ? t * g.out_channels + o : (o * taps + t) * depth + i] =
+              static_cast<std::int8_t>(weights[(o * depth + i) * taps + t]);
     const auto b = file.at(label + "_qb").as<std::int32_t>();
     bias.assign(b.begin(), b.end());
     const auto m = file.at(label + "_M").as<double>();
     real.assign(m.begin(), m.end());
     for (const double each : real) multipliers.push_back(fat::FixedPointMultiplier::from_real(each));
-    stage = {multipliers.data(), false, static_cast<std::int32_t>(conf[0]), static_cast<std::int32_t>(conf[1]), static_cast<std::int32_t>(conf[2])};
+    stage = {multipliers.data(), false, static_cast<std::int32_t>(conf[0]), static_cast<std::int32_t>(conf[1]),
+             static_cast<std::int32_t>(conf[2])};
     x_zero = static_cast<std::int32_t>(file.at(label + "_zx").as<std::int64_t>()[0]);
   }
-  static std::vector<std::int32_t> to_nhwc(const std::vector<std::int32_t>& from, std::size_t batch, std::size_t channels, std::size_t pixels) {
+  static std::vector<std::int32_t> to_nhwc(const std::vector<std::int32_t>& from, std::size_t batch,
+                                           std::size_t channels, std::size_t pixels) {
     std::vector<std::int32_t> to(from.size());
     for (std::size_t n = 0; n != batch; ++n)
       for (std::size_t c = 0; c != channels; ++c)
-        for (std::size_t p = 0; p != pixels; ++p) to[(n * pixels + p) * channels + c] = from[(n * channels + c) * pixels + p];
+        for (std::size_t p = 0; p != pixels; ++p)
+          to[(n * pixels + p) * channels + c] = from[(n * channels + c) * pixels + p];
     return to;
   }
   std::vector<std::int32_t> expected(const std::string& what) const {
@@ -69,14 +75,17 @@ struct Case {
   }
   std::vector<std::int32_t> sums() const {
     std::vector<std::int32_t> out(g.rows() * g.out_channels);
-    if (depthwise) fat::reference::depthwise(x.data(), x_zero, w.data(), nullptr, bias.data(), g, out.data());
-    else fat::reference::convolution(x.data(), x_zero, w.data(), nullptr, bias.data(), g, out.data());
+    if (depthwise)
+      fat::reference::depthwise(x.data(), x_zero, w.data(), nullptr, bias.data(), g, out.data());
+    else
+      fat::reference::convolution(x.data(), x_zero, w.data(), nullptr, bias.data(), g, out.data());
     return out;
   }
   std::int32_t code(std::int32_t value) const { return std::clamp(value + stage.zero_point, stage.low, stage.high); }
 };
 
-const char* const layers[] = {"conv_asym_pc", "conv_u8_pt_relu6", "conv_s8_pc_relu", "dw_asym_pc_relu6", "dense_u8_pt", "single_ch"};
+const char* const layers[] = {"conv_asym_pc",     "conv_u8_pt_relu6", "conv_s8_pc_relu",
+                              "dw_asym_pc_relu6", "dense_u8_pt",      "single_ch"};
 
 void check_equal(const std::vector<std::int32_t>& got, const std::vector<std::int32_t>& expected) {
   BOOST_TEST_REQUIRE(got.size() == expected.size());
@@ -98,7 +107,8 @@ BOOST_AUTO_TEST_CASE(layers_give_the_sums_and_codes, *fat::test::needs_golden("0
       std::vector<std::int32_t> codes(sums.size());
       fat::reference::finish(sums.data(), layer.g.rows(), layer.g.out_channels, layer.stage, codes.data());
       check_equal(codes, layer.expected("_q31s"));
-      fat::reference::finish(sums.data(), layer.g.rows(), layer.g.out_channels, layer.stage, codes.data(), fat::DoubleRounding{});
+      fat::reference::finish(sums.data(), layer.g.rows(), layer.g.out_channels, layer.stage, codes.data(),
+                             fat::DoubleRounding{});
       check_equal(codes, layer.expected("_q31"));
       for (std::size_t i = 0; i != sums.size(); ++i)
         codes[i] = layer.code(fat::requantize(sums[i], layer.real[i % layer.g.out_channels], fat::FloatHalfEven{}));
@@ -147,10 +157,12 @@ BOOST_AUTO_TEST_CASE(the_two_steps_of_double_rounding, *fat::test::needs_golden(
   const auto& file = fat::test::golden("09_integer.npz");
   const auto pairs = file.at("srdhm_ab").as<std::int64_t>(), high = file.at("srdhm").as<std::int64_t>();
   for (std::size_t i = 0; i != high.size(); ++i)
-    BOOST_TEST(fat::rounding_doubling_high_multiply(static_cast<std::int32_t>(pairs[2 * i]), static_cast<std::int32_t>(pairs[2 * i + 1])) == high[i]);
+    BOOST_TEST(fat::rounding_doubling_high_multiply(static_cast<std::int32_t>(pairs[2 * i]),
+                                                    static_cast<std::int32_t>(pairs[2 * i + 1])) == high[i]);
   const auto shifts = file.at("rdbpot_xe").as<std::int64_t>(), quotients = file.at("rdbpot").as<std::int64_t>();
   for (std::size_t i = 0; i != quotients.size(); ++i)
-    BOOST_TEST(fat::rounding_divide_by_power(static_cast<std::int32_t>(shifts[2 * i]), static_cast<int>(shifts[2 * i + 1])) == quotients[i]);
+    BOOST_TEST(fat::rounding_divide_by_power(static_cast<std::int32_t>(shifts[2 * i]),
+                                             static_cast<int>(shifts[2 * i + 1])) == quotients[i]);
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -33,7 +33,8 @@ BOOST_AUTO_TEST_CASE(mobilenet_v1, *fat::test::needs_data("models/mobilenet_v1_0
 }
 
 BOOST_AUTO_TEST_CASE(features, *fat::test::needs_data("models/mobilenet_v2_features_bn.onnx")) {
-  compare("models/mobilenet_v2_features_bn.onnx", "reference/input.npy", "reference/mobilenet_v2_features_bn_features.npy");
+  compare("models/mobilenet_v2_features_bn.onnx", "reference/input.npy",
+          "reference/mobilenet_v2_features_bn_features.npy");
 }
 
 BOOST_AUTO_TEST_CASE(resnet8, *fat::test::needs_data("models/resnet8_cifar10.onnx")) {

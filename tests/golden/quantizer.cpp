@@ -23,7 +23,8 @@ auto codes(const fat::array<float>& x, const fat::Ranges<float>& ranges) {
   return wide;
 }
 
-void check_equal(const fat::array<std::int32_t>& made, const fat::array<std::int32_t>& expected, const std::string& name) {
+void check_equal(const fat::array<std::int32_t>& made, const fat::array<std::int32_t>& expected,
+                 const std::string& name) {
   BOOST_TEST_CONTEXT(name) {
     BOOST_CHECK_EQUAL_COLLECTIONS(made.begin(), made.end(), expected.begin(), expected.end());
   }
@@ -69,14 +70,16 @@ void check_bits(const fat::NpyArrays& file) {
 
 template <int N, class Sign, class Rounding = fat::HalfToEven>
 auto edge_codes(const fat::array<float>& x, float threshold) {
-  return codes<fat::Quantizer<fat::Symmetric, Sign, fat::Bits<N>, Rounding>>(x, fat::Interval<float>{-threshold, threshold});
+  return codes<fat::Quantizer<fat::Symmetric, Sign, fat::Bits<N>, Rounding>>(
+      x, fat::Interval<float>{-threshold, threshold});
 }
 
 }  // namespace
 
 BOOST_AUTO_TEST_CASE(symmetric, *fat::test::needs_golden("01_symmetric.npz")) {
   const auto& file = golden("01_symmetric.npz");
-  [&]<int... n>(std::integer_sequence<int, n...>) { (check_bits<n + 2>(file), ...); }(std::make_integer_sequence<int, 7>{});
+  [&]<int... n>(std::integer_sequence<int, n...>) { (check_bits<n + 2>(file), ...); }
+  (std::make_integer_sequence<int, 7>{});
 }
 
 BOOST_AUTO_TEST_CASE(observed_thresholds, *fat::test::needs_golden("01_symmetric.npz")) {
@@ -100,7 +103,8 @@ BOOST_AUTO_TEST_CASE(ties, *fat::test::needs_golden("02_edges.npz")) {
   check_equal(edge_codes<8, fat::Signed>(x, 127.0F), file.at("ties_s8_even").as<std::int32_t>(), "ties_s8_even");
   check_equal(edge_codes<8, fat::Signed, Away>(x, 127.0F), file.at("ties_s8_away").as<std::int32_t>(), "ties_s8_away");
   check_equal(edge_codes<8, fat::Unsigned>(x, 255.0F), file.at("ties_u8_even").as<std::int32_t>(), "ties_u8_even");
-  check_equal(edge_codes<8, fat::Unsigned, Away>(x, 255.0F), file.at("ties_u8_away").as<std::int32_t>(), "ties_u8_away");
+  check_equal(edge_codes<8, fat::Unsigned, Away>(x, 255.0F), file.at("ties_u8_away").as<std::int32_t>(),
+              "ties_u8_away");
 }
 
 BOOST_AUTO_TEST_CASE(edges, *fat::test::needs_golden("02_edges.npz")) {
@@ -117,13 +121,16 @@ BOOST_AUTO_TEST_CASE(edges, *fat::test::needs_golden("02_edges.npz")) {
   check_equal(edge_codes<4, fat::Signed>(reals(file, "low4_x"), 7.0F), file.at("low4_s").as<std::int32_t>(), "low4_s");
   const auto single = reals(file, "single_x");
   using Q = fat::Quantizer<fat::PerChannel<0>>;
-  check_equal(codes<Q>(single, fat::observe<fat::MinMax>(Q{}, single)), file.at("single_q_axis0").as<std::int32_t>(), "single");
+  check_equal(codes<Q>(single, fat::observe<fat::MinMax>(Q{}, single)), file.at("single_q_axis0").as<std::int32_t>(),
+              "single");
 }
 
 BOOST_AUTO_TEST_CASE(low_unsigned, *fat::test::needs_golden("02_edges.npz")) {
   const auto& file = golden("02_edges.npz");
-  check_equal(edge_codes<2, fat::Unsigned>(reals(file, "low2_x"), 1.0F), file.at("low2_u").as<std::int32_t>(), "low2_u");
-  check_equal(edge_codes<4, fat::Unsigned>(reals(file, "low4_x"), 7.0F), file.at("low4_u").as<std::int32_t>(), "low4_u");
+  check_equal(edge_codes<2, fat::Unsigned>(reals(file, "low2_x"), 1.0F), file.at("low2_u").as<std::int32_t>(),
+              "low2_u");
+  check_equal(edge_codes<4, fat::Unsigned>(reals(file, "low4_x"), 7.0F), file.at("low4_u").as<std::int32_t>(),
+              "low4_u");
 }
 
 BOOST_AUTO_TEST_CASE(bias, *fat::test::needs_golden("06_bias.npz")) {

@@ -26,7 +26,8 @@ BOOST_AUTO_TEST_CASE(demo_network) {
     const fat::CodeDifference& each = differences.layers()[n];
     BOOST_TEST(each.codes != 0U, differences.graph().nodes[n].name);
     BOOST_TEST(each.largest <= 1, differences.graph().nodes[n].name << ": codes differ by " << each.largest);
-    BOOST_TEST(each.share() <= 0.01, differences.graph().nodes[n].name << ": " << each.differing << " of " << each.codes << " codes differ");
+    BOOST_TEST(each.share() <= 0.01,
+               differences.graph().nodes[n].name << ": " << each.differing << " of " << each.codes << " codes differ");
   }
 }
 
@@ -34,7 +35,8 @@ BOOST_AUTO_TEST_CASE(differences_are_counted) {
   // Means of two codes often lie half-way: integers round them away from 0, the simulation to the even code.
   fat::test::CodeNetwork net{{8, 8, 4}};
   const fat::Window pair{{2, 1}, {2, 1}, {1, 1}, {}};
-  fat::CodeDifferences differences{net.finish(net.add(fat::Pool{fat::Pool::Kind::average, pair, false}, {net.input()}))};
+  fat::CodeDifferences differences{
+      net.finish(net.add(fat::Pool{fat::Pool::Kind::average, pair, false}, {net.input()}))};
   std::vector<float> image(8 * 8 * 4);
   for (std::size_t i = 0; i != image.size(); ++i) image[i] = 0.02F * static_cast<float>(i * 37 % 101) - 1.0F;
   differences.add(image);

@@ -33,7 +33,8 @@ fat::array<float> kernel(const std::string& name) {
   fat::array<float> to{fat::Shape{out, from.shape(2), from.shape(3), in}};
   for (std::size_t o = 0; o != out; ++o)
     for (std::size_t i = 0; i != in; ++i)
-      for (std::size_t t = 0; t != taps; ++t) to[(o * taps + t) * in + i] = static_cast<float>(from[(o * in + i) * taps + t]);
+      for (std::size_t t = 0; t != taps; ++t)
+        to[(o * taps + t) * in + i] = static_cast<float>(from[(o * in + i) * taps + t]);
   return to;
 }
 /// [channels, 1, height, width] to [1, height, width, channels].
@@ -51,8 +52,14 @@ fat::Model network() {
   fat::test::Builder b{{16, 16, 3}};
   const std::size_t stem_size = 8;
   fat::Padding stem_padding{1, 1, 1, 1};
-  const auto stem = b.add("stem", fat::Convolution{Window{{3, 3}, {2, 2}, {1, 1}, stem_padding}, 1, fat::relu6, kernel("w_stem"), vector("b_stem")}, {0});
-  const auto dw = b.add("dw", fat::DepthwiseConvolution{Window{{3, 3}, {1, 1}, {1, 1}, {1, 1, 1, 1}}, 1, fat::relu6, depthwise_kernel("w_dw"), vector("b_dw")}, {stem});
+  const auto stem = b.add(
+      "stem",
+      fat::Convolution{Window{{3, 3}, {2, 2}, {1, 1}, stem_padding}, 1, fat::relu6, kernel("w_stem"), vector("b_stem")},
+      {0});
+  const auto dw = b.add("dw",
+                        fat::DepthwiseConvolution{Window{{3, 3}, {1, 1}, {1, 1}, {1, 1, 1, 1}}, 1, fat::relu6,
+                                                  depthwise_kernel("w_dw"), vector("b_dw")},
+                        {stem});
   const auto pw = b.add("pw", fat::Convolution{{}, 1, {}, kernel("w_pw"), vector("b_pw")}, {dw});
   const auto sum = b.add("add", fat::Add{}, {pw, stem});
   const auto mean = b.add("mean", fat::GlobalAveragePool{}, {sum}, {1, 1, stem_size, true});
@@ -70,8 +77,9 @@ struct Run {
     const auto calib = reals("calib");
     for (std::size_t v = 0; v != model.values.size(); ++v) {
       const bool quantized = v < calib.shape(0);
-      ranges.push_back(quantized ? fat::Interval<float>{static_cast<float>(calib[3 * v]), static_cast<float>(calib[3 * v + 1])}
-                                 : fat::Interval<float>{});
+      ranges.push_back(
+          quantized ? fat::Interval<float>{static_cast<float>(calib[3 * v]), static_cast<float>(calib[3 * v + 1])}
+                    : fat::Interval<float>{});
       grids.activations.emplace_back();
       if (quantized) grids.activations.back() = fat::activation_grid(ranges[v], scheme, 8);
     }
@@ -90,8 +98,10 @@ struct Run {
     how.round_biases = false;
     how.batch = 4;
     const std::size_t size = model.input_extent().size();
-    return {model, grids,
-            [this, size](std::size_t n, std::span<float> to) { std::copy_n(images.data() + n * size, size, to.begin()); }, how, ranges};
+    return {
+        model, grids,
+        [this, size](std::size_t n, std::span<float> to) { std::copy_n(images.data() + n * size, size, to.begin()); },
+        how, ranges};
   }
 };
 
@@ -145,7 +155,11 @@ void expect_training(fat::Scheme scheme, const std::string& prefix) {
 
 }  // namespace
 
-BOOST_AUTO_TEST_CASE(symmetric_training, *fat::test::needs_golden(file)) { expect_training(fat::Scheme::symmetric, "sym"); }
-BOOST_AUTO_TEST_CASE(asymmetric_training, *fat::test::needs_golden(file)) { expect_training(fat::Scheme::asymmetric, "asym"); }
+BOOST_AUTO_TEST_CASE(symmetric_training, *fat::test::needs_golden(file)) {
+  expect_training(fat::Scheme::symmetric, "sym");
+}
+BOOST_AUTO_TEST_CASE(asymmetric_training, *fat::test::needs_golden(file)) {
+  expect_training(fat::Scheme::asymmetric, "asym");
+}
 
 BOOST_AUTO_TEST_SUITE_END()

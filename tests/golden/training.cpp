@@ -19,7 +19,8 @@ fat::array<double> reals(const char* name) { return fat::test::golden(file).at(n
 
 void expect_close(std::span<const double> found, const fat::array<double>& wanted) {
   BOOST_TEST_REQUIRE(found.size() == wanted.size());
-  for (std::size_t i = 0; i != found.size(); ++i) BOOST_TEST(found[i] == wanted[i], boost::test_tools::tolerance(1e-12));
+  for (std::size_t i = 0; i != found.size(); ++i)
+    BOOST_TEST(found[i] == wanted[i], boost::test_tools::tolerance(1e-12));
 }
 
 template <class O>
@@ -27,7 +28,8 @@ void expect_loss(const O& objective, const char* value, const char* slope) {
   const auto teacher = reals("zt");
   const auto student = reals("za");
   std::vector<double> gradient(student.size());
-  const fat::Outputs<double> outputs{{student.data(), student.size()}, {teacher.data(), teacher.size()}, student.shape(0), {}};
+  const fat::Outputs<double> outputs{
+      {student.data(), student.size()}, {teacher.data(), teacher.size()}, student.shape(0), {}};
   BOOST_TEST(objective.evaluate(outputs, std::span{gradient}) == reals(value)[0], boost::test_tools::tolerance(1e-12));
   expect_close(gradient, reals(slope));
 }
@@ -42,7 +44,8 @@ void expect_schedule(const S& schedule, const char* rates, std::size_t every) {
 
 void expect_restarts(const fat::CosineRestarts& schedule, const char* resets) {
   const auto wanted = fat::test::golden(file).at(resets).as<int>();
-  for (std::size_t step = 0; step != wanted.size(); ++step) BOOST_TEST(schedule.at(step).restart == (wanted[step] != 0));
+  for (std::size_t step = 0; step != wanted.size(); ++step)
+    BOOST_TEST(schedule.at(step).restart == (wanted[step] != 0));
 }
 
 void expect_adam(const fat::Adam& adam, const char* trajectory) {

@@ -24,8 +24,12 @@ constexpr std::size_t count = 48;
 struct Setting {
   fat::Model model = fat::test::small_model();
   RandomImages images{model.input_extent(), count};
-  fat::QuantizeOptions options{.scheme = fat::Scheme::symmetric, .bits = 4, .finetune = Finetuning::thresholds, .epochs = 6,
-                               .batch = 8, .learning_rate = 1e-2};
+  fat::QuantizeOptions options{.scheme = fat::Scheme::symmetric,
+                               .bits = 4,
+                               .finetune = Finetuning::thresholds,
+                               .epochs = 6,
+                               .batch = 8,
+                               .learning_rate = 1e-2};
   std::vector<fat::Interval<float>> ranges = fat::calibrate(model, images, all(), fat::MinMax{}, 1);
   fat::ModelGrids grids = fat::model_grids(model, ranges, options);
 
@@ -36,7 +40,8 @@ struct Setting {
 };
 
 bool same(const fat::Finetuned& a, const fat::Finetuned& b) {
-  bool equal = a.grids.activations == b.grids.activations && a.grids.weights == b.grids.weights && a.report.losses == b.report.losses;
+  bool equal = a.grids.activations == b.grids.activations && a.grids.weights == b.grids.weights &&
+               a.report.losses == b.report.losses;
   for (std::size_t n = 0; n != a.model.nodes.size(); ++n)
     std::visit(
         [&]<class Layer>(const Layer& layer) {
@@ -128,8 +133,9 @@ BOOST_AUTO_TEST_CASE(an_interrupted_training_resumes_bit_for_bit) {
     std::atomic<bool> stop{false};
     s.options.stop = &stop;
     s.options.checkpoint = (folder.path() / "new" / "folder").string();
-    expect_message([&] { s.train([&](const fat::ProgressEvent& event) { stop = event.stage == "train" && event.done == 13; }); },
-                   "interrupted after 13 steps; the state is in the checkpoint folder");
+    expect_message(
+        [&] { s.train([&](const fat::ProgressEvent& event) { stop = event.stage == "train" && event.done == 13; }); },
+        "interrupted after 13 steps; the state is in the checkpoint folder");
     stop = false;
     s.options.resume = true;
     BOOST_TEST(same(s.train(), whole));
@@ -156,7 +162,8 @@ BOOST_AUTO_TEST_CASE(a_checkpoint_of_another_model_or_other_options_is_refused) 
 
 BOOST_AUTO_TEST_CASE(bad_input_is_refused) {
   Setting s;
-  expect_message([&] { fat::finetune(s.model, s.grids, s.ranges, s.model, s.images, {}, s.options); }, "no training images");
+  expect_message([&] { fat::finetune(s.model, s.grids, s.ranges, s.model, s.images, {}, s.options); },
+                 "no training images");
   s.options.batch = 64;
   expect_message([&] { s.train(); }, "48 training images, fewer than a batch of 64");
   Setting blocked;
@@ -188,7 +195,9 @@ BOOST_AUTO_TEST_CASE(quantize_model_trains) {
   Setting s;
   fat::QuantizeReport report;
   std::size_t epochs = 0;
-  const auto listener = [&](const fat::ProgressEvent& event) { epochs += event.stage == "train" && event.ends_epoch ? 1U : 0U; };
+  const auto listener = [&](const fat::ProgressEvent& event) {
+    epochs += event.stage == "train" && event.ends_epoch ? 1U : 0U;
+  };
   const fat::QuantizedModel trained = fat::quantize_model(s.model, s.images, s.options, listener, &report);
   s.options.finetune = Finetuning::none;
   const fat::QuantizedModel plain = fat::quantize_model(s.model, s.images, s.options);

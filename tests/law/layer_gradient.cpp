@@ -51,7 +51,9 @@ Values noise(std::size_t count, std::uint32_t seed) {
   for (float& v : values) v = uniform(random);
   return values;
 }
-fat::array<float> weights(const fat::Shape& shape, std::uint32_t seed) { return {shape, noise(shape.elements(), seed)}; }
+fat::array<float> weights(const fat::Shape& shape, std::uint32_t seed) {
+  return {shape, noise(shape.elements(), seed)};
+}
 
 std::vector<const float*> pointers(const std::vector<Values>& values) {
   std::vector<const float*> all;
@@ -88,7 +90,8 @@ double difference(float& at, const std::function<double()>& f) {
 }
 
 void expect_near(double found, double wanted, const char* what, std::size_t at) {
-  BOOST_TEST(std::fabs(found - wanted) <= 2e-3 * (1.0 + std::fabs(wanted)), what << " " << at << ": " << found << " for " << wanted);
+  BOOST_TEST(std::fabs(found - wanted) <= 2e-3 * (1.0 + std::fabs(wanted)),
+             what << " " << at << ": " << found << " for " << wanted);
 }
 
 void expect_gradients(Case c) {
@@ -126,9 +129,11 @@ void expect_gradients(Case c) {
           layer.weights(x[0].data(), dy.data(), dw.data(), scratch.data());
           layer.bias(dy.data(), db.data());
           for (std::size_t i = 0; i != dw.size(); ++i)
-            expect_near(static_cast<double>(dw[i]) - 1.0, difference(op.kernel[i], [&] { return loss(c, x, dy); }), "weight", i);
+            expect_near(static_cast<double>(dw[i]) - 1.0, difference(op.kernel[i], [&] { return loss(c, x, dy); }),
+                        "weight", i);
           for (std::size_t i = 0; i != db.size(); ++i)
-            expect_near(static_cast<double>(db[i]) - 1.0, difference(op.offset[i], [&] { return loss(c, x, dy); }), "bias", i);
+            expect_near(static_cast<double>(db[i]) - 1.0, difference(op.offset[i], [&] { return loss(c, x, dy); }),
+                        "bias", i);
           if (!layer.products()) return;
           // The slope along a direction is the gradient's product with it, channel by channel.
           const Values direction = noise(op.kernel.size(), 11);
@@ -152,11 +157,14 @@ fat::Window window(std::size_t kernel, std::size_t stride = 1, std::size_t dilat
   return {{kernel, kernel}, {stride, stride}, {dilation, dilation}, padding};
 }
 
-fat::Convolution convolution(const fat::Window& w, std::size_t in, std::size_t out, std::size_t groups = 1, fat::Clamp clamp = {}) {
+fat::Convolution convolution(const fat::Window& w, std::size_t in, std::size_t out, std::size_t groups = 1,
+                             fat::Clamp clamp = {}) {
   return {w, groups, clamp, weights({out, w.kernel.height, w.kernel.width, in / groups}, 5), weights({out}, 6)};
 }
-fat::DepthwiseConvolution depthwise(const fat::Window& w, std::size_t in, std::size_t multiplier = 1, fat::Clamp clamp = {}) {
-  return {w, multiplier, clamp, weights({1, w.kernel.height, w.kernel.width, in * multiplier}, 5), weights({in * multiplier}, 6)};
+fat::DepthwiseConvolution depthwise(const fat::Window& w, std::size_t in, std::size_t multiplier = 1,
+                                    fat::Clamp clamp = {}) {
+  return {w, multiplier, clamp, weights({1, w.kernel.height, w.kernel.width, in * multiplier}, 5),
+          weights({in * multiplier}, 6)};
 }
 
 }  // namespace
@@ -244,8 +252,8 @@ BOOST_AUTO_TEST_CASE(fast_paths_agree_with_the_reference) {
     layer.bias(dy.data(), db.data());
     const auto wide = [](const auto& from) { return std::vector<double>(from.begin(), from.end()); };
     std::vector<double> rx(dx.size()), rw(dw.size()), rb(db.size());
-    fat::float_reference::convolution_backward<double>(s, groups, wide(x).data(), wide(op.kernel).data(), wide(dy).data(),
-                                                       rx.data(), rw.data(), rb.data());
+    fat::float_reference::convolution_backward<double>(s, groups, wide(x).data(), wide(op.kernel).data(),
+                                                       wide(dy).data(), rx.data(), rw.data(), rb.data());
     const auto expect_close = [](const Values& found, const std::vector<double>& wanted) {
       double error = 0.0, size = 0.0;
       for (std::size_t i = 0; i != wanted.size(); ++i) {
@@ -279,7 +287,8 @@ BOOST_AUTO_TEST_CASE(quantization_backward_agrees_with_the_threshold_run) {
       for (std::size_t i = 0; i != n; ++i)
         if (!(x[i] > clamp.low && x[i] < clamp.high)) wanted[i] = 0.0F;
       const auto p = fat::detail::grid_parameters(grid);
-      fat::float_kernels::ThresholdBackward call{x.data(), dy.data(), found.data(), n, p[0], p[2], p[3], clamp.low, clamp.high};
+      fat::float_kernels::ThresholdBackward call{x.data(), dy.data(), found.data(), n,         p[0],
+                                                 p[2],     p[3],      clamp.low,    clamp.high};
       fat::float_kernels::native().threshold_backward(call);
       BOOST_TEST(found == wanted, boost::test_tools::per_element());
       const double tolerance = 1e-5 * std::sqrt(static_cast<double>(n));

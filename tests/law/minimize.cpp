@@ -36,7 +36,8 @@ const fat::CosineRestarts schedule{.rate = 0.02, .cycle = 7};
 
 template <class N, class... Listeners>
 fat::TrainingReport train(N& net, const fat::MinimizeOptions& chosen, Listeners&&... listeners) {
-  return fat::minimize(net, fat::Targets<float>{values(), 1}, fat::BatchRmse{}, fat::Adam{}, schedule, chosen, listeners...);
+  return fat::minimize(net, fat::Targets<float>{values(), 1}, fat::BatchRmse{}, fat::Adam{}, schedule, chosen,
+                       listeners...);
 }
 
 bool same_parameters(Net& a, Net& b) { return std::ranges::equal(a.parameters(), b.parameters()); }
@@ -44,7 +45,8 @@ bool same_parameters(Net& a, Net& b) { return std::ranges::equal(a.parameters(),
 /// A file of this process in the temporary folder, removed with the object.
 struct TemporaryFile {
   std::string path = (std::filesystem::temp_directory_path() /
-                      ("fat_law_minimize_" + std::to_string(std::hash<const void*>{}(this)) + ".ckpt")).string();
+                      ("fat_law_minimize_" + std::to_string(std::hash<const void*>{}(this)) + ".ckpt"))
+                         .string();
   ~TemporaryFile() { std::remove(path.c_str()); }
 };
 
@@ -207,8 +209,9 @@ BOOST_AUTO_TEST_CASE(a_checkpoint_of_another_run_is_refused) {
   Net again;
   auto shifted = values();
   shifted[7] += 0.5F;
-  BOOST_CHECK_THROW(fat::minimize(again, fat::Targets<float>{shifted, 1}, fat::BatchRmse{}, fat::Adam{}, schedule, chosen),
-                    fat::error);
+  BOOST_CHECK_THROW(
+      fat::minimize(again, fat::Targets<float>{shifted, 1}, fat::BatchRmse{}, fat::Adam{}, schedule, chosen),
+      fat::error);
   BOOST_CHECK_THROW(fat::minimize(again, fat::Targets<float>{values(), 1}, fat::BatchRmse{}, fat::Adam{.beta1 = 0.8},
                                   schedule, chosen),
                     fat::error);
@@ -292,7 +295,8 @@ BOOST_AUTO_TEST_CASE(bad_input_is_refused) {
   chosen.held_out = 1.0;
   BOOST_CHECK_THROW(train(net, chosen), fat::error);
   auto run = [&](const std::vector<float>& targets, std::size_t columns, const std::vector<std::size_t>& labels) {
-    fat::minimize(net, fat::Targets<float>{targets, columns, labels}, fat::BatchRmse{}, fat::Adam{}, schedule, options());
+    fat::minimize(net, fat::Targets<float>{targets, columns, labels}, fat::BatchRmse{}, fat::Adam{}, schedule,
+                  options());
   };
   BOOST_CHECK_THROW(run({}, 1, {}), fat::error);
   BOOST_CHECK_THROW(run(values(), 3, {}), fat::error);
@@ -306,10 +310,12 @@ BOOST_AUTO_TEST_CASE(bad_input_is_refused) {
 
 BOOST_AUTO_TEST_CASE(cached_outputs_are_those_of_the_network) {
   Net net;
-  const auto cached = fat::cache_outputs<float>([&](std::span<const std::size_t> samples) { return net.forward(samples); }, 10, 4);
+  const auto cached =
+      fat::cache_outputs<float>([&](std::span<const std::size_t> samples) { return net.forward(samples); }, 10, 4);
   for (std::size_t sample = 0; sample != 10; ++sample)
     BOOST_TEST(cached[sample] == net.forward(std::span<const std::size_t>{&sample, 1})[0]);
-  BOOST_CHECK_THROW(fat::cache_outputs<float>([&](std::span<const std::size_t> s) { return net.forward(s); }, 0, 4), fat::error);
+  BOOST_CHECK_THROW(fat::cache_outputs<float>([&](std::span<const std::size_t> s) { return net.forward(s); }, 0, 4),
+                    fat::error);
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -55,8 +55,8 @@ void check(const fat::Interval<Real>& range) {
   BOOST_TEST(same_bits);
   BOOST_TEST(near);
   const fat::array<Real> special{{1, 4},
-                                 {Real{0}, std::numeric_limits<Real>::quiet_NaN(), std::numeric_limits<Real>::infinity(),
-                                  -std::numeric_limits<Real>::infinity()}};
+                                 {Real{0}, std::numeric_limits<Real>::quiet_NaN(),
+                                  std::numeric_limits<Real>::infinity(), -std::numeric_limits<Real>::infinity()}};
   const auto special_codes = fat::quantize(q, special, params);
   BOOST_TEST(static_cast<std::int32_t>(special_codes[0]) == params.zero_point());
   BOOST_TEST(static_cast<std::int32_t>(special_codes[1]) == params.zero_point());
@@ -117,7 +117,8 @@ BOOST_AUTO_TEST_CASE(half_up_just_below_the_middle) {
 
 /// Every partition gives the bits of the one-element definition, whichever loop it takes.
 BOOST_AUTO_TEST_CASE(every_partition_agrees_with_one_element) {
-  const fat::Partition all[] = {{1, 1, 77}, {3, 5, 40}, {3, 5, 9}, {7, 3, 1}, {5, 70, 1}, {2, 600, 3}, {1, 1500, 1}, {50, 2, 2}};
+  const fat::Partition all[] = {{1, 1, 77}, {3, 5, 40},  {3, 5, 9},    {7, 3, 1},
+                                {5, 70, 1}, {2, 600, 3}, {1, 1500, 1}, {50, 2, 2}};
   for (const fat::Partition& parts : all) {
     fat::GridTable<float> grids(parts.channels);
     for (std::size_t c = 0; c != parts.channels; ++c)

@@ -45,7 +45,8 @@ std::vector<Setting> settings() {
   for (const auto scheme : {fat::Scheme::symmetric, fat::Scheme::asymmetric})
     for (const auto weights : {fat::Scheme::symmetric, fat::Scheme::asymmetric})
       for (const auto granularity : {fat::Granularity::scalar, fat::Granularity::per_channel})
-        all.emplace_back(fat::QuantizeOptions{.scheme = scheme, .weight_scheme = weights, .granularity = granularity, .bits = 6});
+        all.emplace_back(
+            fat::QuantizeOptions{.scheme = scheme, .weight_scheme = weights, .granularity = granularity, .bits = 6});
   all.emplace_back(fat::QuantizeOptions{.keep_float = {"dense"}});
   return all;
 }
@@ -71,7 +72,8 @@ std::vector<float> slopes(std::size_t count) {
 
 double loss(std::span<const float> outputs, std::span<const float> slope) {
   double sum = 0.0;
-  for (std::size_t i = 0; i != outputs.size(); ++i) sum += static_cast<double>(outputs[i]) * static_cast<double>(slope[i]);
+  for (std::size_t i = 0; i != outputs.size(); ++i)
+    sum += static_cast<double>(outputs[i]) * static_cast<double>(slope[i]);
   return sum;
 }
 
@@ -91,11 +93,13 @@ BOOST_AUTO_TEST_CASE(forward_is_the_simulation_bit_for_bit) {
   for (const Setting& s : settings()) {
     auto student = s.student(everything);
     const auto untouched = student.forward(Setting::samples());
-    BOOST_TEST(std::vector<float>(untouched.begin(), untouched.end()) == simulate(s, s.model, s.grids), boost::test_tools::per_element());
+    BOOST_TEST(std::vector<float>(untouched.begin(), untouched.end()) == simulate(s, s.model, s.grids),
+               boost::test_tools::per_element());
     stir(student);
     const auto moved = student.forward(Setting::samples());
-    BOOST_TEST(std::vector<float>(moved.begin(), moved.end()) == simulate(s, student.trained_model(), student.trained_grids()),
-               boost::test_tools::per_element());
+    BOOST_TEST(
+        std::vector<float>(moved.begin(), moved.end()) == simulate(s, student.trained_model(), student.trained_grids()),
+        boost::test_tools::per_element());
   }
 }
 
@@ -125,7 +129,8 @@ BOOST_AUTO_TEST_CASE(same_bits_for_any_number_of_threads) {
     }
 }
 
-/// Slopes along packed directions, and gradients of all weights reduced to thresholds, are two ways to the same numbers.
+/// Slopes along packed directions, and gradients of all weights reduced to thresholds, are two ways to the same
+/// numbers.
 BOOST_AUTO_TEST_CASE(both_ways_to_the_threshold_gradients_agree) {
   const Setting s{{.scheme = fat::Scheme::symmetric, .bits = 5}};
   auto few = s.student({true, true, false, false, {}});
@@ -168,7 +173,8 @@ BOOST_AUTO_TEST_CASE(gradients_of_biases_and_factors_are_finite_differences) {
     const double difference = (above - below) / (2.0 * static_cast<double>(step));
     off += std::fabs(difference - static_cast<double>(gradients[i])) > 2e-3 * size ? 1U : 0U;
   }
-  BOOST_TEST(off * 50 <= gradients.size(), off << " of " << gradients.size() << " gradients are off (kinks account for a few)");
+  BOOST_TEST(off * 50 <= gradients.size(),
+             off << " of " << gradients.size() << " gradients are off (kinks account for a few)");
 }
 
 BOOST_AUTO_TEST_CASE(projection_keeps_every_factor_in_its_bounds) {
@@ -185,8 +191,9 @@ BOOST_AUTO_TEST_CASE(a_batch_that_is_too_large_is_refused) {
   const Setting s{{}};
   auto student = s.student({});
   const std::vector<std::size_t> many(images_count + 1, 0);
-  BOOST_CHECK_EXCEPTION(student.forward(many), fat::error,
-                        [](const fat::error& e) { return std::string{e.what()}.find("8 samples in a batch of at most 7") != std::string::npos; });
+  BOOST_CHECK_EXCEPTION(student.forward(many), fat::error, [](const fat::error& e) {
+    return std::string{e.what()}.find("8 samples in a batch of at most 7") != std::string::npos;
+  });
 }
 
 BOOST_AUTO_TEST_SUITE_END()

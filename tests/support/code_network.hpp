@@ -19,9 +19,9 @@ namespace fat::test {
 
 /// What the codes of a network look like.
 struct CodeStyle {
-  bool is_signed = true;           ///< activations: int8 or uint8
-  bool per_channel = true;         ///< one weight step a channel, or one a layer
-  bool asymmetric_weights = false; ///< weight zero points other than 0
+  bool is_signed = true;            ///< activations: int8 or uint8
+  bool per_channel = true;          ///< one weight step a channel, or one a layer
+  bool asymmetric_weights = false;  ///< weight zero points other than 0
   std::uint32_t seed = 1;
 };
 
@@ -50,7 +50,8 @@ class CodeNetwork {
     return e;
   }
 
-  ValueId convolution(ValueId x, std::size_t channels, const Window& window, std::size_t groups = 1, const Clamp& clamp = {}) {
+  ValueId convolution(ValueId x, std::size_t channels, const Window& window, std::size_t groups = 1,
+                      const Clamp& clamp = {}) {
     Convolution op;
     op.window = window, op.groups = groups, op.clamp = clamp;
     return weighted(x, op, {channels, window.kernel.height, window.kernel.width, extent(x).channels / groups});
@@ -66,15 +67,18 @@ class CodeNetwork {
     return weighted(x, op, {channels, extent(x).size()});
   }
 
-  /// A layer without weights. The output's grid: `grid`, or one near the first input's, or what the operator prescribes.
-  ValueId add(Operator op, std::vector<ValueId> inputs, const Extent& declared = {}, std::optional<ActivationEncoding> grid = {}) {
+  /// A layer without weights. The output's grid: `grid`, or one near the first input's, or what the operator
+  /// prescribes.
+  ValueId add(Operator op, std::vector<ValueId> inputs, const Extent& declared = {},
+              std::optional<ActivationEncoding> grid = {}) {
     const ActivationEncoding& first = this->grid(inputs[0]);
     const float step = first.step * (0.8F + 0.01F * static_cast<float>(below(40)));
     ActivationEncoding e = encoding(step);
     if (std::holds_alternative<Pool>(op)) e = first;
     if (std::holds_alternative<Add>(op)) e.step += this->grid(inputs.back()).step;
     if (std::holds_alternative<Multiply>(op)) e.step *= this->grid(inputs.back()).step * 25.0F;
-    if (std::holds_alternative<Sigmoid>(op) || std::holds_alternative<HardSigmoid>(op) || std::holds_alternative<Softmax>(op))
+    if (std::holds_alternative<Sigmoid>(op) || std::holds_alternative<HardSigmoid>(op) ||
+        std::holds_alternative<Softmax>(op))
       e.step = 1.0F / 256.0F, e.zero_point = e.code_min;
     return append(std::move(op), std::move(inputs), declared, grid.value_or(e), std::nullopt);
   }
@@ -102,16 +106,19 @@ class CodeNetwork {
     return append(std::move(op), {x}, {}, encoding(step), std::move(w));
   }
 
-  ValueId append(Operator op, std::vector<ValueId> inputs, const Extent& declared, const ActivationEncoding& e, std::optional<WeightEncoding> w) {
+  ValueId append(Operator op, std::vector<ValueId> inputs, const Extent& declared, const ActivationEncoding& e,
+                 std::optional<WeightEncoding> w) {
     Node node;
     node.name = std::string{kind_name(op)} + " " + std::to_string(result_.graph.nodes.size());
     node.op = std::move(op), node.inputs = std::move(inputs);
     std::vector<Extent> extents;
     for (const ValueId input : node.inputs) extents.push_back(extent(input));
     node.output = result_.graph.add_value(node.name, infer_extent(node, extents, declared));
-    std::visit([]<class Layer>(Layer& layer) {
-      if constexpr (WeightedLayer<Layer>) layer.kernel = {}, layer.offset = {};
-    }, node.op);
+    std::visit(
+        []<class Layer>(Layer& layer) {
+          if constexpr (WeightedLayer<Layer>) layer.kernel = {}, layer.offset = {};
+        },
+        node.op);
     result_.activations.push_back(e);
     result_.weights.push_back(std::move(w));
     result_.graph.nodes.push_back(std::move(node));
@@ -130,9 +137,9 @@ inline QuantizedModel every_operator(const CodeStyle& style) {
     return Window{{kernel, kernel}, {stride, stride}, {dilation, dilation}, padding};
   };
   const ValueId given = net.add(ClampLayer{}, {net.input()});
-  ValueId x = net.convolution(given, 8, window(3, 2, {0, 1, 1, 1}), 1, relu);                    // 5x5x8
-  x = net.convolution(x, 12, window(3, 1, {2, 2, 2, 2}, 2), 2, {-0.5F, 0.5F});                  // dilated, 2 groups
-  const ValueId wide = net.depthwise(x, window(3, 1, {1, 1, 1, 1}), 2);                         // 5x5x24
+  ValueId x = net.convolution(given, 8, window(3, 2, {0, 1, 1, 1}), 1, relu);   // 5x5x8
+  x = net.convolution(x, 12, window(3, 1, {2, 2, 2, 2}, 2), 2, {-0.5F, 0.5F});  // dilated, 2 groups
+  const ValueId wide = net.depthwise(x, window(3, 1, {1, 1, 1, 1}), 2);         // 5x5x24
   const ValueId deep = net.depthwise(wide, window(5, 1, {2, 2, 2, 2}), 1, relu6);
   ValueId y = net.add(Add{}, {wide, deep});
   const ValueId gate = net.convolution(net.add(GlobalAveragePool{}, {y}), 24, window(1, 1, {}));
@@ -141,13 +148,14 @@ inline QuantizedModel every_operator(const CodeStyle& style) {
   y = net.add(Add{relu}, {net.add(Sigmoid{}, {wide}), y}, {}, net.encoding(0.01F));
   y = net.add(Add{}, {y, gate});
   y = net.add(HardSwish{}, {y});
-  const ValueId max = net.add(Pool{Pool::Kind::max, window(3, 2, {1, 1, 1, 1}), false}, {y});   // 3x3x24
+  const ValueId max = net.add(Pool{Pool::Kind::max, window(3, 2, {1, 1, 1, 1}), false}, {y});  // 3x3x24
   const ValueId mean = net.add(Pool{Pool::Kind::average, window(3, 2, {1, 1, 1, 1}), false}, {y});
   const ValueId whole = net.add(Pool{Pool::Kind::average, window(3, 2, {1, 1, 1, 1}), true}, {y});
-  y = net.add(Concat{2}, {max, net.add(ClampLayer{relu}, {mean}), whole});                     // 3x3x72
-  y = net.add(Pad{{1, 0, 0, 2}, 0.03F}, {y});                                                  // 4x5x72
+  y = net.add(Concat{2}, {max, net.add(ClampLayer{relu}, {mean}), whole});  // 3x3x72
+  y = net.add(Pad{{1, 0, 0, 2}, 0.03F}, {y});                               // 4x5x72
   y = net.add(Concat{0}, {y, net.add(Resize{Resize::Kind::nearest, Resize::Coordinates::asymmetric}, {y}, {2, 5, 72})});
-  y = net.add(Concat{1}, {y, net.add(Resize{Resize::Kind::nearest, Resize::Coordinates::half_pixel}, {y}, {6, 3, 72})});  // 6x8x72
+  y = net.add(Concat{1},
+              {y, net.add(Resize{Resize::Kind::nearest, Resize::Coordinates::half_pixel}, {y}, {6, 3, 72})});  // 6x8x72
   y = net.convolution(y, 5, window(1, 1, {}));
   y = net.add(Reshape{true}, {y}, {5, 6, 8});
   y = net.add(Reshape{false}, {y}, {1, 1, 240, true});

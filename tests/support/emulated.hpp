@@ -65,10 +65,15 @@ inline simde__m512i _mm512_maskz_sllv_epi32(simde__mmask16, simde__m512i a, simd
   return fat_emulated::each<std::uint32_t>(a, b, [](std::uint32_t x, std::uint32_t n) { return n > 31 ? 0 : x << n; });
 }
 inline simde__m512i _mm512_maskz_srav_epi32(simde__mmask16, simde__m512i a, simde__m512i b) {
-  return fat_emulated::each<std::int32_t>(a, b, [](std::int32_t x, std::int32_t n) { return x >> (n < 0 || n > 31 ? 31 : n); });
+  return fat_emulated::each<std::int32_t>(
+      a, b, [](std::int32_t x, std::int32_t n) { return x >> (n < 0 || n > 31 ? 31 : n); });
 }
-inline simde__m512i _mm512_maskz_cvtepi8_epi32(simde__mmask16, simde__m128i a) { return fat_emulated::widened<std::int8_t>(a); }
-inline simde__m512i _mm512_maskz_cvtepu8_epi32(simde__mmask16, simde__m128i a) { return fat_emulated::widened<std::uint8_t>(a); }
+inline simde__m512i _mm512_maskz_cvtepi8_epi32(simde__mmask16, simde__m128i a) {
+  return fat_emulated::widened<std::int8_t>(a);
+}
+inline simde__m512i _mm512_maskz_cvtepu8_epi32(simde__mmask16, simde__m128i a) {
+  return fat_emulated::widened<std::uint8_t>(a);
+}
 inline simde__m128i _mm512_maskz_cvtepi32_epi8(simde__mmask16, simde__m512i a) {
   const auto from = fat_emulated::lanes<std::uint32_t>(a);
   std::array<std::uint8_t, 16> to;

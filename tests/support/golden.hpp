@@ -23,7 +23,9 @@ inline std::filesystem::path folder_from(const char* variable, const char* besid
 }
 
 /// Path of a reference-vector file: golden_path("01_symmetric.npz"). The folder is $FAT_GOLDEN_DIR or ../shared/golden.
-inline std::filesystem::path golden_path(const std::string& file) { return folder_from("FAT_GOLDEN_DIR", "golden") / file; }
+inline std::filesystem::path golden_path(const std::string& file) {
+  return folder_from("FAT_GOLDEN_DIR", "golden") / file;
+}
 
 /// Path of a data file: data_path("models/resnet8_cifar10.onnx"). The folder is $FAT_DATA_DIR or ../shared/data.
 inline std::filesystem::path data_path(const std::string& file) { return folder_from("FAT_DATA_DIR", "data") / file; }

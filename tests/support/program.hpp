@@ -12,7 +12,9 @@
 
 namespace fat::test {
 
-inline bool has_program(const std::string& name) { return std::system(("command -v " + name + " >/dev/null 2>&1").c_str()) == 0; }
+inline bool has_program(const std::string& name) {
+  return std::system(("command -v " + name + " >/dev/null 2>&1").c_str()) == 0;
+}
 
 /// A decorator: the test case is skipped by name where the program is absent.
 inline boost::unit_test::precondition needs_program(const std::string& name) {

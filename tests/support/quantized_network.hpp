@@ -49,7 +49,8 @@ class NetworkBuilder {
     for (float& value : values) value = (static_cast<float>(random_() % 65536U) / 32768.0F - 1.0F) * scale;
     return values;
   }
-  Convolution convolution(std::size_t out, std::size_t kernel, std::size_t in, const Window& window, const Clamp& clamp, std::size_t groups = 1) {
+  Convolution convolution(std::size_t out, std::size_t kernel, std::size_t in, const Window& window, const Clamp& clamp,
+                          std::size_t groups = 1) {
     const std::size_t depth = in / groups;
     return {window, groups, clamp, random({out, kernel, kernel, depth}, 0.6F), random({out}, 0.3F)};
   }
@@ -67,11 +68,13 @@ inline Window window_of(std::size_t kernel, std::size_t stride, const Padding& p
 inline Model small_network(bool channels_first, bool softmax = true) {
   NetworkBuilder b{{9, 7, 3, false}, channels_first};
   const ValueId stem = b.add("stem", b.convolution(8, 3, 3, window_of(3, 2, {0, 1, 1, 1}), relu6), {b.model.input});
-  DepthwiseConvolution depthwise{window_of(3, 1, {1, 1, 1, 1}), 1, relu, b.random({1, 3, 3, 8}, 0.5F), b.random({8}, 0.2F)};
+  DepthwiseConvolution depthwise{window_of(3, 1, {1, 1, 1, 1}), 1, relu, b.random({1, 3, 3, 8}, 0.5F),
+                                 b.random({8}, 0.2F)};
   const ValueId filtered = b.add("depthwise", depthwise, {stem});
   const ValueId linear = b.add("project", b.convolution(8, 1, 8, window_of(1, 1, {}), {}), {filtered});
   const ValueId sum = b.add("residual", Add{relu}, {stem, linear});
-  const ValueId grouped = b.add("grouped", b.convolution(4, 3, 8, window_of(3, 1, {2, 2, 2, 2}, 2), {-1.0F, 1.0F}, 2), {sum});
+  const ValueId grouped =
+      b.add("grouped", b.convolution(4, 3, 8, window_of(3, 1, {2, 2, 2, 2}, 2), {-1.0F, 1.0F}, 2), {sum});
   const ValueId pooled = b.add("pool", Pool{Pool::Kind::max, window_of(2, 1, {}), false}, {sum});
   const ValueId other = b.add("pool2", Pool{Pool::Kind::average, window_of(2, 1, {}), false}, {grouped});
   b.add("join", Concat{2}, {pooled, other});
@@ -81,7 +84,9 @@ inline Model small_network(bool channels_first, bool softmax = true) {
   return b.model;
 }
 
-inline QuantizedModel quantized(const Model& model, const QuantizeOptions& options = {}) { return quantize_model(model, NoiseImages{6}, options); }
+inline QuantizedModel quantized(const Model& model, const QuantizeOptions& options = {}) {
+  return quantize_model(model, NoiseImages{6}, options);
+}
 
 /// The first difference of two models, or nothing: graphs, encodings and codes have to be equal to the last bit.
 inline std::string difference(const QuantizedModel& a, const QuantizedModel& b) {

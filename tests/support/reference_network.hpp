@@ -32,8 +32,9 @@ class ReferenceNetwork {
       grids_.clear();
       for (const ValueId input : node.inputs) grids_.emplace_back(*model_.activations[input]);
       y_ = detail::ByteGrid{*model_.activations[node.output]};
-      weights_ = model_.weights[static_cast<std::size_t>(&node - model_.graph.nodes.data())] ?
-                     &*model_.weights[static_cast<std::size_t>(&node - model_.graph.nodes.data())] : nullptr;
+      weights_ = model_.weights[static_cast<std::size_t>(&node - model_.graph.nodes.data())]
+                     ? &*model_.weights[static_cast<std::size_t>(&node - model_.graph.nodes.data())]
+                     : nullptr;
       values_[node.output].resize(out().size());
       std::visit([&](const auto& op) { layer(op); }, node.op);
     }
@@ -61,7 +62,8 @@ class ReferenceNetwork {
       zeros.push_back(weights_->channel_zero_point(c));
     }
     sums_of(x().data(), grids_[0].zero, weights_->codes.data(), zeros.data(), weights_->bias.data(), g, sums.data());
-    reference::finish(sums.data(), g.rows(), g.out_channels, OutputStage{multipliers.data(), false, y_.zero, y_.low, y_.high}, y());
+    reference::finish(sums.data(), g.rows(), g.out_channels,
+                      OutputStage{multipliers.data(), false, y_.zero, y_.low, y_.high}, y());
   }
   void layer(const Convolution& op) {
     Geometry g = detail::geometry(op.window, in(), out());
@@ -73,15 +75,19 @@ class ReferenceNetwork {
     g.in_channels = in().size(), g.out_channels = out().channels;
     product(op.clamp, g, reference::convolution<std::uint8_t>);
   }
-  void layer(const DepthwiseConvolution& op) { product(op.clamp, detail::geometry(op.window, in(), out()), reference::depthwise<std::uint8_t>); }
+  void layer(const DepthwiseConvolution& op) {
+    product(op.clamp, detail::geometry(op.window, in(), out()), reference::depthwise<std::uint8_t>);
+  }
 
   void layer(const Add& op) {
     y_.clamp_to(op.clamp);
-    reference::add(x(0).data(), x(1).data(), x(0).size(), x(1).size(), detail::add_stage(grids_[0], grids_[1], y_), y());
+    reference::add(x(0).data(), x(1).data(), x(0).size(), x(1).size(), detail::add_stage(grids_[0], grids_[1], y_),
+                   y());
   }
   void layer(const Multiply& op) {
     y_.clamp_to(op.clamp);
-    reference::multiply(x(0).data(), x(1).data(), x(0).size(), x(1).size(), detail::multiply_stage(grids_[0], grids_[1], y_), y());
+    reference::multiply(x(0).data(), x(1).data(), x(0).size(), x(1).size(),
+                        detail::multiply_stage(grids_[0], grids_[1], y_), y());
   }
   void layer(const ClampLayer& op) {
     y_.clamp_to(op.clamp);
@@ -95,7 +101,8 @@ class ReferenceNetwork {
   void layer(const BatchNormalization&) { fail("a reference network has no batch normalization"); }
   void layer(const Softmax&) {
     const SoftmaxStage stage = detail::softmax_stage(grids_[0], y_, node_->name);
-    for (std::size_t at = 0; at != x().size(); at += out().channels) reference::softmax(x().data() + at, out().channels, stage, 0, y() + at);
+    for (std::size_t at = 0; at != x().size(); at += out().channels)
+      reference::softmax(x().data() + at, out().channels, stage, 0, y() + at);
   }
   void layer(const Pool& op) {
     const Geometry g = detail::geometry(op.window, in(), out());
@@ -106,42 +113,50 @@ class ReferenceNetwork {
     // on the codes themselves: the halves of signed ones round away from 0, not from the byte 0
     std::vector<std::int32_t> codes(x().begin(), x().end()), means(out().size());
     for (std::int32_t& code : codes) code -= y_.raise;
-    reference::average_pool(codes.data(), g, op.count_padding, grids_[0].zero - y_.raise, y_.low - y_.raise, y_.high - y_.raise, means.data());
+    reference::average_pool(codes.data(), g, op.count_padding, grids_[0].zero - y_.raise, y_.low - y_.raise,
+                            y_.high - y_.raise, means.data());
     for (std::size_t i = 0; i != means.size(); ++i) y()[i] = static_cast<std::uint8_t>(means[i] + y_.raise);
   }
   void layer(const GlobalAveragePool&) {
     reference::mean(x().data(), in().height * in().width, in().channels, detail::regrid_stage(grids_[0], y_), y());
   }
   void layer(const Concat& op) {
-    const auto inner = [&](const Extent& e) { return op.axis == 0 ? e.size() : op.axis == 1 ? e.width * e.channels : e.channels; };
+    const auto inner = [&](const Extent& e) {
+      return op.axis == 0 ? e.size() : op.axis == 1 ? e.width * e.channels : e.channels;
+    };
     std::size_t before = 0;
     for (std::size_t i = 0; i != node_->inputs.size(); ++i) {
       const std::size_t width = inner(in(i));
-      reference::concat(x(i).data(), x(i).size() / width, width, inner(out()), before, detail::regrid_stage(grids_[i], y_), y());
+      reference::concat(x(i).data(), x(i).size() / width, width, inner(out()), before,
+                        detail::regrid_stage(grids_[i], y_), y());
       before += width;
     }
   }
   void layer(const Pad& op) {
-    reference::pad(regridded(0).data(), in().height, in().width, in().channels, op.padding.top, op.padding.left, out().height, out().width,
-                   static_cast<std::uint8_t>(y_.nearest(static_cast<double>(op.value))), y());
+    reference::pad(regridded(0).data(), in().height, in().width, in().channels, op.padding.top, op.padding.left,
+                   out().height, out().width, static_cast<std::uint8_t>(y_.nearest(static_cast<double>(op.value))),
+                   y());
   }
   void layer(const Reshape& op) {
     const Bytes codes = regridded(0);
     const std::size_t from = in().height * in().width, to = out().height * out().width;
     for (std::size_t n = 0; n != codes.size(); ++n) {
-      if (op.channels_first) y()[n % to * out().channels + n / to] = codes[n % from * in().channels + n / from];
-      else y()[n] = codes[n];
+      if (op.channels_first)
+        y()[n % to * out().channels + n / to] = codes[n % from * in().channels + n / from];
+      else
+        y()[n] = codes[n];
     }
   }
   void layer(const Resize& op) {
     const auto samples = [&](std::size_t from, std::size_t to) {
       std::vector<ResizeSample> all(to);
       for (std::size_t i = 0; i != to; ++i)
-        all[i].low = static_cast<std::uint32_t>(float_operators::interpolation<float>(i, from, to, detail::lattice(op.coordinates), true).low);
+        all[i].low = static_cast<std::uint32_t>(
+            float_operators::interpolation<float>(i, from, to, detail::lattice(op.coordinates), true).low);
       return all;
     };
-    reference::resize_nearest(regridded(0).data(), in().width, in().channels, samples(in().height, out().height).data(), out().height,
-                              samples(in().width, out().width).data(), out().width, y());
+    reference::resize_nearest(regridded(0).data(), in().width, in().channels, samples(in().height, out().height).data(),
+                              out().height, samples(in().width, out().width).data(), out().width, y());
   }
 
   const QuantizedModel& model_;

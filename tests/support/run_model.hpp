@@ -21,7 +21,8 @@ array<T> exchanged(const array<T>& from, std::size_t rows, std::size_t columns) 
   return to;
 }
 
-/// The outputs for a batch of inputs, both with channels first where the model's file has them first; shape [N, values].
+/// The outputs for a batch of inputs, both with channels first where the model's file has them first; shape [N,
+/// values].
 inline array<float> run_in_file_order(const Model& model, const array<float>& input) {
   const Extent in = model.input_extent(), out = model.output_extent();
   const std::size_t batch = input.size() / in.size();

@@ -41,15 +41,20 @@ inline array<float> normal(const Shape& shape, std::mt19937& random, float size)
   return values;
 }
 
-/// 12x12x3 images: 3x3 stride 2 and ReLU6 -> depthwise 3x3 and ReLU6 -> 1x1 -> + stem -> max pool -> mean -> dense to 5.
+/// 12x12x3 images: 3x3 stride 2 and ReLU6 -> depthwise 3x3 and ReLU6 -> 1x1 -> + stem -> max pool -> mean -> dense to
+/// 5.
 inline Model small_model(std::uint32_t seed = 1) {
   std::mt19937 random{seed};
   Builder b{{12, 12, 3}};
   const Window three{{3, 3}, {2, 2}, {1, 1}, {0, 0, 1, 1}};
   const Window same{{3, 3}, {1, 1}, {1, 1}, {1, 1, 1, 1}};
-  const ValueId stem = b.add("stem", Convolution{three, 1, relu6, normal({8, 3, 3, 3}, random, 0.7F), normal({8}, random, 0.5F)}, {0});
-  const ValueId dw = b.add("dw", DepthwiseConvolution{same, 1, relu6, normal({1, 3, 3, 8}, random, 0.6F), normal({8}, random, 0.5F)}, {stem});
-  const ValueId pw = b.add("pw", Convolution{{}, 1, {}, normal({8, 1, 1, 8}, random, 0.5F), normal({8}, random, 0.3F)}, {dw});
+  const ValueId stem =
+      b.add("stem", Convolution{three, 1, relu6, normal({8, 3, 3, 3}, random, 0.7F), normal({8}, random, 0.5F)}, {0});
+  const ValueId dw =
+      b.add("dw", DepthwiseConvolution{same, 1, relu6, normal({1, 3, 3, 8}, random, 0.6F), normal({8}, random, 0.5F)},
+            {stem});
+  const ValueId pw =
+      b.add("pw", Convolution{{}, 1, {}, normal({8, 1, 1, 8}, random, 0.5F), normal({8}, random, 0.3F)}, {dw});
   const ValueId sum = b.add("sum", Add{}, {pw, stem});
   const ValueId pool = b.add("pool", Pool{Pool::Kind::max, {{2, 2}, {2, 2}, {1, 1}, {}}, false}, {sum});
   Extent vector;
@@ -62,7 +67,8 @@ inline Model small_model(std::uint32_t seed = 1) {
 /// Random images of a given extent, an ImageSource.
 class RandomImages {
  public:
-  RandomImages(const Extent& extent, std::size_t count, std::uint32_t seed = 2) : size_(extent.size()), values_(count * size_) {
+  RandomImages(const Extent& extent, std::size_t count, std::uint32_t seed = 2)
+      : size_(extent.size()), values_(count * size_) {
     std::mt19937 random{seed};
     std::normal_distribution<float> distribution;
     for (float& v : values_) v = distribution(random);

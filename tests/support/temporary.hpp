@@ -11,7 +11,8 @@ namespace fat::test {
 /// Made with a fresh name, removed with everything in it.
 class TemporaryFolder {
  public:
-  TemporaryFolder() : path_(std::filesystem::temp_directory_path() / ("fat_test_" + std::to_string(std::random_device{}()))) {
+  TemporaryFolder()
+      : path_(std::filesystem::temp_directory_path() / ("fat_test_" + std::to_string(std::random_device{}()))) {
     std::filesystem::create_directory(path_);
   }
   TemporaryFolder(const TemporaryFolder&) = delete;

@@ -22,7 +22,8 @@ class TwoLayerNetwork {
     outputs_.clear();
     for (const std::size_t sample : samples) {
       Real y = 0;
-      for (std::size_t h = 0; h != hidden; ++h) y += parameters_[hidden + h] * std::tanh(parameters_[h] * input(sample));
+      for (std::size_t h = 0; h != hidden; ++h)
+        y += parameters_[hidden + h] * std::tanh(parameters_[h] * input(sample));
       outputs_.push_back(y);
     }
     return outputs_;

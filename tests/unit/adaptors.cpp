@@ -15,8 +15,10 @@ namespace {
 using Weights = fat::Quantizer<fat::Symmetric, fat::Scalar, fat::Signed>;
 using PerValue = fat::Quantizer<fat::Symmetric, fat::PerChannel<0>, fat::Signed>;
 
-static_assert(fat::Tensor<std::span<float>> && fat::Tensor<std::span<const float>> && fat::Tensor<std::span<const float, 3>>);
-static_assert(fat::Tensor<std::vector<float>> && fat::Tensor<const std::vector<float>&> && fat::Tensor<std::vector<std::int8_t>>);
+static_assert(fat::Tensor<std::span<float>> && fat::Tensor<std::span<const float>> &&
+              fat::Tensor<std::span<const float, 3>>);
+static_assert(fat::Tensor<std::vector<float>> && fat::Tensor<const std::vector<float>&> &&
+              fat::Tensor<std::vector<std::int8_t>>);
 static_assert(fat::RealTensor<std::vector<double>> && !fat::RealTensor<std::vector<int>>);
 // What a temporary span shows can be written, what is const cannot.
 static_assert(fat::MutableTensor<std::span<float>> && fat::MutableTensor<std::vector<float>&>);
@@ -117,15 +119,19 @@ BOOST_AUTO_TEST_CASE(products_by_the_specification_need_the_core_only) {
   const std::vector<std::int32_t> wanted{3, 5, 7};
   BOOST_TEST(c == wanted, boost::test_tools::per_element());
   const std::vector<std::int8_t> flat{1, 2};
-  BOOST_CHECK_THROW(fat::gemm(fat::kernel::reference{}, flat, fat::span_tensor(b.data(), {2, 1}), fat::span_tensor(c.data(), {1, 1})),
-                    fat::error);
+  BOOST_CHECK_THROW(
+      fat::gemm(fat::kernel::reference{}, flat, fat::span_tensor(b.data(), {2, 1}), fat::span_tensor(c.data(), {1, 1})),
+      fat::error);
 }
 
 BOOST_AUTO_TEST_CASE(tensors_larger_than_memory_are_errors_of_the_library) {
   constexpr std::size_t many = std::size_t{1} << 62U;
-  const auto says_so = [](const fat::error& problem) { return std::string_view{problem.what()}.find("larger than memory") != std::string_view::npos; };
+  const auto says_so = [](const fat::error& problem) {
+    return std::string_view{problem.what()}.find("larger than memory") != std::string_view::npos;
+  };
   BOOST_CHECK_EXCEPTION(fat::array<float>{fat::Shape{many}}, fat::error, says_so);
-  BOOST_CHECK_EXCEPTION((fat::array<float>{fat::Shape{std::size_t{1} << 31U, std::size_t{1} << 30U}}), fat::error, says_so);
+  BOOST_CHECK_EXCEPTION((fat::array<float>{fat::Shape{std::size_t{1} << 31U, std::size_t{1} << 30U}}), fat::error,
+                        says_so);
   BOOST_CHECK_THROW((fat::array<float>{fat::Shape{many, 8}}), fat::error);
 }
 

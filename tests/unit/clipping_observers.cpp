@@ -1,7 +1,7 @@
 // SquaredError and Entropy: their ranges against a search by hand, merging, and what clips nothing.
 #include <fat/observe/entropy.hpp>
-#include <fat/observe/squared_error.hpp>
 #include <fat/observe/observer.hpp>
+#include <fat/observe/squared_error.hpp>
 
 #include <boost/test/unit_test.hpp>
 
@@ -29,7 +29,8 @@ double grid_error(const std::vector<float>& values, double low, double high, int
   const double step = (high - low) / levels;
   double sum = 0.0;
   for (const float v : values) {
-    const double code = std::min(std::max(std::nearbyint((static_cast<double>(v) - low) / step), 0.0), static_cast<double>(levels));
+    const double code =
+        std::min(std::max(std::nearbyint((static_cast<double>(v) - low) / step), 0.0), static_cast<double>(levels));
     sum += std::pow(low + code * step - static_cast<double>(v), 2);
   }
   return sum / static_cast<double>(values.size());

@@ -40,7 +40,8 @@ void check(Q q, const X& x, const std::vector<float>& same, bool contiguous) {
   const auto codes = fat::quantize(q, x, params);
   const auto wanted = fat::quantize(q, plain, params);
   for (Eigen::Index i = 0; i != x.size(); ++i)
-    BOOST_TEST(static_cast<int>(codes(i / x.cols(), i % x.cols())) == static_cast<int>(wanted[static_cast<std::size_t>(i)]));
+    BOOST_TEST(static_cast<int>(codes(i / x.cols(), i % x.cols())) ==
+               static_cast<int>(wanted[static_cast<std::size_t>(i)]));
   BOOST_TEST((fat::dequantize(q, codes, params) == fat::fake_quantize(q, x, params)));
 }
 

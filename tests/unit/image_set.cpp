@@ -2,10 +2,10 @@
 #include <fat/io/image_set.hpp>
 #include <fat/io/npy.hpp>
 
+#include <sys/stat.h>
 #include <filesystem>
 #include <fstream>
 #include <random>
-#include <sys/stat.h>
 
 #include <boost/test/unit_test.hpp>
 

@@ -25,7 +25,8 @@ std::string raw(std::initializer_list<T> values) {
   return {reinterpret_cast<const char*>(values.begin()), values.size() * sizeof(T)};
 }
 
-/// A deflated archive with one member "a.npy", made by numpy.savez_compressed(a=numpy.zeros(64, 'u1')) with plain headers.
+/// A deflated archive with one member "a.npy", made by numpy.savez_compressed(a=numpy.zeros(64, 'u1')) with plain
+/// headers.
 std::string deflated_archive() {
   const std::string content = fat::format_npy(fat::NpyArray{array<std::uint8_t>{Shape{64}}});
   std::string packed(compressBound(content.size()), '\0');
@@ -86,10 +87,13 @@ BOOST_AUTO_TEST_CASE(a_written_array_is_read_back) {
 }
 
 BOOST_AUTO_TEST_CASE(byte_order_and_column_order_are_undone) {
-  const auto big = fat::parse_npy(npy("{'descr': '>i2', 'fortran_order': False, 'shape': (2,), }\n", std::string("\x01\x02\xff\xff", 4)), "f");
+  const auto big = fat::parse_npy(
+      npy("{'descr': '>i2', 'fortran_order': False, 'shape': (2,), }\n", std::string("\x01\x02\xff\xff", 4)), "f");
   BOOST_TEST(big.as<int>()[0] == 258);
   BOOST_TEST(big.as<std::int64_t>()[1] == -1);
-  const auto columns = fat::parse_npy(npy("{'shape': (2, 3), 'fortran_order': True, 'descr': '<i4'}", raw<std::int32_t>({0, 10, 1, 11, 2, 12}), 2), "f");
+  const auto columns = fat::parse_npy(
+      npy("{'shape': (2, 3), 'fortran_order': True, 'descr': '<i4'}", raw<std::int32_t>({0, 10, 1, 11, 2, 12}), 2),
+      "f");
   const auto rows = columns.as<float>();
   const float expected[] = {0, 1, 2, 10, 11, 12};
   BOOST_TEST(std::equal(rows.begin(), rows.end(), expected));
@@ -97,13 +101,16 @@ BOOST_AUTO_TEST_CASE(byte_order_and_column_order_are_undone) {
 
 BOOST_AUTO_TEST_CASE(halves_bools_and_doubles_convert) {
   const auto halves = fat::parse_npy(npy("{'descr': '<f2', 'fortran_order': False, 'shape': (5,)}",
-                                         raw<std::uint16_t>({0x3C00, 0xC000, 0x0001, 0x7BFF, 0xFC00})), "f").as<float>();
+                                         raw<std::uint16_t>({0x3C00, 0xC000, 0x0001, 0x7BFF, 0xFC00})),
+                                     "f")
+                          .as<float>();
   BOOST_TEST(halves[0] == 1.0F);
   BOOST_TEST(halves[1] == -2.0F);
   BOOST_TEST(halves[2] == 0x1p-24F);
   BOOST_TEST(halves[3] == 65504.0F);
   BOOST_TEST(halves[4] == -std::numeric_limits<float>::infinity());
-  const auto bools = fat::parse_npy(npy("{'descr': '|b1', 'fortran_order': False, 'shape': (2,)}", std::string("\0\1", 2)), "f");
+  const auto bools =
+      fat::parse_npy(npy("{'descr': '|b1', 'fortran_order': False, 'shape': (2,)}", std::string("\0\1", 2)), "f");
   BOOST_TEST(bools.as<std::uint8_t>()[1] == 1);
   BOOST_TEST(bools.as<float>()[0] == 0.0F);
 }
@@ -122,7 +129,8 @@ BOOST_AUTO_TEST_CASE(a_damaged_array_is_an_error) {
   BOOST_TEST(has(message(npy("{'descr': '<f4', 'shape': (1,)", "1234")), "malformed"));
   BOOST_TEST(has(message(npy("{'descr': '<f4', 'fortran_order': False}", "1234")), "missing"));
   BOOST_TEST(has(message(npy("{'descr': '<c8', 'fortran_order': False, 'shape': (1,)}", "12345678")), "unsupported"));
-  BOOST_TEST(has(message(npy("{'descr': '<f4', 'fortran_order': False, 'shape': (4294967296, 4294967296, 4)}", "")), "too large"));
+  BOOST_TEST(has(message(npy("{'descr': '<f4', 'fortran_order': False, 'shape': (4294967296, 4294967296, 4)}", "")),
+                 "too large"));
   BOOST_TEST(has(message(npy("{'descr': '<f4', 'fortran_order': False, 'shape': (-1,)}", "")), "malformed"));
   BOOST_TEST(has(message(npy("{}", "", 9)), "version 9"));
   std::string lying = npy("{'descr': '<f4', 'fortran_order': False, 'shape': (1,)}", "1234");
@@ -153,7 +161,8 @@ BOOST_AUTO_TEST_CASE(flipped_bits_never_give_other_values) {
     damaged[bit / 8] = static_cast<char>(damaged[bit / 8] ^ (1 << (bit % 8)));
     try {
       const fat::NpyArrays back = fat::parse_npz(damaged, "f");
-      for (const auto& [name, values] : back) BOOST_CHECK((values.as<std::int16_t>() == arrays.at("a").as<std::int16_t>()));
+      for (const auto& [name, values] : back)
+        BOOST_CHECK((values.as<std::int16_t>() == arrays.at("a").as<std::int16_t>()));
     } catch (const fat::error&) {
     }
   }

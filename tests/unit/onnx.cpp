@@ -89,13 +89,15 @@ BOOST_DATA_TEST_CASE(an_idiom_gives_the_reference_output, boost::unit_test::data
 BOOST_AUTO_TEST_CASE(idioms_become_the_layers_they_mean) {
   const auto kinds = [](const char* name) {
     std::string text;
-    for (const fat::Node& node : fat::onnx::load((folder / name).string()).nodes) text += std::string{fat::kind_name(node.op)} + ",";
+    for (const fat::Node& node : fat::onnx::load((folder / name).string()).nodes)
+      text += std::string{fat::kind_name(node.op)} + ",";
     return text;
   };
   BOOST_TEST(kinds("hard_swish_pieces.onnx") == "hard swish,");
   BOOST_TEST(kinds("hard_swish_divided_first.onnx") == "hard swish,");
   BOOST_TEST(kinds("hard_swish_sigmoid.onnx") == "hard swish,");
-  BOOST_TEST(kinds("squeeze_excite.onnx") == "global average pool,convolution,clamp,convolution,hard sigmoid,multiply,");
+  BOOST_TEST(kinds("squeeze_excite.onnx") ==
+             "global average pool,convolution,clamp,convolution,hard sigmoid,multiply,");
   BOOST_TEST(kinds("conv_depthwise.onnx") == "depthwise convolution,");
   BOOST_TEST(kinds("conv_multiplier.onnx") == "depthwise convolution,");
   BOOST_TEST(kinds("conv_after_pad.onnx") == "convolution,");

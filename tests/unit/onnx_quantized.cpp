@@ -56,7 +56,8 @@ std::string replaced(std::string bytes, const std::string& from, const std::stri
 
 BOOST_AUTO_TEST_SUITE(unit_onnx_quantized)
 
-BOOST_DATA_TEST_CASE(a_written_model_is_read_back_bit_for_bit, boost::unit_test::data::make({true, false}), channels_first) {
+BOOST_DATA_TEST_CASE(a_written_model_is_read_back_bit_for_bit, boost::unit_test::data::make({true, false}),
+                     channels_first) {
   const fat::Model network = small_network(channels_first);
   check_round_trip(quantized(network));
   check_round_trip(quantized(network, {.scheme = fat::Scheme::symmetric}));
@@ -80,7 +81,8 @@ BOOST_AUTO_TEST_CASE(pads_resizes_and_reshapes_are_read_back) {
   fat::test::NetworkBuilder b{{4, 4, 4, false}, true};
   b.add("pad", fat::Pad{{1, 0, 2, 1}, 0.0F}, {b.model.input});
   b.add("conv", b.convolution(8, 1, 4, fat::test::window_of(1, 1, {}), fat::relu), {b.model.output});
-  b.add("resize", fat::Resize{fat::Resize::Kind::nearest, fat::Resize::Coordinates::asymmetric}, {b.model.output}, {14, 10, 8, false});
+  b.add("resize", fat::Resize{fat::Resize::Kind::nearest, fat::Resize::Coordinates::asymmetric}, {b.model.output},
+        {14, 10, 8, false});
   const fat::ValueId image = b.model.output;
   b.add("pool", fat::Pool{fat::Pool::Kind::average, fat::test::window_of(3, 2, {1, 1, 1, 1}), true}, {image});
   b.add("swish", fat::HardSwish{}, {b.model.output});
@@ -105,7 +107,8 @@ BOOST_AUTO_TEST_CASE(the_tensorrt_profile_writes_what_tensorrt_takes) {
   };
   refuse({}, "zero point");
   refuse({.scheme = fat::Scheme::symmetric}, "codes 0..255; TensorRT has int8 only");
-  refuse({.scheme = fat::Scheme::symmetric, .weight_scheme = fat::Scheme::asymmetric, .activation_bits = 7}, "asymmetric weights");
+  refuse({.scheme = fat::Scheme::symmetric, .weight_scheme = fat::Scheme::asymmetric, .activation_bits = 7},
+         "asymmetric weights");
 }
 
 BOOST_AUTO_TEST_CASE(a_file_is_written_whole_and_told_from_a_float_one) {
@@ -138,10 +141,14 @@ BOOST_AUTO_TEST_CASE(names_that_collide_are_kept_apart_or_refused) {
 BOOST_AUTO_TEST_CASE(contradictions_in_a_file_are_errors) {
   fat::Model network = small_network(true);
   const std::string bytes = fat::onnx::write(quantized(network, {.activation_bits = 7}));
-  check_message([&] { fat::onnx::read_quantized(replaced(bytes, "pool.out:codes", "join.out:codes"), "x"); }, "two tensors");
-  check_message([&] { fat::onnx::read_quantized(replaced(bytes, "DequantizeLinear", "deQuantizeLinear"), "x"); }, "not supported");
-  check_message([&] { fat::onnx::read_quantized(replaced(bytes, "-64 63 7 0", "-64 63 9 0"), "x"); }, "no whole number from 2 to 8");
-  check_message([&] { fat::onnx::read_quantized(replaced(bytes, "-64 63 7 0", "-64 63 7 x"), "x"); }, "must be 4 numbers");
+  check_message([&] { fat::onnx::read_quantized(replaced(bytes, "pool.out:codes", "join.out:codes"), "x"); },
+                "two tensors");
+  check_message([&] { fat::onnx::read_quantized(replaced(bytes, "DequantizeLinear", "deQuantizeLinear"), "x"); },
+                "not supported");
+  check_message([&] { fat::onnx::read_quantized(replaced(bytes, "-64 63 7 0", "-64 63 9 0"), "x"); },
+                "no whole number from 2 to 8");
+  check_message([&] { fat::onnx::read_quantized(replaced(bytes, "-64 63 7 0", "-64 63 7 x"), "x"); },
+                "must be 4 numbers");
   check_message([&] { fat::onnx::read_quantized(replaced(bytes, "-64 63 7 0", "-64 99 7 0"), "x"); }, "7-bit");
 }
 

@@ -84,8 +84,10 @@ BOOST_AUTO_TEST_CASE(automatic_rescaling_takes_the_best_of_its_trials) {
   BOOST_REQUIRE(trials.size() == 4U);
   for (const fat::RescalingTrial& trial : trials) BOOST_TEST(trials[0].output_rmse <= trial.output_rmse);
   BOOST_TEST((trials[0].way == c.report.rescaling.way && c.report.rescaling.way != fat::Rescaling::none));
-  for (const fat::Rescaling way : {fat::Rescaling::none, fat::Rescaling::depthwise, fat::Rescaling::equalize, fat::Rescaling::balance})
-    BOOST_TEST(std::count_if(trials.begin(), trials.end(), [&](const fat::RescalingTrial& trial) { return trial.way == way; }) == 1);
+  for (const fat::Rescaling way :
+       {fat::Rescaling::none, fat::Rescaling::depthwise, fat::Rescaling::equalize, fat::Rescaling::balance})
+    BOOST_TEST(std::count_if(trials.begin(), trials.end(),
+                             [&](const fat::RescalingTrial& trial) { return trial.way == way; }) == 1);
   // The result is that of the way taken, when it is asked for.
   const double automatic = c.rmse(options);
   options.rescale = trials[0].way;
@@ -95,10 +97,14 @@ BOOST_AUTO_TEST_CASE(automatic_rescaling_takes_the_best_of_its_trials) {
 BOOST_AUTO_TEST_CASE(a_network_without_pairs_is_left_alone_and_said_so) {
   fat::test::Builder builder{{4, 4, 3}};
   std::mt19937 random{5};
-  builder.add("only", fat::Convolution{{}, 1, {}, fat::test::normal({4, 1, 1, 3}, random, 1.0F), fat::test::normal({4}, random, 1.0F)}, {0});
+  builder.add(
+      "only",
+      fat::Convolution{{}, 1, {}, fat::test::normal({4, 1, 1, 3}, random, 1.0F), fat::test::normal({4}, random, 1.0F)},
+      {0});
   const fat::Model model = builder.take();
   const RandomImages images{model.input_extent(), 8};
-  for (const fat::Rescaling way : {fat::Rescaling::depthwise, fat::Rescaling::equalize, fat::Rescaling::balance, fat::Rescaling::automatic}) {
+  for (const fat::Rescaling way :
+       {fat::Rescaling::depthwise, fat::Rescaling::equalize, fat::Rescaling::balance, fat::Rescaling::automatic}) {
     fat::QuantizeOptions options = scalar_options();
     fat::QuantizeReport report;
     const double plain = rmse_of(model, fat::quantize_model(model, images, options), images);
@@ -157,7 +163,8 @@ BOOST_AUTO_TEST_CASE(learned_rounding_lowers_the_error_of_the_outputs) {
   const double nearest = c.rmse(options);
   options.rounding = fat::WeightRounding::learned;
   BOOST_TEST(c.rmse(options) < nearest);
-  BOOST_TEST(std::any_of(c.report.corrections.begin(), c.report.corrections.end(), [](const auto& l) { return l.moved_codes != 0; }));
+  BOOST_TEST(std::any_of(c.report.corrections.begin(), c.report.corrections.end(),
+                         [](const auto& l) { return l.moved_codes != 0; }));
 }
 
 BOOST_AUTO_TEST_CASE(every_combination_gives_a_model_that_integers_run_like_the_simulation) {
@@ -167,8 +174,10 @@ BOOST_AUTO_TEST_CASE(every_combination_gives_a_model_that_integers_run_like_the_
   images.load(3, image);
   for (const fat::Scheme scheme : {fat::Scheme::symmetric, fat::Scheme::asymmetric})
     for (const fat::Granularity granularity : {fat::Granularity::scalar, fat::Granularity::per_channel})
-      for (const fat::Rescaling rescale : {fat::Rescaling::none, fat::Rescaling::depthwise, fat::Rescaling::equalize, fat::Rescaling::balance})
-        for (const fat::WeightRounding rounding : {fat::WeightRounding::nearest, fat::WeightRounding::sum, fat::WeightRounding::learned})
+      for (const fat::Rescaling rescale :
+           {fat::Rescaling::none, fat::Rescaling::depthwise, fat::Rescaling::equalize, fat::Rescaling::balance})
+        for (const fat::WeightRounding rounding :
+             {fat::WeightRounding::nearest, fat::WeightRounding::sum, fat::WeightRounding::learned})
           for (const fat::Finetuning finetune : {fat::Finetuning::none, fat::Finetuning::both}) {
             fat::QuantizeOptions options{.scheme = scheme, .granularity = granularity};
             options.rescale = rescale;

@@ -102,7 +102,8 @@ BOOST_AUTO_TEST_CASE(ranges_wider_than_a_float_can_say_are_refused_and_all_other
 
 BOOST_AUTO_TEST_CASE(values_that_no_range_can_hold_are_refused_by_name_and_place) {
   const fat::Quantizer<fat::Asymmetric, fat::Unsigned> q;
-  for (const float bad : {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity(), -std::numeric_limits<float>::infinity()}) {
+  for (const float bad : {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity(),
+                          -std::numeric_limits<float>::infinity()}) {
     std::vector<float> x(40, 1.0F);
     x[17] = bad;
     BOOST_CHECK_EXCEPTION(fat::observe<fat::MinMax>(q, x, "stem"), fat::error, [](const fat::error& problem) {

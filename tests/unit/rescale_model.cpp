@@ -14,7 +14,8 @@
 
 namespace {
 
-/// Convolution -> depthwise -> convolution -> convolution with one clamp behind the first two; channels of very different size.
+/// Convolution -> depthwise -> convolution -> convolution with one clamp behind the first two; channels of very
+/// different size.
 fat::Model chain(const fat::Clamp& clamp, bool branch = false) {
   std::mt19937 random{7};
   fat::test::Builder b{{9, 9, 3}};
@@ -23,11 +24,32 @@ fat::Model chain(const fat::Clamp& clamp, bool branch = false) {
     for (std::size_t i = 0; i != values.size(); ++i) values[i] *= std::pow(0.6F, static_cast<float>(i % channels));
     return values;
   };
-  const fat::ValueId expand = b.add("expand", fat::Convolution{{}, 1, clamp, fat::test::normal({8, 1, 1, 3}, random, 0.7F), fat::test::normal({8}, random, 0.5F)}, {0});
-  const fat::ValueId dw = b.add("dw", fat::DepthwiseConvolution{same, 1, clamp, spread(fat::test::normal({1, 3, 3, 8}, random, 0.6F), 8), fat::test::normal({8}, random, 0.1F)}, {expand});
-  const fat::ValueId project = b.add("project", fat::Convolution{{}, 1, {}, fat::test::normal({6, 1, 1, 8}, random, 0.5F), fat::test::normal({6}, random, 0.3F)}, {dw});
-  const fat::ValueId last = b.add("last", fat::Convolution{{}, 1, {}, spread(fat::test::normal({4, 1, 1, 6}, random, 0.5F), 6), fat::test::normal({4}, random, 0.3F)}, {project});
-  if (branch) b.add("sum", fat::Add{}, {b.add("other", fat::Convolution{{}, 1, {}, fat::test::normal({4, 1, 1, 8}, random, 0.5F), fat::test::normal({4}, random, 0.3F)}, {dw}), last});
+  const fat::ValueId expand =
+      b.add("expand",
+            fat::Convolution{
+                {}, 1, clamp, fat::test::normal({8, 1, 1, 3}, random, 0.7F), fat::test::normal({8}, random, 0.5F)},
+            {0});
+  const fat::ValueId dw =
+      b.add("dw",
+            fat::DepthwiseConvolution{same, 1, clamp, spread(fat::test::normal({1, 3, 3, 8}, random, 0.6F), 8),
+                                      fat::test::normal({8}, random, 0.1F)},
+            {expand});
+  const fat::ValueId project = b.add(
+      "project",
+      fat::Convolution{{}, 1, {}, fat::test::normal({6, 1, 1, 8}, random, 0.5F), fat::test::normal({6}, random, 0.3F)},
+      {dw});
+  const fat::ValueId last = b.add(
+      "last",
+      fat::Convolution{
+          {}, 1, {}, spread(fat::test::normal({4, 1, 1, 6}, random, 0.5F), 6), fat::test::normal({4}, random, 0.3F)},
+      {project});
+  if (branch)
+    b.add("sum", fat::Add{},
+          {b.add("other",
+                 fat::Convolution{
+                     {}, 1, {}, fat::test::normal({4, 1, 1, 8}, random, 0.5F), fat::test::normal({4}, random, 0.3F)},
+                 {dw}),
+           last});
   return b.take();
 }
 
@@ -39,7 +61,8 @@ std::vector<float> outputs(const fat::Model& model, const std::vector<float>& im
 std::vector<float> some_images(const fat::Model& model) {
   const fat::test::RandomImages source{model.input_extent(), 12};
   std::vector<float> images(12 * model.input_extent().size());
-  for (std::size_t i = 0; i != 12; ++i) source.load(i, std::span{images}.subspan(i * model.input_extent().size(), model.input_extent().size()));
+  for (std::size_t i = 0; i != 12; ++i)
+    source.load(i, std::span{images}.subspan(i * model.input_extent().size(), model.input_extent().size()));
   return images;
 }
 
@@ -55,9 +78,11 @@ double relative_distance(const std::vector<float>& a, const std::vector<float>& 
 /// The noise that the factors lead to, from its definition.
 double noise_of(const fat::ChannelNoise& of, const std::vector<double>& s) {
   double d1 = 0.0, d2 = 0.0, sum = 0.0;
-  for (std::size_t k = 0; k != s.size(); ++k) d1 = std::max(d1, s[k] * of.first[k]), d2 = std::max(d2, of.second[k] / s[k]);
   for (std::size_t k = 0; k != s.size(); ++k)
-    sum += (d1 * d1 / 16129.0 * of.made[k] + of.value_step_squared) * of.gain[k] / (s[k] * s[k]) + d2 * d2 / 16129.0 * of.read[k] * s[k] * s[k];
+    d1 = std::max(d1, s[k] * of.first[k]), d2 = std::max(d2, of.second[k] / s[k]);
+  for (std::size_t k = 0; k != s.size(); ++k)
+    sum += (d1 * d1 / 16129.0 * of.made[k] + of.value_step_squared) * of.gain[k] / (s[k] * s[k]) +
+           d2 * d2 / 16129.0 * of.read[k] * s[k] * s[k];
   return sum;
 }
 
@@ -72,9 +97,10 @@ fat::ChannelNoise random_noise(std::size_t channels, std::mt19937& random) {
 }
 
 using Way = fat::ModelRescaling (*)(fat::Model&, std::span<const float>, fat::Threads&);
-const std::vector<Way> ways{[](fat::Model& m, std::span<const float> x, fat::Threads& t) { return fat::rescale_depthwise(m, x, t); },
-                            [](fat::Model& m, std::span<const float> x, fat::Threads& t) { return fat::equalize_model(m, x, t); },
-                            [](fat::Model& m, std::span<const float> x, fat::Threads& t) { return fat::balance_model(m, x, t); }};
+const std::vector<Way> ways{
+    [](fat::Model& m, std::span<const float> x, fat::Threads& t) { return fat::rescale_depthwise(m, x, t); },
+    [](fat::Model& m, std::span<const float> x, fat::Threads& t) { return fat::equalize_model(m, x, t); },
+    [](fat::Model& m, std::span<const float> x, fat::Threads& t) { return fat::balance_model(m, x, t); }};
 
 }  // namespace
 
@@ -107,7 +133,8 @@ BOOST_AUTO_TEST_CASE(factors_reported_are_those_that_were_applied) {
   for (std::size_t k = 0; k != 8; ++k) {
     const float was = std::get<fat::DepthwiseConvolution>(before.nodes[1].op).offset[k];
     const float is = std::get<fat::DepthwiseConvolution>(after.nodes[1].op).offset[k];
-    BOOST_TEST(static_cast<double>(is) == static_cast<double>(was) * done.pairs[1].factors[k], boost::test_tools::tolerance(1e-5));
+    BOOST_TEST(static_cast<double>(is) == static_cast<double>(was) * done.pairs[1].factors[k],
+               boost::test_tools::tolerance(1e-5));
   }
 }
 
@@ -129,7 +156,8 @@ BOOST_AUTO_TEST_CASE(balancing_raises_the_weaker_layer_and_is_the_same_for_any_n
   fat::balance_model(two, images, pair);
   BOOST_TEST((outputs(one, images) == outputs(two, images)));
   for (const fat::PairRescaling& each : done.pairs)
-    BOOST_TEST(std::min(each.first_sqnr_after, each.second_sqnr_after) > std::min(each.first_sqnr_before, each.second_sqnr_before) - 1.0);
+    BOOST_TEST(std::min(each.first_sqnr_after, each.second_sqnr_after) >
+               std::min(each.first_sqnr_before, each.second_sqnr_before) - 1.0);
 }
 
 BOOST_AUTO_TEST_CASE(balancing_factors_are_never_noisier_than_none_and_near_the_best) {

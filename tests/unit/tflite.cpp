@@ -35,8 +35,10 @@ fat::QuantizedModel again(const fat::QuantizedModel& model) {
 void try_to_read(std::string_view bytes) {
   for (const bool as_integers : {true, false}) {
     try {
-      if (as_integers) fat::tflite::read_quantized(bytes, "file");
-      else fat::tflite::read(bytes, "file");
+      if (as_integers)
+        fat::tflite::read_quantized(bytes, "file");
+      else
+        fat::tflite::read(bytes, "file");
     } catch (const fat::error&) {
     }
   }
@@ -52,13 +54,16 @@ fat::QuantizedModel without_node_names(fat::QuantizedModel model) {
 /// Only what the format states by itself: SAME and VALID padding, channels last.
 fat::Model plain_network() {
   fat::test::NetworkBuilder b{{9, 8, 3, false}, false};
-  const fat::ValueId stem = b.add("stem", b.convolution(8, 3, 3, fat::test::window_of(3, 2, {1, 0, 1, 1}), fat::relu6), {b.model.input});
-  fat::DepthwiseConvolution depthwise{fat::test::window_of(3, 1, {1, 1, 1, 1}), 1, fat::relu, b.random({1, 3, 3, 8}, 0.5F), b.random({8}, 0.2F)};
+  const fat::ValueId stem =
+      b.add("stem", b.convolution(8, 3, 3, fat::test::window_of(3, 2, {1, 0, 1, 1}), fat::relu6), {b.model.input});
+  fat::DepthwiseConvolution depthwise{fat::test::window_of(3, 1, {1, 1, 1, 1}), 1, fat::relu,
+                                      b.random({1, 3, 3, 8}, 0.5F), b.random({8}, 0.2F)};
   b.add("depthwise", depthwise, {stem});
   b.add("project", b.convolution(8, 1, 8, fat::test::window_of(1, 1, {}), {}), {b.model.output});
   const fat::ValueId sum = b.add("residual", fat::Add{}, {stem, b.model.output});
   const fat::ValueId most = b.add("max", fat::Pool{fat::Pool::Kind::max, fat::test::window_of(2, 1, {}), false}, {sum});
-  const fat::ValueId mean = b.add("average", fat::Pool{fat::Pool::Kind::average, fat::test::window_of(2, 1, {}), false}, {sum});
+  const fat::ValueId mean =
+      b.add("average", fat::Pool{fat::Pool::Kind::average, fat::test::window_of(2, 1, {}), false}, {sum});
   b.add("join", fat::Concat{2}, {most, mean});
   b.add("pad", fat::Pad{{1, 0, 0, 1}, 0.0F}, {b.model.output});
   b.add("swish", fat::HardSwish{}, {b.model.output});
@@ -84,7 +89,8 @@ std::string replaced(std::string bytes, std::string_view from, std::string_view 
 
 BOOST_AUTO_TEST_SUITE(unit_tflite)
 
-BOOST_AUTO_TEST_CASE(a_float_model_gives_the_outputs_of_its_onnx_twin, *fat::test::needs_data("models/resnet8_cifar10_float.tflite")) {
+BOOST_AUTO_TEST_CASE(a_float_model_gives_the_outputs_of_its_onnx_twin,
+                     *fat::test::needs_data("models/resnet8_cifar10_float.tflite")) {
   const fat::Model model = fat::tflite::load(fat::test::data_path("models/resnet8_cifar10_float.tflite").string());
   BOOST_TEST(!model.channels_first);
   BOOST_TEST(!fat::tflite::is_quantized(fat::test::data_path("models/resnet8_cifar10_float.tflite").string()));
@@ -131,7 +137,9 @@ BOOST_AUTO_TEST_CASE(constraints_of_the_format_hold_in_what_is_written) {
 }
 
 BOOST_AUTO_TEST_CASE(what_the_format_cannot_hold_is_an_error) {
-  const auto refuse = [](const fat::QuantizedModel& model, const char* part) { check_message([&] { fat::tflite::write(model); }, part); };
+  const auto refuse = [](const fat::QuantizedModel& model, const char* part) {
+    check_message([&] { fat::tflite::write(model); }, part);
+  };
   refuse(quantized(plain_network(), {.weight_scheme = fat::Scheme::asymmetric}), "asymmetric weights");
   refuse(quantized(plain_network(), {.activation_bits = 6}), "8-bit activations only");
   fat::test::NetworkBuilder b{{4, 4, 4, false}, false};
@@ -151,16 +159,20 @@ BOOST_AUTO_TEST_CASE(files_are_told_apart_and_written_whole) {
   fat::tflite::save(model, path);
   BOOST_TEST(fat::tflite::is_quantized(path));
   check_message([&] { fat::tflite::load(path); }, "read it as a quantized model");
-  check_message([&] { fat::tflite::save(model, (folder.path() / "no" / "model.tflite").string()); }, "cannot be written");
+  check_message([&] { fat::tflite::save(model, (folder.path() / "no" / "model.tflite").string()); },
+                "cannot be written");
   BOOST_TEST(std::distance(std::filesystem::directory_iterator{folder.path()}, {}) == 1);
   check_message([] { fat::tflite::read(std::string_view{"\0\0\0\0TFL9....", 12}, "x"); }, "not a TensorFlow Lite file");
 }
 
 BOOST_AUTO_TEST_CASE(damaged_files_are_refused_with_the_reason) {
   const std::string bytes = fat::tflite::write(quantized(plain_network()));
-  const auto refuse = [](const std::string& damaged, const char* part) { check_message([&] { fat::tflite::read_quantized(damaged, "x"); }, part); };
+  const auto refuse = [](const std::string& damaged, const char* part) {
+    check_message([&] { fat::tflite::read_quantized(damaged, "x"); }, part);
+  };
   refuse(bytes.substr(0, bytes.size() / 2), "truncated or damaged");
-  refuse(replaced(bytes, std::string_view{"join.out\0", 9}, std::string_view{"mean.out\0", 9}), "two tensors are called");
+  refuse(replaced(bytes, std::string_view{"join.out\0", 9}, std::string_view{"mean.out\0", 9}),
+         "two tensors are called");
   const std::string_view extents{"\4\0\0\0\1\0\0\0\x09\0\0\0\x08\0\0\0\3\0\0\0", 20};
   refuse(replaced(bytes, extents, {"\4\0\0\0\1\0\0\0\xF7\xFF\xFF\xFF\x08\0\0\0\3\0\0\0", 20}), "has an extent of -9");
   refuse(replaced(bytes, extents, {"\4\0\0\0\1\0\0\0\xFF\xFF\xFF\x7F\xFF\xFF\xFF\x7F\3\0\0\0", 20}), "elements");

@@ -18,7 +18,8 @@ static_assert(fat::Objective<fat::SmoothedAbsolute> && fat::Objective<fat::Combi
 static_assert(!fat::Objective<int> && !fat::Objective<fat::Adam>);
 static_assert(fat::Optimizer<fat::Adam> && fat::Optimizer<fat::Sgd, double>);
 static_assert(!fat::Optimizer<fat::BatchRmse>);
-static_assert(fat::Schedule<fat::ConstantRate> && fat::Schedule<fat::CosineRestarts> && fat::Schedule<fat::AuthorsSchedule>);
+static_assert(fat::Schedule<fat::ConstantRate> && fat::Schedule<fat::CosineRestarts> &&
+              fat::Schedule<fat::AuthorsSchedule>);
 
 const std::vector<double> student{0.3, -1.2, 2.0, 0.7, 0.1, -0.4};
 const std::vector<double> teacher{0.1, -1.0, 2.5, 0.7, 0.0, -1.4};

@@ -3,12 +3,12 @@
 #include <fat/core/array.hpp>
 #include <fat/core/span_tensor.hpp>
 #include <fat/model/layers.hpp>
+#include <fat/train/shuffle.hpp>
 #include <fat/transform/bias_correction.hpp>
 #include <fat/transform/equalize.hpp>
 #include <fat/transform/fold_batch_norm.hpp>
 #include <fat/transform/rescale_depthwise.hpp>
 #include <fat/transform/round.hpp>
-#include <fat/train/shuffle.hpp>
 
 #include <limits>
 #include <numeric>
@@ -24,7 +24,9 @@ namespace {
 static_assert(fat::AffineLayer<fat::Convolution> && fat::AffineLayer<fat::DepthwiseConvolution>);
 static_assert(fat::AffineLayer<fat::Dense> && !fat::AffineLayer<fat::Pool>);
 
-double uniform(fat::SplitMix64& random) { return static_cast<double>(random() >> 11U) / 9007199254740992.0 * 2.0 - 1.0; }
+double uniform(fat::SplitMix64& random) {
+  return static_cast<double>(random() >> 11U) / 9007199254740992.0 * 2.0 - 1.0;
+}
 
 fat::array<float> noise(const fat::Shape& shape, std::uint64_t seed) {
   fat::array<float> values{shape};
@@ -165,9 +167,11 @@ BOOST_AUTO_TEST_CASE(normalizations_that_would_spoil_weights_are_refused_by_para
     });
     BOOST_TEST((layer.kernel == before.kernel && layer.offset == before.offset));
   };
-  const char* const names[] = {"'stem': gamma of channel 3", "'stem': beta of channel 3", "'stem': mean of channel 3", "'stem': variance of channel 3"};
+  const char* const names[] = {"'stem': gamma of channel 3", "'stem': beta of channel 3", "'stem': mean of channel 3",
+                               "'stem': variance of channel 3"};
   for (std::size_t which = 0; which != 4; ++which)
-    for (const float bad : {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity(), -std::numeric_limits<float>::infinity()}) {
+    for (const float bad : {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity(),
+                            -std::numeric_limits<float>::infinity()}) {
       Norm norm;
       norm.values[which][3] = bad;
       refused(norm, names[which]);
@@ -194,14 +198,16 @@ BOOST_AUTO_TEST_CASE(grouped_and_depthwise_readers_scale_the_right_inputs) {
   const std::vector<double> factors{1.0, 2.0, 4.0, 8.0};
   fat::rescale_channels(first, grouped, factors);
   const std::vector<float> expected{1.0F, 0.5F, 1.0F, 0.5F, 0.25F, 0.125F, 0.25F, 0.125F};
-  BOOST_TEST(std::vector<float>(grouped.kernel.begin(), grouped.kernel.end()) == expected, boost::test_tools::per_element());
+  BOOST_TEST(std::vector<float>(grouped.kernel.begin(), grouped.kernel.end()) == expected,
+             boost::test_tools::per_element());
   fat::DepthwiseConvolution reader;
   reader.multiplier = 2;
   reader.kernel = fat::array<float>{{1, 1, 1, 8}, 1.0F};
   reader.offset = fat::array<float>{fat::Shape{8}};
   fat::rescale_channels(first, reader, factors);
   const std::vector<float> doubled{1.0F, 1.0F, 0.5F, 0.5F, 0.25F, 0.25F, 0.125F, 0.125F};
-  BOOST_TEST(std::vector<float>(reader.kernel.begin(), reader.kernel.end()) == doubled, boost::test_tools::per_element());
+  BOOST_TEST(std::vector<float>(reader.kernel.begin(), reader.kernel.end()) == doubled,
+             boost::test_tools::per_element());
 }
 
 BOOST_AUTO_TEST_CASE(absorbed_biases_keep_the_function_where_relu_is_open) {
@@ -283,7 +289,8 @@ BOOST_AUTO_TEST_CASE(sum_preserving_codes_stay_within_their_limits) {
   for (const std::int32_t code : codes) BOOST_TEST((code >= -127 && code <= 127));
   BOOST_TEST(std::accumulate(codes.begin(), codes.end(), 0) == 128);
   const std::vector<double> wrong{std::numeric_limits<double>::infinity()};
-  BOOST_CHECK_THROW(fat::round_preserving_sum(std::span<const double>{wrong}, {}, std::span{codes}.first(1)), fat::error);
+  BOOST_CHECK_THROW(fat::round_preserving_sum(std::span<const double>{wrong}, {}, std::span{codes}.first(1)),
+                    fat::error);
 }
 
 BOOST_AUTO_TEST_CASE(learned_codes_are_never_worse_than_nearest_and_often_best) {

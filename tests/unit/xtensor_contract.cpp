@@ -21,7 +21,8 @@ static_assert(std::is_same_v<fat::Quantizer<fat::Signed, fat::Symmetric>, fat::Q
 static_assert(WeightQuantizer::code_min == -127 && WeightQuantizer::code_max == 127);
 static_assert(Int4::code_min == -7 && Int4::code_max == 7);
 static_assert(std::is_same_v<ActivationQuantizer::code_type, std::uint8_t>);
-static_assert(fat::Tensor<std::vector<float>> && fat::Tensor<std::span<float>> && fat::Tensor<std::span<const float, 3>>);
+static_assert(fat::Tensor<std::vector<float>> && fat::Tensor<std::span<float>> &&
+              fat::Tensor<std::span<const float, 3>>);
 
 namespace {
 

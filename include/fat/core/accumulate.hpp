@@ -98,8 +98,9 @@ template <class Fold, std::size_t A, class Real, std::size_t K, class Cell>
         const std::size_t to = std::min(parts.size(), from + rows_per_stretch * period);
         for (std::size_t first = from; first < to; first += period)
           each(
-              std::min(reach, parts.size() - first),
-              [&, first ](std::size_t i) __attribute__((always_inline)) { lanes.add(i, cell(first + i, local.at(i))); });
+              std::min(reach, parts.size() - first), [&, first ](std::size_t i) __attribute__((always_inline)) {
+                lanes.add(i, cell(first + i, local.at(i)));
+              });
         for (std::size_t i = 0; i != reach; ++i) lanes.flush(i, totals, parts.channel(left + i));
       }
     }

@@ -24,7 +24,9 @@ struct aligned_allocator {
   T* allocate(std::size_t count) { return static_cast<T*>(::operator new(count * sizeof(T), alignment)); }
   void deallocate(T* pointer, std::size_t) noexcept { ::operator delete(pointer, alignment); }
   template <class U>
-  bool operator==(const aligned_allocator<U>&) const noexcept { return true; }
+  bool operator==(const aligned_allocator<U>&) const noexcept {
+    return true;
+  }
 };
 
 /// A std::vector on 64-byte boundaries.
@@ -62,8 +64,8 @@ class array {
  private:
   static std::size_t elements_of(const Shape& shape) {
     const std::size_t count = shape.elements();
-    expects(count <= static_cast<std::size_t>(PTRDIFF_MAX) / sizeof(T), "array: a tensor of shape ", shape, " with ", sizeof(T),
-            " bytes an element is larger than memory can ever be");
+    expects(count <= static_cast<std::size_t>(PTRDIFF_MAX) / sizeof(T), "array: a tensor of shape ", shape, " with ",
+            sizeof(T), " bytes an element is larger than memory can ever be");
     return count;
   }
 

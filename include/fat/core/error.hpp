@@ -50,9 +50,10 @@ class Message {
   }
   /// A shape (anything of integers that a range-for can walk) prints as [2,3,4].
   template <class Range>
-    requires(!std::convertible_to<const Range&, std::string_view>) && requires(const Range& r) {
-      { *r.begin() } -> std::convertible_to<std::size_t>;
-    }
+    requires(!std::convertible_to<const Range&, std::string_view>)
+  &&requires(const Range& r) {
+    { *r.begin() } -> std::convertible_to<std::size_t>;
+  }
   void append(const Range& shape) noexcept {
     append("[");
     bool first = true;

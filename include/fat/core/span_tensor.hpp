@@ -9,7 +9,8 @@
 
 namespace fat::inline FAT_ABI {
 
-/// A view of `shape.elements()` contiguous values in row-major order. Copies are shallow; the memory must outlive the view.
+/// A view of `shape.elements()` contiguous values in row-major order. Copies are shallow; the memory must outlive the
+/// view.
 ///   auto a = fat::span_tensor(pointer, {37, 1100});
 template <class T>
 class span_tensor {

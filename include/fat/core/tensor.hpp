@@ -7,7 +7,8 @@
 
 #include <concepts>
 #include <cstddef>
-#include <span>  // and so contiguous_iterator and to_address; <iterator> and <memory> would cost a compiler three times as much
+// <span> brings contiguous_iterator and to_address; <iterator> and <memory> would cost a compiler three times as much.
+#include <span>
 #include <type_traits>
 
 namespace fat::inline FAT_ABI {
@@ -139,8 +140,8 @@ template <class T>
 constexpr auto contiguous_data(T& t) {
   using Iterator = detail::iterator_of<T&>;
   using Element = std::remove_reference_t<std::iter_reference_t<Iterator>>;
-  using Pointer =
-      std::conditional_t<std::is_lvalue_reference_v<std::iter_reference_t<Iterator>>, Element*, const value_type_of<T>*>;
+  using Pointer = std::conditional_t<std::is_lvalue_reference_v<std::iter_reference_t<Iterator>>, Element*,
+                                     const value_type_of<T>*>;
   if (size_of(t) == 0) return Pointer{nullptr};
   if constexpr (std::contiguous_iterator<Iterator>) {
     return Pointer{std::to_address(traits_of<T>::begin(t))};

@@ -123,8 +123,9 @@ template <class Real, std::size_t K, class Cell>
       const Columns<Real, K> local = tile.columns();
       for (std::size_t first = left; first < parts.size(); first += period)
         each(
-            std::min(width, parts.size() - first), [=](std::size_t i)
-                                                       __attribute__((always_inline)) { cell(first + i, local.at(i)); });
+            std::min(width, parts.size() - first), [=](std::size_t i) __attribute__((always_inline)) {
+              cell(first + i, local.at(i));
+            });
     }
   }
 }

@@ -58,8 +58,9 @@ class PointwiseScale {
     detail::expect_same_shape("PointwiseScale::backward", w, dy);
     aligned_vector<double> sums(2 * parts.channels);
     array<Real> through{shape};
-    threshold_backward_channels<Rounding, Scaling>(DenseValues<Real>{scaled}.data(), DenseValues<Real>{dy}.data(), through.data(),
-                                                   parts, params.grids(), sums.data(), sums.data() + parts.channels);
+    threshold_backward_channels<Rounding, Scaling>(DenseValues<Real>{scaled}.data(), DenseValues<Real>{dy}.data(),
+                                                   through.data(), parts, params.grids(), sums.data(),
+                                                   sums.data() + parts.channels);
     return chain(w, through);
   }
 

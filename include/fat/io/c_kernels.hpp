@@ -19,7 +19,8 @@ struct CKernel {
 
 /// The same arithmetic as kernel/reference, on bytes (signed codes raised by 128), for one image.
 inline constexpr CKernel c_kernels[] = {
-    {"scale", "", R"(/* value * multiplier / 2^right to the nearest integer, halves up, held in 32 bits; 1 <= right <= 62. */
+    {"scale", "",
+     R"(/* value * multiplier / 2^right to the nearest integer, halves up, held in 32 bits; 1 <= right <= 62. */
 static inline int32_t @_scale(int32_t value, int32_t multiplier, int32_t right) {
   const int64_t sum = (int64_t)value * multiplier + ((int64_t)1 << (right - 1));
   const int64_t result = sum >= 0 ? sum >> right : ~(~sum >> right);
@@ -44,7 +45,8 @@ static inline int32_t @_tap(const @_window *g, int32_t oy, int32_t ox, int32_t k
   return row < 0 || row >= g->in_height || column < 0 || column >= g->in_width ? -1 : row * g->in_width + column;
 }
 )"},
-    {"product", " scale code window ", R"(/* A layer with weights. Multipliers and shifts: one for each output channel, or one (step 0). weight_zeros: NULL for 0. */
+    {"product", " scale code window ",
+     R"(/* A layer with weights. Multipliers and shifts: one for each output channel, or one (step 0). weight_zeros: NULL for 0. */
 typedef struct {
   @_window window;
   int32_t groups;
@@ -59,7 +61,8 @@ static inline uint8_t @_output(const @_product *p, int32_t channel, int32_t sum)
   return @_code(value, p->out_zero, p->low, p->high);
 }
 )"},
-    {"convolution", " product ", R"(/* Convolution, and with a window of 1x1 a dense layer. Weights [out][height][width][in / groups]. */
+    {"convolution", " product ",
+     R"(/* Convolution, and with a window of 1x1 a dense layer. Weights [out][height][width][in / groups]. */
 static inline void @_convolution(const @_product *p, const uint8_t *x, uint8_t *y) {
   const @_window *const g = &p->window;
   const int32_t depth = g->in_channels / p->groups, width = g->out_channels / p->groups;
@@ -82,7 +85,8 @@ static inline void @_convolution(const @_product *p, const uint8_t *x, uint8_t *
     }
 }
 )"},
-    {"depthwise", " product ", R"(/* Depthwise convolution. Weights [height][width][out]; output channel c reads input channel c / (out / in). */
+    {"depthwise", " product ",
+     R"(/* Depthwise convolution. Weights [height][width][out]; output channel c reads input channel c / (out / in). */
 static inline void @_depthwise(const @_product *p, const uint8_t *x, uint8_t *y) {
   const @_window *const g = &p->window;
   const int32_t multiplier = g->out_channels / g->in_channels;
@@ -142,7 +146,8 @@ static inline void @_max_pool(const @_window *g, int32_t low, int32_t high, cons
       }
 }
 )"},
-    {"average_pool", " code window ", R"(/* Mean of the codes under the window, halves away from zero of the signed code (raise 128) or the unsigned one (raise 0).
+    {"average_pool", " code window ",
+     R"(/* Mean of the codes under the window, halves away from zero of the signed code (raise 128) or the unsigned one (raise 0).
    outside: the byte that taps outside the image count as, or -1 where they do not count. */
 static inline void @_average_pool(const @_window *g, int32_t raise, int32_t outside, int32_t low, int32_t high,
                                   const uint8_t *x, uint8_t *y) {
@@ -174,7 +179,8 @@ static inline void @_mean(const @_average *s, const uint8_t *x, uint8_t *y) {
   }
 }
 )"},
-    {"copy", "", R"(/* rows of `width` bytes, one after the other, to rows that start `stride` apart; through a table of codes unless NULL. */
+    {"copy", "",
+     R"(/* rows of `width` bytes, one after the other, to rows that start `stride` apart; through a table of codes unless NULL. */
 static inline void @_copy(int32_t rows, int32_t width, int32_t stride, const uint8_t *table, const uint8_t *x, uint8_t *y) {
   for (int32_t row = 0; row < rows; ++row, x += width, y += stride) {
     if (table == NULL) memcpy(y, x, (size_t)width);
@@ -187,7 +193,8 @@ static inline void @_copy(int32_t rows, int32_t width, int32_t stride, const uin
   for (int32_t i = 0; i < size; ++i) y[i] = byte;
 }
 )"},
-    {"permute", "", R"(/* Images of two extents whose elements are the same where they are counted channel by channel. */
+    {"permute", "",
+     R"(/* Images of two extents whose elements are the same where they are counted channel by channel. */
 static inline void @_permute(int32_t in_pixels, int32_t in_channels, int32_t out_pixels, int32_t out_channels,
                              const uint8_t *table, const uint8_t *x, uint8_t *y) {
   for (int32_t n = 0; n < out_pixels * out_channels; ++n) {

@@ -53,12 +53,14 @@ class CWriter {
     const Model& graph = model.graph;
     std::size_t largest = 0;
     for (ValueId v = 0; v != graph.values.size(); ++v) {
-      const bool used = v == graph.input || std::any_of(graph.nodes.begin(), graph.nodes.end(), [&](const Node& n) { return n.output == v; });
+      const bool used = v == graph.input || std::any_of(graph.nodes.begin(), graph.nodes.end(),
+                                                        [&](const Node& n) { return n.output == v; });
       expects(!used || model.activations[v], "C source: tensor '", std::string_view{graph.values[v].name},
               "' is float, and the C driver computes in integers only; quantize it");
       largest = std::max(largest, graph.extent(v).size());
     }
-    expects(largest < std::size_t{1} << 31U, "C source: a tensor has ", largest, " elements; indices of 32 bits reach 2^31 - 1");
+    expects(largest < std::size_t{1} << 31U, "C source: a tensor has ", largest,
+            " elements; indices of 32 bits reach 2^31 - 1");
     plan_ = plan_arena(value_lifetimes(graph));
     for (const Node& node : graph.nodes) {
       node_ = &node;
@@ -79,20 +81,28 @@ class CWriter {
     const Model& graph = model_.graph;
     const ActivationEncoding &in = *model_.activations[graph.input], &out = *model_.activations[graph.output];
     const Extent &from = graph.input_extent(), &to = graph.output_extent();
-    const std::string in_type = in.is_signed() ? "int8_t" : "uint8_t", out_type = out.is_signed() ? "int8_t" : "uint8_t";
+    const std::string in_type = in.is_signed() ? "int8_t" : "uint8_t",
+                      out_type = out.is_signed() ? "int8_t" : "uint8_t";
     std::string capitals = prefix_;
     for (char& c : capitals) c = c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
     std::string text = "/* The quantized network \"" + c_comment(graph.name.empty() ? prefix_ : graph.name) +
                        "\" in integers, written by fat. C99 or C++; include it in one file of a program.\n"
-                       "   @_run(input, output) takes " + extent_text(from) + " codes (height x width x channels, channels together)\n"
-                       "   and gives " + extent_text(to) + ". real = STEP * (code - ZERO_POINT); input: " + grid_text(in) +
-                       "; output: " + grid_text(out) + ".\n   Constants: " + std::to_string(bytes_) + " bytes; working memory: $_ARENA_SIZE bytes.\n"
+                       "   @_run(input, output) takes " +
+                       extent_text(from) +
+                       " codes (height x width x channels, channels together)\n"
+                       "   and gives " +
+                       extent_text(to) + ". real = STEP * (code - ZERO_POINT); input: " + grid_text(in) +
+                       "; output: " + grid_text(out) + ".\n   Constants: " + std::to_string(bytes_) +
+                       " bytes; working memory: $_ARENA_SIZE bytes.\n"
                        "   No heap, no floating point, no library function but memcpy. */\n"
-                       "#ifndef $_H_INCLUDED\n#define $_H_INCLUDED\n\n#include <stddef.h>\n#include <stdint.h>\n#include <string.h>\n\n"
-                       "#define $_INPUT_HEIGHT " + std::to_string(from.height) + "\n#define $_INPUT_WIDTH " + std::to_string(from.width) +
-                       "\n#define $_INPUT_CHANNELS " + std::to_string(from.channels) + "\n#define $_INPUT_SIZE " + std::to_string(from.size()) +
-                       "\n#define $_INPUT_STEP " + float_text(in.step) + "\n#define $_INPUT_ZERO_POINT (" + std::to_string(in.zero_point) +
-                       ")\n#define $_OUTPUT_SIZE " + std::to_string(to.size()) + "\n#define $_OUTPUT_STEP " + float_text(out.step) +
+                       "#ifndef $_H_INCLUDED\n#define $_H_INCLUDED\n\n#include <stddef.h>\n#include "
+                       "<stdint.h>\n#include <string.h>\n\n"
+                       "#define $_INPUT_HEIGHT " +
+                       std::to_string(from.height) + "\n#define $_INPUT_WIDTH " + std::to_string(from.width) +
+                       "\n#define $_INPUT_CHANNELS " + std::to_string(from.channels) + "\n#define $_INPUT_SIZE " +
+                       std::to_string(from.size()) + "\n#define $_INPUT_STEP " + float_text(in.step) +
+                       "\n#define $_INPUT_ZERO_POINT (" + std::to_string(in.zero_point) + ")\n#define $_OUTPUT_SIZE " +
+                       std::to_string(to.size()) + "\n#define $_OUTPUT_STEP " + float_text(out.step) +
                        "\n#define $_OUTPUT_ZERO_POINT (" + std::to_string(out.zero_point) + ")\n#define $_ARENA_SIZE " +
                        std::to_string(std::max<std::size_t>(plan_.size, 1)) + "\n";
     for (const CKernel& kernel : c_kernels)
@@ -100,14 +110,18 @@ class CWriter {
     const std::string first = at(graph.input), last = at(graph.output);
     text += constants_ +
             "\nstatic uint8_t @_arena[$_ARENA_SIZE];\n\n"
-            "/* One image. Not reentrant: every call works in @_arena. Bytes in it are codes, raised by 128 where they are signed. */\n"
+            "/* One image. Not reentrant: every call works in @_arena. Bytes in it are codes, raised by 128 where they "
+            "are signed. */\n"
             "#if defined(__GNUC__)\n__attribute__((unused))\n#endif\n"
-            "static inline void @_run(const " + in_type + " *input, " + out_type + " *output) {\n  uint8_t *const arena = @_arena;\n";
-    text += in.is_signed() ? "  for (int32_t i = 0; i < $_INPUT_SIZE; ++i) (" + first + ")[i] = (uint8_t)(input[i] + 128);\n"
-                           : "  memcpy(" + first + ", input, $_INPUT_SIZE);\n";
+            "static inline void @_run(const " +
+            in_type + " *input, " + out_type + " *output) {\n  uint8_t *const arena = @_arena;\n";
+    text += in.is_signed()
+                ? "  for (int32_t i = 0; i < $_INPUT_SIZE; ++i) (" + first + ")[i] = (uint8_t)(input[i] + 128);\n"
+                : "  memcpy(" + first + ", input, $_INPUT_SIZE);\n";
     text += calls_;
-    text += out.is_signed() ? "  for (int32_t i = 0; i < $_OUTPUT_SIZE; ++i) output[i] = (int8_t)((" + last + ")[i] - 128);\n"
-                            : "  memcpy(output, " + last + ", $_OUTPUT_SIZE);\n";
+    text += out.is_signed()
+                ? "  for (int32_t i = 0; i < $_OUTPUT_SIZE; ++i) output[i] = (int8_t)((" + last + ")[i] - 128);\n"
+                : "  memcpy(output, " + last + ", $_OUTPUT_SIZE);\n";
     text += "}\n\n#endif\n";
     return replaced(text, capitals);
   }
@@ -124,16 +138,19 @@ class CWriter {
     return std::string(text, end) + "F";
   }
   static std::string grid_text(const ActivationEncoding& e) {
-    return "step " + float_text(e.step) + ", zero point " + std::to_string(e.zero_point) + ", codes " + std::to_string(e.code_min) + ".." +
-           std::to_string(e.code_max);
+    return "step " + float_text(e.step) + ", zero point " + std::to_string(e.zero_point) + ", codes " +
+           std::to_string(e.code_min) + ".." + std::to_string(e.code_max);
   }
   std::string replaced(std::string_view text, std::string_view capitals) const {
     std::string result;
     result.reserve(text.size() + text.size() / 8);
     for (const char c : text) {
-      if (c == '@') result += prefix_;
-      else if (c == '$') result += capitals;
-      else result += c;
+      if (c == '@')
+        result += prefix_;
+      else if (c == '$')
+        result += capitals;
+      else
+        result += c;
     }
     return result;
   }
@@ -152,7 +169,8 @@ class CWriter {
       const bool least = value == std::numeric_limits<std::int32_t>::min();
       const char* const end = least ? digits : std::to_chars(digits, digits + sizeof(digits), value).ptr;
       constants_ += ' ';
-      constants_ += least ? std::string_view{"INT32_MIN"} : std::string_view{digits, static_cast<std::size_t>(end - digits)};
+      constants_ +=
+          least ? std::string_view{"INT32_MIN"} : std::string_view{digits, static_cast<std::size_t>(end - digits)};
       constants_ += i + 1 == values.size() ? "" : ",";
       column += 2 + static_cast<std::size_t>(end - digits);
     }
@@ -160,7 +178,9 @@ class CWriter {
     bytes_ += values.size() * element;
     return name;
   }
-  std::string table(const ByteTable& table) { return constant("uint8_t", 1, "table" + std::to_string(tables_++), table); }
+  std::string table(const ByteTable& table) {
+    return constant("uint8_t", 1, "table" + std::to_string(tables_++), table);
+  }
   /// NULL where the table changes no code that the value can hold: all of the network's input, else those of its grid.
   std::string regrid(std::size_t input) {
     const ByteTable all = regrid_table(x_[input], y_);
@@ -181,8 +201,9 @@ class CWriter {
   }
   std::string window_text(const Geometry& g) {
     std::vector<std::string> fields;
-    for (const std::size_t each : {g.in_height, g.in_width, g.in_channels, g.out_height, g.out_width, g.out_channels, g.kernel_height, g.kernel_width,
-                                   g.stride_height, g.stride_width, g.dilation_height, g.dilation_width, g.pad_top, g.pad_left})
+    for (const std::size_t each :
+         {g.in_height, g.in_width, g.in_channels, g.out_height, g.out_width, g.out_channels, g.kernel_height,
+          g.kernel_width, g.stride_height, g.stride_width, g.dilation_height, g.dilation_width, g.pad_top, g.pad_left})
       fields.push_back(std::to_string(each));
     return "{" + list(fields) + "}";
   }
@@ -195,7 +216,8 @@ class CWriter {
   const Extent& out() const { return model_.graph.extent(node_->output); }
 
   void use(std::string_view kernel) {
-    const auto found = std::find_if(std::begin(c_kernels), std::end(c_kernels), [&](const CKernel& k) { return k.name == kernel; });
+    const auto found =
+        std::find_if(std::begin(c_kernels), std::end(c_kernels), [&](const CKernel& k) { return k.name == kernel; });
     kernels_.insert(found->name);
     for (const CKernel& other : c_kernels)
       if (found->needs.find(" " + std::string{other.name} + " ") != std::string_view::npos) use(other.name);
@@ -226,20 +248,23 @@ class CWriter {
   std::int64_t bound(std::size_t c, std::size_t channels, std::size_t depth, bool depthwise) const {
     std::int64_t sum = 0;
     for (std::size_t k = 0; k != depth; ++k) {
-      const std::int64_t weight = std::int64_t{weights_->codes[depthwise ? k * channels + c : c * depth + k]} - weights_->channel_zero_point(c);
+      const std::int64_t weight =
+          std::int64_t{weights_->codes[depthwise ? k * channels + c : c * depth + k]} - weights_->channel_zero_point(c);
       sum += weight < 0 ? -weight : weight;
     }
     return sum * std::max(x_[0].zero, 255 - x_[0].zero) + std::abs(std::int64_t{weights_->bias[c]});
   }
 
   void product(const char* kernel, const Geometry& g, const Clamp& clamp, std::size_t depth, bool depthwise) {
-    expects(weights_ != nullptr, "C source: layer '", std::string_view{node_->name}, "' has float weights; quantize it");
+    expects(weights_ != nullptr, "C source: layer '", std::string_view{node_->name},
+            "' has float weights; quantize it");
     y_.clamp_to(clamp);
     const bool one = weights_->step.size() == 1;
     std::vector<std::int32_t> multipliers, shifts, zeros;
     for (std::size_t c = 0; c != g.out_channels; ++c) {
-      expects(bound(c, g.out_channels, depth, depthwise) <= std::numeric_limits<std::int32_t>::max(), "C source: the sums of layer '",
-              std::string_view{node_->name}, "', channel ", c, ", can pass 32 bits; keep it float or quantize its weights to fewer bits");
+      expects(bound(c, g.out_channels, depth, depthwise) <= std::numeric_limits<std::int32_t>::max(),
+              "C source: the sums of layer '", std::string_view{node_->name}, "', channel ", c,
+              ", can pass 32 bits; keep it float or quantize its weights to fewer bits");
       zeros.push_back(weights_->channel_zero_point(c));
       if (one && c != 0) continue;
       const FixedPointMultiplier m = product_multiplier(x_[0], *weights_, c, y_);
@@ -249,9 +274,11 @@ class CWriter {
     const std::string weights = constant("int8_t", 1, "weights", weights_->codes);
     const std::string weight_zeros = asymmetric ? constant("int8_t", 1, "weight_zeros", zeros) : "NULL";
     const std::string bias = constant("int32_t", 4, "bias", weights_->bias);
-    const std::string mantissas = constant("int32_t", 4, "multipliers", multipliers), rights = constant("uint8_t", 1, "shifts", shifts);
-    structure("product", {window_text(g), number(static_cast<std::int64_t>(g.groups)), weights, weight_zeros, bias, mantissas, rights, one ? "0" : "1",
-                          number(x_[0].zero), number(y_.zero), number(y_.low), number(y_.high)});
+    const std::string mantissas = constant("int32_t", 4, "multipliers", multipliers),
+                      rights = constant("uint8_t", 1, "shifts", shifts);
+    structure("product",
+              {window_text(g), number(static_cast<std::int64_t>(g.groups)), weights, weight_zeros, bias, mantissas,
+               rights, one ? "0" : "1", number(x_[0].zero), number(y_.zero), number(y_.low), number(y_.high)});
     bytes_ += 13 * 4;  // the window is a structure of its own
     call(kernel, {"&" + symbol_, at(node_->inputs[0]), at(node_->output)});
   }
@@ -259,23 +286,28 @@ class CWriter {
   void layer(const Add& op) {
     y_.clamp_to(op.clamp);
     const AddStage s = add_stage(x_[0], x_[1], y_);
-    structure("addition", {std::to_string(in(0).size()), std::to_string(in(1).size()), number(s.a_zero), number(s.b_zero), mantissa(s.a_multiplier),
-                           mantissa(s.b_multiplier), mantissa(s.multiplier), shift(s.a_multiplier), shift(s.b_multiplier), shift(s.multiplier),
-                           number(s.zero_out), number(s.low), number(s.high)});
+    structure("addition",
+              {std::to_string(in(0).size()), std::to_string(in(1).size()), number(s.a_zero), number(s.b_zero),
+               mantissa(s.a_multiplier), mantissa(s.b_multiplier), mantissa(s.multiplier), shift(s.a_multiplier),
+               shift(s.b_multiplier), shift(s.multiplier), number(s.zero_out), number(s.low), number(s.high)});
     call("add", {"&" + symbol_, at(node_->inputs[0]), at(node_->inputs[1]), at(node_->output)});
   }
   void layer(const Multiply& op) {
     y_.clamp_to(op.clamp);
     const MultiplyStage s = multiply_stage(x_[0], x_[1], y_);
-    structure("multiplication", {std::to_string(in(0).size()), std::to_string(in(1).size()), number(s.a_zero), number(s.b_zero), mantissa(s.multiplier),
-                                 shift(s.multiplier), number(s.zero_out), number(s.low), number(s.high)});
+    structure("multiplication",
+              {std::to_string(in(0).size()), std::to_string(in(1).size()), number(s.a_zero), number(s.b_zero),
+               mantissa(s.multiplier), shift(s.multiplier), number(s.zero_out), number(s.low), number(s.high)});
     call("multiply", {"&" + symbol_, at(node_->inputs[0]), at(node_->inputs[1]), at(node_->output)});
   }
 
-  void copy(std::size_t rows, std::size_t width, std::size_t stride, const std::string& codes, const std::string& from, const std::string& to) {
+  void copy(std::size_t rows, std::size_t width, std::size_t stride, const std::string& codes, const std::string& from,
+            const std::string& to) {
     call("copy", {std::to_string(rows), std::to_string(width), std::to_string(stride), codes, from, to});
   }
-  void tabulated(const std::string& codes) { copy(1, out().size(), out().size(), codes, at(node_->inputs[0]), at(node_->output)); }
+  void tabulated(const std::string& codes) {
+    copy(1, out().size(), out().size(), codes, at(node_->inputs[0]), at(node_->output));
+  }
   void layer(const ClampLayer& op) {
     y_.clamp_to(op.clamp);
     tabulated(regrid(0));
@@ -285,48 +317,59 @@ class CWriter {
   void layer(const Sigmoid& op) { tabulated(table(function_table(op, x_[0], y_))); }
   void layer(const Softmax&) {
     const SoftmaxStage s = softmax_stage(x_[0], y_, node_->name);
-    call("softmax", {std::to_string(out().height * out().width), std::to_string(out().channels), mantissa(s.multiplier), number(s.multiplier.shift),
-                     number(s.least_difference), at(node_->inputs[0]), at(node_->output)});
+    call("softmax", {std::to_string(out().height * out().width), std::to_string(out().channels), mantissa(s.multiplier),
+                     number(s.multiplier.shift), number(s.least_difference), at(node_->inputs[0]), at(node_->output)});
   }
 
   void layer(const Concat& op) {
-    const auto inner = [&](const Extent& e) { return op.axis == 0 ? e.size() : op.axis == 1 ? e.width * e.channels : e.channels; };
+    const auto inner = [&](const Extent& e) {
+      return op.axis == 0 ? e.size() : op.axis == 1 ? e.width * e.channels : e.channels;
+    };
     const std::size_t whole = inner(out()), rows = out().size() / whole;
     std::size_t before = 0;
     for (std::size_t i = 0; i != node_->inputs.size(); ++i) {
-      copy(rows, inner(in(i)), whole, regrid(i), at(node_->inputs[i]), at(node_->output) + " + " + std::to_string(before));
+      copy(rows, inner(in(i)), whole, regrid(i), at(node_->inputs[i]),
+           at(node_->output) + " + " + std::to_string(before));
       before += inner(in(i));
     }
   }
   void layer(const Reshape& op) {
     const std::size_t from = in(0).height * in(0).width, to = out().height * out().width;
-    const bool plain = (from == 1 || in(0).channels == 1) && (to == 1 || out().channels == 1), moves = op.channels_first && !plain && from != to;
-    if (!moves) tabulated(regrid(0));
-    else call("permute", {std::to_string(from), std::to_string(in(0).channels), std::to_string(to), std::to_string(out().channels), regrid(0),
-                          at(node_->inputs[0]), at(node_->output)});
+    const bool plain = (from == 1 || in(0).channels == 1) && (to == 1 || out().channels == 1),
+               moves = op.channels_first && !plain && from != to;
+    if (!moves)
+      tabulated(regrid(0));
+    else
+      call("permute", {std::to_string(from), std::to_string(in(0).channels), std::to_string(to),
+                       std::to_string(out().channels), regrid(0), at(node_->inputs[0]), at(node_->output)});
   }
   void layer(const Pad& op) {
     const Padding& p = op.padding;
     const std::size_t row = out().width * out().channels, first = p.top * row + p.left * out().channels;
     call("fill", {std::to_string(out().size()), number(y_.nearest(static_cast<double>(op.value))), at(node_->output)});
-    copy(in(0).height, in(0).width * in(0).channels, row, regrid(0), at(node_->inputs[0]), at(node_->output) + " + " + std::to_string(first));
+    copy(in(0).height, in(0).width * in(0).channels, row, regrid(0), at(node_->inputs[0]),
+         at(node_->output) + " + " + std::to_string(first));
   }
   void layer(const Resize& op) {
-    expects(op.kind == Resize::Kind::nearest, "C source: bilinear resize '", std::string_view{node_->name}, "' has no integer form; resize to the nearest");
-    expects(in(0).height <= 65536 && in(0).width <= 65536, "C source: the input of resize '", std::string_view{node_->name}, "' is more than 65536 wide or high");
+    expects(op.kind == Resize::Kind::nearest, "C source: bilinear resize '", std::string_view{node_->name},
+            "' has no integer form; resize to the nearest");
+    expects(in(0).height <= 65536 && in(0).width <= 65536, "C source: the input of resize '",
+            std::string_view{node_->name}, "' is more than 65536 wide or high");
     const auto samples = [&](std::size_t from, std::size_t to) {
       std::vector<std::size_t> all;
-      for (std::size_t i = 0; i != to; ++i) all.push_back(float_operators::interpolation<float>(i, from, to, lattice(op.coordinates), true).low);
+      for (std::size_t i = 0; i != to; ++i)
+        all.push_back(float_operators::interpolation<float>(i, from, to, lattice(op.coordinates), true).low);
       return all;
     };
     const std::string rows = constant("uint16_t", 2, "rows", samples(in(0).height, out().height));
     const std::string columns = constant("uint16_t", 2, "columns", samples(in(0).width, out().width));
-    call("resize", {std::to_string(in(0).width), std::to_string(in(0).channels), std::to_string(out().height), std::to_string(out().width), rows, columns,
-                    regrid(0), at(node_->inputs[0]), at(node_->output)});
+    call("resize", {std::to_string(in(0).width), std::to_string(in(0).channels), std::to_string(out().height),
+                    std::to_string(out().width), rows, columns, regrid(0), at(node_->inputs[0]), at(node_->output)});
   }
 
   void layer(const Pool& op) {
-    expects(x_[0].step == y_.step && x_[0].zero == y_.zero, "C source: input and output of pool '", std::string_view{node_->name}, "' must share one grid");
+    expects(x_[0].step == y_.step && x_[0].zero == y_.zero, "C source: input and output of pool '",
+            std::string_view{node_->name}, "' must share one grid");
     constants_ += "static const @_window " + symbol_ + " = " + window_text(geometry(op.window, in(0), out())) + ";\n";
     bytes_ += 14 * 4;
     const std::vector<std::string> ends{number(y_.low), number(y_.high), at(node_->inputs[0]), at(node_->output)};
@@ -334,14 +377,15 @@ class CWriter {
       call("max_pool", {"&" + symbol_, ends[0], ends[1], ends[2], ends[3]});
       return;
     }
-    call("average_pool", {"&" + symbol_, number(y_.raise), op.count_padding ? number(x_[0].zero) : "-1", ends[0], ends[1], ends[2], ends[3]});
+    call("average_pool", {"&" + symbol_, number(y_.raise), op.count_padding ? number(x_[0].zero) : "-1", ends[0],
+                          ends[1], ends[2], ends[3]});
   }
   void layer(const GlobalAveragePool&) {
     const RequantizeStage s = regrid_stage(x_[0], y_);
     const std::size_t pixels = in(0).height * in(0).width;
     const FixedPointMultiplier m = divide(s.multiplier, static_cast<std::uint32_t>(pixels));
-    structure("average", {std::to_string(pixels), std::to_string(in(0).channels), mantissa(m), shift(m), number(s.zero_in), number(s.zero_out),
-                          number(s.low), number(s.high)});
+    structure("average", {std::to_string(pixels), std::to_string(in(0).channels), mantissa(m), shift(m),
+                          number(s.zero_in), number(s.zero_out), number(s.low), number(s.high)});
     call("mean", {"&" + symbol_, at(node_->inputs[0]), at(node_->output)});
   }
   void layer(const BatchNormalization&) {
@@ -361,11 +405,13 @@ class CWriter {
 
 }  // namespace detail
 
-/// The header's text. Everything in it begins with `name` (made an identifier of C): <name>_run(input, output) takes and
-/// gives codes, bit for bit those of IntegerModel; <NAME>_INPUT_STEP and so on say what they stand for. The text compiles
-/// as C99 and C++ and uses nothing but memcpy. Errors: a tensor or layer kept in float, sums that can pass 32 bits, a
-/// bilinear resize, and what validate and IntegerModel refuse; all by name.
-inline std::string c_source(const QuantizedModel& model, std::string_view name) { return detail::CWriter{model, name}.text(); }
+/// The header's text. Everything in it begins with `name` (made an identifier of C): <name>_run(input, output) takes
+/// and gives codes, bit for bit those of IntegerModel; <NAME>_INPUT_STEP and so on say what they stand for. The text
+/// compiles as C99 and C++ and uses nothing but memcpy. Errors: a tensor or layer kept in float, sums that can pass 32
+/// bits, a bilinear resize, and what validate and IntegerModel refuse; all by name.
+inline std::string c_source(const QuantizedModel& model, std::string_view name) {
+  return detail::CWriter{model, name}.text();
+}
 
 /// Writes the header, named after the file. Errors: those of c_source and write_file_atomically.
 inline void write_c_source(const std::filesystem::path& path, const QuantizedModel& model) {

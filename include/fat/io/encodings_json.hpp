@@ -16,8 +16,8 @@ namespace fat::inline FAT_ABI {
 
 namespace detail {
 
-/// The keys of the encodings files that quantization tools exchange: real = scale * (code + offset) for codes from 0, so
-/// offset = code_min - zero_point, min = scale * offset.
+/// The keys of the encodings files that quantization tools exchange: real = scale * (code + offset) for codes from 0,
+/// so offset = code_min - zero_point, min = scale * offset.
 inline nlohmann::json encoding_entry(float step, std::int32_t zero_point, std::int32_t low, std::int32_t high, int bits,
                                      bool symmetric) {
   const double scale = static_cast<double>(step);
@@ -50,15 +50,19 @@ inline nlohmann::json encodings_to_json(const QuantizedModel& model) {
     const std::int32_t high = (1 << (e.bits - 1)) - 1;
     nlohmann::json list = nlohmann::json::array();
     for (std::size_t c = 0; c != e.step.size(); ++c)
-      list.push_back(detail::encoding_entry(e.step[c], e.zero_point[c], symmetric ? -high : -high - 1, high, e.bits, symmetric));
+      list.push_back(
+          detail::encoding_entry(e.step[c], e.zero_point[c], symmetric ? -high : -high - 1, high, e.bits, symmetric));
     parameters[model.graph.nodes[n].name + ".weight"] = std::move(list);
   }
-  return {{"version", "0.6.1"}, {"activation_encodings", std::move(activations)}, {"param_encodings", std::move(parameters)}};
+  return {{"version", "0.6.1"},
+          {"activation_encodings", std::move(activations)},
+          {"param_encodings", std::move(parameters)}};
 }
 
 /// Writes the encodings. Errors: those of write_file_atomically.
 inline void write_encodings_json(const std::filesystem::path& path, const QuantizedModel& model) {
-  write_file_atomically(path, encodings_to_json(model).dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
+  write_file_atomically(path,
+                        encodings_to_json(model).dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
 }
 
 }  // namespace fat::inline FAT_ABI

@@ -5,6 +5,7 @@
 #include <fat/core/error.hpp>
 #include <fat/core/stdio_file.hpp>
 
+#include <sys/stat.h>
 #include <cerrno>
 #include <cstdint>
 #include <cstdio>
@@ -13,7 +14,6 @@
 #include <random>
 #include <string>
 #include <string_view>
-#include <sys/stat.h>
 #include <system_error>
 
 namespace fat::inline FAT_ABI {
@@ -30,7 +30,8 @@ inline bool write_and_close(std::FILE* file, std::string_view bytes) {
 }
 }  // namespace detail
 
-/// The bytes of a file. Errors: it cannot be read, is a folder, or has more than `limit` bytes (checked before allocating).
+/// The bytes of a file. Errors: it cannot be read, is a folder, or has more than `limit` bytes (checked before
+/// allocating).
 inline std::string read_file(const std::filesystem::path& path, std::uintmax_t limit = largest_file) {
   std::error_code code;
   const auto status = std::filesystem::status(path, code);
@@ -42,14 +43,16 @@ inline std::string read_file(const std::filesystem::path& path, std::uintmax_t l
   const detail::File file{std::fopen(path.c_str(), "rb")};
   expects(file != nullptr, path.string(), ": cannot be opened: ", std::strerror(errno), "; check its permissions");
   std::string bytes(static_cast<std::size_t>(size), '\0');
-  expects(std::fread(bytes.data(), 1, bytes.size(), file.get()) == bytes.size(), path.string(), ": ends before its size; copy it again");
+  expects(std::fread(bytes.data(), 1, bytes.size(), file.get()) == bytes.size(), path.string(),
+          ": ends before its size; copy it again");
   return bytes;
 }
 
 namespace detail {
 
-/// The file that a chain of links leads to; `device` is set where a link or the file lies in /dev/fd or /proc or is no plain
-/// file: such a name stands for something open and is never replaced. Plain files in /dev/shm are files as any other.
+/// The file that a chain of links leads to; `device` is set where a link or the file lies in /dev/fd or /proc or is no
+/// plain file: such a name stands for something open and is never replaced. Plain files in /dev/shm are files as any
+/// other.
 inline std::filesystem::path follow_links(std::filesystem::path path, bool& device) {
   const auto names_open_file = [](const std::filesystem::path& at) {
     std::error_code code;
@@ -58,7 +61,8 @@ inline std::filesystem::path follow_links(std::filesystem::path path, bool& devi
   };
   std::error_code code;
   device = names_open_file(path);
-  for (int links = 0; links != 40 && !device && std::filesystem::is_symlink(std::filesystem::symlink_status(path, code)); ++links) {
+  for (int links = 0;
+       links != 40 && !device && std::filesystem::is_symlink(std::filesystem::symlink_status(path, code)); ++links) {
     const std::filesystem::path to = std::filesystem::read_symlink(path, code);
     if (code) break;
     path = to.is_absolute() ? to : path.parent_path() / to;
@@ -71,26 +75,29 @@ inline std::filesystem::path follow_links(std::filesystem::path path, bool& devi
   return path;
 }
 
-/// Whether `path` leads to what the stream writes to; pipes and devices, too, which filesystem::equivalent does not compare.
+/// Whether `path` leads to what the stream writes to; pipes and devices, too, which filesystem::equivalent does not
+/// compare.
 inline bool leads_to(const std::filesystem::path& path, std::FILE* stream) {
-  struct stat named {}, open {};
+  struct stat named {
+  }, open{};
   return ::stat(path.c_str(), &named) == 0 && ::fstat(::fileno(stream), &open) == 0 && named.st_dev == open.st_dev &&
          named.st_ino == open.st_ino;
 }
 
-/// Writes to something open without replacing it. What is standard output is written through `stdout`: an opening of its own
-/// would have a position of its own, and the program's text and `bytes` would overwrite each other.
+/// Writes to something open without replacing it. What is standard output is written through `stdout`: an opening of
+/// its own would have a position of its own, and the program's text and `bytes` would overwrite each other.
 inline bool write_to_device(const std::filesystem::path& path, std::string_view bytes) {
-  if (leads_to(path, stdout)) return std::fwrite(bytes.data(), 1, bytes.size(), stdout) == bytes.size() && std::fflush(stdout) == 0;
+  if (leads_to(path, stdout))
+    return std::fwrite(bytes.data(), 1, bytes.size(), stdout) == bytes.size() && std::fflush(stdout) == 0;
   std::FILE* const open = std::fopen(path.c_str(), "ab");
   return open != nullptr && write_and_close(open, bytes);
 }
 
 }  // namespace detail
 
-/// Writes `bytes` beside `path` under a temporary name, then renames: `path` holds either what it held or all the bytes. A link
-/// stays one, what it leads to is written; a file keeps its permissions. A device, a pipe or an open file (/dev/stdout) is
-/// written as it is, never replaced.
+/// Writes `bytes` beside `path` under a temporary name, then renames: `path` holds either what it held or all the
+/// bytes. A link stays one, what it leads to is written; a file keeps its permissions. A device, a pipe or an open file
+/// (/dev/stdout) is written as it is, never replaced.
 /// Errors: the folder is missing or not writable, the disk is full; the temporary file is removed.
 inline void write_file_atomically(const std::filesystem::path& path, std::string_view bytes) {
   std::error_code code;

@@ -69,10 +69,7 @@ void for_each_attribute(Layer& layer, Function&& f) {
 }
 
 template <class T>
-  requires std::is_arithmetic_v<T>
-Json to_json_value(T value) {
-  return value;
-}
+  requires std::is_arithmetic_v<T> Json to_json_value(T value) { return value; }
 inline Json to_json_value(const Pair& pair) { return {pair.height, pair.width}; }
 inline Json to_json_value(const Padding& p) { return {p.top, p.left, p.bottom, p.right}; }
 /// An open end is null.
@@ -81,10 +78,9 @@ inline Json to_json_value(const Clamp& clamp) {
   return Json::array({end(clamp.low), end(clamp.high)});
 }
 template <class T>
-  requires std::is_enum_v<T>
-Json to_json_value(T value) {
-  return std::string{names_of(value)[static_cast<std::size_t>(value)]};
-}
+  requires std::is_enum_v<T> Json to_json_value(T value) {
+    return std::string{names_of(value)[static_cast<std::size_t>(value)]};
+  }
 
 inline void from_json_value(const Json& json, std::string_view key, std::size_t& value) {
   expects(json.is_number_unsigned(), "graph: '", key, "' must be a whole number");
@@ -98,7 +94,8 @@ template <std::floating_point Real>
 void from_json_value(const Json& json, std::string_view key, Real& value) {
   expects(json.is_number(), "graph: '", key, "' must be a number");
   const double wide = json.get<double>();
-  expects(std::abs(wide) <= static_cast<double>(std::numeric_limits<Real>::max()), "graph: '", key, "' is out of range");
+  expects(std::abs(wide) <= static_cast<double>(std::numeric_limits<Real>::max()), "graph: '", key,
+          "' is out of range");
   value = static_cast<Real>(wide);
 }
 template <std::size_t Count>
@@ -187,15 +184,20 @@ inline nlohmann::json graph_to_json(const Model& model) {
   }
   Json nodes = Json::array();
   for (const Node& node : model.nodes) {
-    Json json{{"name", node.name}, {"kind", std::string{kind_name(node.op)}}, {"inputs", node.inputs}, {"output", node.output}};
+    Json json{{"name", node.name},
+              {"kind", std::string{kind_name(node.op)}},
+              {"inputs", node.inputs},
+              {"output", node.output}};
     std::visit(
         [&](const auto& layer) {
-          detail::for_each_attribute(layer, [&](const char* key, const auto& field) { json[key] = detail::to_json_value(field); });
+          detail::for_each_attribute(
+              layer, [&](const char* key, const auto& field) { json[key] = detail::to_json_value(field); });
         },
         node.op);
     nodes.push_back(std::move(json));
   }
-  Json graph{{"name", model.name},   {"input", model.input},   {"output", model.output}, {"channels_first", model.channels_first},
+  Json graph{{"name", model.name},          {"input", model.input},
+             {"output", model.output},      {"channels_first", model.channels_first},
              {"values", std::move(values)}, {"nodes", std::move(nodes)}};
   if (model.preprocessing) graph["preprocessing"] = detail::preprocessing_to_json(*model.preprocessing);
   if (model.class_offset) graph["class_offset"] = *model.class_offset;
@@ -218,18 +220,23 @@ inline Model graph_from_json(const nlohmann::json& json) {
   expects(values.is_array() && nodes.is_array(), "graph: 'values' and 'nodes' must be lists");
   for (const Json& value : values) {
     Extent extent;
-    from_json_value(json_member(value, "extent"), "extent", std::array{&extent.height, &extent.width, &extent.channels});
+    from_json_value(json_member(value, "extent"), "extent",
+                    std::array{&extent.height, &extent.width, &extent.channels});
     extent.vector = json_field<bool>(value, "vector");
     model.add_value(json_text(value, "name"), extent);
   }
   for (const Json& node : nodes) {
-    Node made{json_text(node, "name"), operator_of_kind(json_text(node, "kind")), {}, json_field<std::size_t>(node, "output")};
+    Node made{json_text(node, "name"),
+              operator_of_kind(json_text(node, "kind")),
+              {},
+              json_field<std::size_t>(node, "output")};
     const Json& inputs = json_member(node, "inputs");
     expects(inputs.is_array(), "graph: 'inputs' must be a list");
     for (const Json& input : inputs) from_json_value(input, "inputs", made.inputs.emplace_back());
     std::visit(
         [&](auto& layer) {
-          for_each_attribute(layer, [&](const char* key, auto& field) { from_json_value(json_member(node, key), key, field); });
+          for_each_attribute(
+              layer, [&](const char* key, auto& field) { from_json_value(json_member(node, key), key, field); });
         },
         made.op);
     model.nodes.push_back(std::move(made));

@@ -31,9 +31,12 @@ struct NpyType {
 template <class T>
   requires std::is_arithmetic_v<T>
 constexpr NpyType npy_type() {
-  if constexpr (std::is_same_v<T, bool>) return {'b', 1};
-  else if constexpr (std::is_floating_point_v<T>) return {'f', sizeof(T)};
-  else return {std::is_signed_v<T> ? 'i' : 'u', sizeof(T)};
+  if constexpr (std::is_same_v<T, bool>)
+    return {'b', 1};
+  else if constexpr (std::is_floating_point_v<T>)
+    return {'f', sizeof(T)};
+  else
+    return {std::is_signed_v<T> ? 'i' : 'u', sizeof(T)};
 }
 
 /// An array as read from a file: elements in C order and in this machine's byte order, their type known at run time.
@@ -47,60 +50,67 @@ struct NpyArray {
       : shape(extents), type(element), bytes(std::move(values)) {}
   /// A copy of contiguous values (anything with data(), size() and shape()).
   template <class T>
-    requires std::is_arithmetic_v<T>
-  NpyArray(const Shape& extents, const T* values) : shape(extents), type(npy_type<T>()) {
-    bytes.resize(shape.elements() * sizeof(T));
-    if (!bytes.empty()) std::memcpy(bytes.data(), values, bytes.size());
-  }
-  template <class T>
-  explicit NpyArray(const array<T>& values) : NpyArray(values.shape(), values.data()) {}
+    requires std::is_arithmetic_v<T> NpyArray(const Shape& extents, const T* values)
+        : shape(extents), type(npy_type<T>()) {
+      bytes.resize(shape.elements() * sizeof(T));
+      if (!bytes.empty()) std::memcpy(bytes.data(), values, bytes.size());
+    }
+    template <class T>
+    explicit NpyArray(const array<T>& values) : NpyArray(values.shape(), values.data()) {}
 
-  std::size_t size() const { return shape.elements(); }
+    std::size_t size() const { return shape.elements(); }
 
-  /// The elements as T. Reals convert to any real; integers and bools to reals and to integers that hold their value.
-  /// Errors: reals asked for as integers, an integer that does not fit, text.
-  template <class T>
-    requires(std::is_arithmetic_v<T> && !std::is_same_v<T, bool>)
-  array<T> as() const {
-    array<T> result{shape};
-    visit([&]<class From>(From, auto load) {
-      for (std::size_t i = 0; i != result.size(); ++i) {
-        const From value = load(bytes.data() + i * type.size);
-        if constexpr (std::is_integral_v<T>) {
-          expects(std::is_integral_v<From>, "npy: the array holds reals, integers are needed");
-          if constexpr (std::is_integral_v<From> && !std::is_same_v<From, bool>)
-            expects(std::in_range<T>(value), "npy: element ", i, " is ", value, ", too large for the integers needed");
+    /// The elements as T. Reals convert to any real; integers and bools to reals and to integers that hold their value.
+    /// Errors: reals asked for as integers, an integer that does not fit, text.
+    template <class T>
+      requires(std::is_arithmetic_v<T> && !std::is_same_v<T, bool>)
+    array<T> as()
+    const {
+      array<T> result{shape};
+      visit([&]<class From>(From, auto load) {
+        for (std::size_t i = 0; i != result.size(); ++i) {
+          const From value = load(bytes.data() + i * type.size);
+          if constexpr (std::is_integral_v<T>) {
+            expects(std::is_integral_v<From>, "npy: the array holds reals, integers are needed");
+            if constexpr (std::is_integral_v<From> && !std::is_same_v<From, bool>)
+              expects(std::in_range<T>(value), "npy: element ", i, " is ", value,
+                      ", too large for the integers needed");
+          }
+          result[i] = static_cast<T>(value);
         }
-        result[i] = static_cast<T>(value);
-      }
-    });
-    return result;
-  }
+      });
+      return result;
+    }
 
- private:
-  template <class Function>
-  void visit(Function function) const {
-    const auto use = [&]<class From>(From) {
-      function(From{}, [](const char* at) { From value; std::memcpy(&value, at, sizeof(From)); return value; });
-    };
-    if (type == NpyType{'b', 1}) return function(bool{}, [](const char* at) { return *at != 0; });
-    if (type == NpyType{'f', 2}) return function(float{}, [](const char* at) {
-      std::uint16_t half = 0;
-      std::memcpy(&half, at, sizeof(half));
-      return half_to_float(half);
-    });
-    if (type == NpyType{'f', 4}) return use(float{});
-    if (type == NpyType{'f', 8}) return use(double{});
-    if (type == NpyType{'i', 1}) return use(std::int8_t{});
-    if (type == NpyType{'i', 2}) return use(std::int16_t{});
-    if (type == NpyType{'i', 4}) return use(std::int32_t{});
-    if (type == NpyType{'i', 8}) return use(std::int64_t{});
-    if (type == NpyType{'u', 1}) return use(std::uint8_t{});
-    if (type == NpyType{'u', 2}) return use(std::uint16_t{});
-    if (type == NpyType{'u', 4}) return use(std::uint32_t{});
-    if (type == NpyType{'u', 8}) return use(std::uint64_t{});
-    fail("npy: elements of kind '", std::string_view{&type.kind, 1}, "' are not numbers");
-  }
+   private:
+    template <class Function>
+    void visit(Function function) const {
+      const auto use = [&]<class From>(From) {
+        function(From{}, [](const char* at) {
+          From value;
+          std::memcpy(&value, at, sizeof(From));
+          return value;
+        });
+      };
+      if (type == NpyType{'b', 1}) return function(bool{}, [](const char* at) { return *at != 0; });
+      if (type == NpyType{'f', 2})
+        return function(float{}, [](const char* at) {
+          std::uint16_t half = 0;
+          std::memcpy(&half, at, sizeof(half));
+          return half_to_float(half);
+        });
+      if (type == NpyType{'f', 4}) return use(float{});
+      if (type == NpyType{'f', 8}) return use(double{});
+      if (type == NpyType{'i', 1}) return use(std::int8_t{});
+      if (type == NpyType{'i', 2}) return use(std::int16_t{});
+      if (type == NpyType{'i', 4}) return use(std::int32_t{});
+      if (type == NpyType{'i', 8}) return use(std::int64_t{});
+      if (type == NpyType{'u', 1}) return use(std::uint8_t{});
+      if (type == NpyType{'u', 2}) return use(std::uint16_t{});
+      if (type == NpyType{'u', 4}) return use(std::uint32_t{});
+      if (type == NpyType{'u', 8}) return use(std::uint64_t{});
+      fail("npy: elements of kind '", std::string_view{&type.kind, 1}, "' are not numbers");
+    }
 };
 
 namespace detail {
@@ -113,10 +123,14 @@ class NpyHeader {
     while (!accept('}')) {
       const std::string_view key = quoted();
       take(':');
-      if (key == "descr") element(quoted());
-      else if (key == "fortran_order") fortran = boolean();
-      else if (key == "shape") extents();
-      else bad("unknown key");
+      if (key == "descr")
+        element(quoted());
+      else if (key == "fortran_order")
+        fortran = boolean();
+      else if (key == "shape")
+        extents();
+      else
+        bad("unknown key");
       if (!accept(',')) {
         take('}');
         break;

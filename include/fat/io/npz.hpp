@@ -48,13 +48,15 @@ inline void zip64_sizes(std::string_view extra, ZipEntry& entry, std::string_vie
 
 /// Reads the central directory entry at the front of `directory` and removes it.
 inline ZipEntry take_zip_entry(std::string_view& directory, std::string_view path) {
-  expects(directory.size() >= 46 && directory.substr(0, 4) == "PK\x01\x02", path, ": damaged archive directory; write or copy the file again");
+  expects(directory.size() >= 46 && directory.substr(0, 4) == "PK\x01\x02", path,
+          ": damaged archive directory; write or copy the file again");
   const std::size_t name = little_endian(directory, 28, 2);
   const std::size_t extra = little_endian(directory, 30, 2);
   const std::size_t comment = little_endian(directory, 32, 2);
-  expects(name + extra + comment <= directory.size() - 46, path, ": damaged archive directory; write or copy the file again");
+  expects(name + extra + comment <= directory.size() - 46, path,
+          ": damaged archive directory; write or copy the file again");
   expects(little_endian(directory, 8, 2) % 2 == 0, path, ": the archive is encrypted");
-  ZipEntry entry{directory.substr(46, name),          little_endian(directory, 10, 2), little_endian(directory, 16, 4),
+  ZipEntry entry{directory.substr(46, name),      little_endian(directory, 10, 2), little_endian(directory, 16, 4),
                  little_endian(directory, 20, 4), little_endian(directory, 24, 4), little_endian(directory, 42, 4)};
   zip64_sizes(directory.substr(46 + name, extra), entry, path);
   directory.remove_prefix(46 + name + extra + comment);
@@ -84,7 +86,8 @@ inline std::string inflate(std::string_view packed, std::size_t size, std::strin
 inline std::string_view zip_directory(std::string_view bytes, std::string_view path) {
   expects(bytes.size() >= 22, path, ": not an .npz file; write it again");
   const std::size_t end = bytes.rfind("PK\x05\x06");
-  expects(end != std::string_view::npos && bytes.size() - end >= 22, path, ": not an .npz file, or truncated; write or copy it again");
+  expects(end != std::string_view::npos && bytes.size() - end >= 22, path,
+          ": not an .npz file, or truncated; write or copy it again");
   std::size_t size = little_endian(bytes, end + 12, 4);
   std::size_t offset = little_endian(bytes, end + 16, 4);
   if ((size == 0xFFFFFFFFU || offset == 0xFFFFFFFFU) && end >= 76 && bytes.substr(end - 76, 4) == "PK\x06\x06") {
@@ -124,7 +127,8 @@ inline NpyArrays parse_npz(std::string_view bytes, std::string_view path) {
     const std::string name = std::string{path} + ":" + std::string{entry.name};
     const std::string_view packed = detail::zip_member(bytes, entry, name);
     expects(entry.method == 0 || entry.method == 8, name, ": compression method ", entry.method, " is not supported");
-    expects(entry.method != 0 || entry.size == entry.packed, name, ": damaged archive directory; write or copy the file again");
+    expects(entry.method != 0 || entry.size == entry.packed, name,
+            ": damaged archive directory; write or copy the file again");
     const std::string unpacked = entry.method == 8 ? detail::inflate(packed, entry.size, name) : std::string{};
     const std::string_view content = entry.method == 8 ? std::string_view{unpacked} : packed;
     expects(detail::zip_checksum(content) == entry.checksum, name, ": wrong checksum, the file is damaged");
@@ -149,10 +153,12 @@ inline std::string format_npz(const NpyArrays& arrays) {
   for (const auto& [key, values] : arrays) {
     const std::string content = format_npy(values);
     const std::string name = key + ".npy";
-    expects(name.size() < 0xFFFF && content.size() + bytes.size() < 0xFFF00000U, "npz: more than 4 GiB, or a name too long");
+    expects(name.size() < 0xFFFF && content.size() + bytes.size() < 0xFFF00000U,
+            "npz: more than 4 GiB, or a name too long");
     const std::size_t offset = bytes.size();
     std::string common;  // what the local header and the directory share
-    for (const std::size_t field : {std::size_t{20}, std::size_t{0x800}, std::size_t{0}, std::size_t{0}, first_of_january_1980})
+    for (const std::size_t field :
+         {std::size_t{20}, std::size_t{0x800}, std::size_t{0}, std::size_t{0}, first_of_january_1980})
       detail::put_little_endian(common, field, 2);
     for (const std::size_t field : {detail::zip_checksum(content), content.size(), content.size()})
       detail::put_little_endian(common, field, 4);

@@ -16,15 +16,15 @@ bool is_quantized(const std::string& path);
 
 /// Reads a float model of operator sets 7 to 28. Images become NHWC, weights OHWI; the batch is left open. Batch
 /// normalization, clamps and sums with constants stay layers of their own; constants are computed.
-/// Errors: an unreadable, truncated or malformed file, more than one input or output, an operator or attribute that is not
-/// supported (named with its node), sizes beyond 2^31 elements.
+/// Errors: an unreadable, truncated or malformed file, more than one input or output, an operator or attribute that is
+/// not supported (named with its node), sizes beyond 2^31 elements.
 Model load(const std::string& path);
 
 /// The same from memory; `name` is for messages.
 Model read(std::string_view file, std::string_view name);
 
-/// Reads a model whose layers stand between DequantizeLinear and QuantizeLinear operators (QDQ) as it is: codes, steps, zero
-/// points and int32 biases are taken over. Clamps before a QuantizeLinear belong to the layer before them.
+/// Reads a model whose layers stand between DequantizeLinear and QuantizeLinear operators (QDQ) as it is: codes, steps,
+/// zero points and int32 biases are taken over. Clamps before a QuantizeLinear belong to the layer before them.
 /// Errors: those of load, weights or biases without steps, a bias whose step is not that of input times weights.
 QuantizedModel load_quantized(const std::string& path);
 QuantizedModel read_quantized(std::string_view file, std::string_view name);

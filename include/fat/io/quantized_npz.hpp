@@ -20,7 +20,8 @@ namespace fat::inline FAT_ABI {
 //   graph                     uint8, UTF-8 JSON text: bytes(z['graph']) in Python
 //   activation.step           float32 [V], 0 for a tensor that stays float
 //   activation.zero_point, .code_min, .code_max, .bits, .symmetric   int32 [V]
-//   layer0007.codes           int8, the layout of the layer; .step float32, .zero_point int32, .bits int32 [1], .bias int32
+//   layer0007.codes           int8, the layout of the layer; .step float32, .zero_point int32, .bits int32 [1],
+//                             .bias int32
 //   layer0007.weights, .offset   float32, of a layer that stays float
 
 namespace detail {
@@ -44,9 +45,11 @@ class ArrayReader {
   template <class T>
   array<T> get(const std::string& key, std::size_t rank) const {
     const auto at = arrays_.find(key);
-    expects(at != arrays_.end(), path_, ": array '", std::string_view{key}, "' is missing; the file is no quantized model");
-    expects(at->second.shape.rank() == rank && at->second.type == npy_type<T>(), path_, ": array '", std::string_view{key},
-            "' has the wrong type or ", at->second.shape.rank(), " dimensions instead of ", rank);
+    expects(at != arrays_.end(), path_, ": array '", std::string_view{key},
+            "' is missing; the file is no quantized model");
+    expects(at->second.shape.rank() == rank && at->second.type == npy_type<T>(), path_, ": array '",
+            std::string_view{key}, "' has the wrong type or ", at->second.shape.rank(), " dimensions instead of ",
+            rank);
     return at->second.template as<T>();
   }
   template <class T>
@@ -57,8 +60,8 @@ class ArrayReader {
   template <class T>
   std::vector<T> vector(const std::string& key, std::size_t count) const {
     std::vector<T> values = vector<T>(key);
-    expects(values.size() == count, path_, ": array '", std::string_view{key}, "' has ", values.size(), " elements instead of ",
-            count);
+    expects(values.size() == count, path_, ": array '", std::string_view{key}, "' has ", values.size(),
+            " elements instead of ", count);
     return values;
   }
 
@@ -88,10 +91,10 @@ void read_layer(const ArrayReader& file, std::size_t node, Layer& layer, std::op
     layer.offset = file.get<float>(layer_key(node, "offset"), 1);
     return;
   }
-  encoding = WeightEncoding{file.get<std::int8_t>(layer_key(node, "codes"), rank), file.vector<float>(layer_key(node, "step")),
-                            file.vector<std::int32_t>(layer_key(node, "zero_point")),
-                            file.vector<std::int32_t>(layer_key(node, "bits"), 1)[0],
-                            file.get<std::int32_t>(layer_key(node, "bias"), 1)};
+  encoding = WeightEncoding{
+      file.get<std::int8_t>(layer_key(node, "codes"), rank), file.vector<float>(layer_key(node, "step")),
+      file.vector<std::int32_t>(layer_key(node, "zero_point")),
+      file.vector<std::int32_t>(layer_key(node, "bits"), 1)[0], file.get<std::int32_t>(layer_key(node, "bias"), 1)};
 }
 
 }  // namespace detail
@@ -122,44 +125,38 @@ inline NpyArrays quantized_to_arrays(const QuantizedModel& model) {
   arrays["activation.bits"] = detail::npy_vector(bits);
   arrays["activation.symmetric"] = detail::npy_vector(symmetric);
   for (std::size_t n = 0; n != model.graph.nodes.size(); ++n)
-    std::visit(
-        [&]<class Layer>(const Layer& layer) {
-          if constexpr (WeightedLayer<Layer>) {
-            if (!model.weights[n]) {
-              arrays[detail::layer_key(n, "weights")] = NpyArray{layer.kernel};
-              arrays[detail::layer_key(n, "offset")] = NpyArray{layer.offset};
-              return;
-            }
-            const WeightEncoding& encoding = *model.weights[n];
-            arrays[detail::layer_key(n, "codes")] = NpyArray{encoding.codes};
-            arrays[detail::layer_key(n, "step")] = detail::npy_vector(encoding.step);
-            arrays[detail::layer_key(n, "zero_point")] = detail::npy_vector(encoding.zero_point);
-            arrays[detail::layer_key(n, "bits")] = detail::npy_vector(std::vector<std::int32_t>{encoding.bits});
-            arrays[detail::layer_key(n, "bias")] = NpyArray{encoding.bias};
-          }
-        },
-        model.graph.nodes[n].op);
+    with_weighted(model.graph.nodes[n].op, [&](const auto& layer) {
+      if (!model.weights[n]) {
+        arrays[detail::layer_key(n, "weights")] = NpyArray{layer.kernel};
+        arrays[detail::layer_key(n, "offset")] = NpyArray{layer.offset};
+        return;
+      }
+      const WeightEncoding& encoding = *model.weights[n];
+      arrays[detail::layer_key(n, "codes")] = NpyArray{encoding.codes};
+      arrays[detail::layer_key(n, "step")] = detail::npy_vector(encoding.step);
+      arrays[detail::layer_key(n, "zero_point")] = detail::npy_vector(encoding.zero_point);
+      arrays[detail::layer_key(n, "bits")] = detail::npy_vector(std::vector<std::int32_t>{encoding.bits});
+      arrays[detail::layer_key(n, "bias")] = NpyArray{encoding.bias};
+    });
   return arrays;
 }
 
-/// The model in the arrays of a native file, validated; `path` is what errors call it. Errors: arrays that are missing or
-/// of the wrong type, a graph that does not hold together, encodings out of range.
+/// The model in the arrays of a native file, validated; `path` is what errors call it. Errors: arrays that are missing
+/// or of the wrong type, a graph that does not hold together, encodings out of range.
 inline QuantizedModel quantized_from_arrays(const NpyArrays& arrays, std::string_view path) {
   const detail::ArrayReader file{arrays, path};
   const std::vector<std::uint8_t> text = file.vector<std::uint8_t>("graph");
   const nlohmann::json graph = nlohmann::json::parse(text.begin(), text.end(), nullptr, false);
-  expects(!graph.is_discarded() && graph.is_object(), path, ": array 'graph' is not JSON; the file is no quantized model");
-  expects(graph.value("format", nlohmann::json{}) == "fat quantized model" && graph.value("version", nlohmann::json{}) == 1, path,
-          ": the file is no quantized model of version 1; write it again with `fat quantize`");
+  expects(!graph.is_discarded() && graph.is_object(), path,
+          ": array 'graph' is not JSON; the file is no quantized model");
+  expects(
+      graph.value("format", nlohmann::json{}) == "fat quantized model" && graph.value("version", nlohmann::json{}) == 1,
+      path, ": the file is no quantized model of version 1; write it again with `fat quantize`");
   QuantizedModel model{graph_from_json(graph), {}, {}};
   detail::read_activations(file, model);
   model.weights.resize(model.graph.nodes.size());
   for (std::size_t n = 0; n != model.graph.nodes.size(); ++n)
-    std::visit(
-        [&]<class Layer>(Layer& layer) {
-          if constexpr (WeightedLayer<Layer>) detail::read_layer(file, n, layer, model.weights[n]);
-        },
-        model.graph.nodes[n].op);
+    with_weighted(model.graph.nodes[n].op, [&](auto& layer) { detail::read_layer(file, n, layer, model.weights[n]); });
   validate(model);
   return model;
 }

@@ -19,13 +19,14 @@ namespace kernel {
 template <class A, class B>
 constexpr std::size_t exact_depth() {
   const auto magnitude = []<class T>(T) {
-    return static_cast<std::size_t>(std::max(-static_cast<int>(std::numeric_limits<T>::min()), static_cast<int>(std::numeric_limits<T>::max())));
+    return static_cast<std::size_t>(
+        std::max(-static_cast<int>(std::numeric_limits<T>::min()), static_cast<int>(std::numeric_limits<T>::max())));
   };
   return (std::size_t{1} << 24U) / (magnitude(A{}) * magnitude(B{}));
 }
 
-/// Tag: sgemm of the BLAS library. `depth` replaces exact_depth where it is not 0: weights known to be smaller allow more.
-/// Only one thread of the library is used where the library is OpenBLAS.
+/// Tag: sgemm of the BLAS library. `depth` replaces exact_depth where it is not 0: weights known to be smaller allow
+/// more. Only one thread of the library is used where the library is OpenBLAS.
 struct blas {
   std::size_t depth = 0;
 };
@@ -67,8 +68,8 @@ struct OneThread {};
 
 /// C[rows, columns] = A[rows, depth] * B[depth, columns], row-major, exact. `block`: depth of one sgemm.
 template <class A, class B>
-void blas_gemm(const A* a, const B* b, std::int32_t* c, std::size_t rows, std::size_t depth, std::size_t columns, std::size_t block,
-               BlasWorkspace& memory) {
+void blas_gemm(const A* a, const B* b, std::int32_t* c, std::size_t rows, std::size_t depth, std::size_t columns,
+               std::size_t block, BlasWorkspace& memory) {
   [[maybe_unused]] const blas_detail::OneThread one_thread;
   constexpr std::size_t rows_at_once = 512;
   block = std::min(block, depth);

@@ -50,7 +50,8 @@ inline constexpr const char* name_of<neon_i8mm> = "neon_i8mm";
 
 /// One of the tags above.
 template <class Tag>
-concept InstructionSet = name_of<Tag> != nullptr;
+concept InstructionSet = name_of<Tag>
+!= nullptr;
 
 namespace gemm_detail {
 
@@ -78,7 +79,8 @@ void native_gemm(const Kernels& kernels, const A* a, const B* b, std::int32_t* c
   const std::int32_t a_offset = (std::is_signed_v<A> ? -128 : 0) + kernels.offset;
   std::vector<std::int32_t> start(product.columns_padded());
   for (std::size_t n = 0; n != s.columns; ++n)
-    start[n] = static_cast<std::int32_t>(static_cast<std::uint32_t>(a_offset) * static_cast<std::uint32_t>(product.column_sums()[n]));
+    start[n] = static_cast<std::int32_t>(static_cast<std::uint32_t>(a_offset) *
+                                         static_cast<std::uint32_t>(product.column_sums()[n]));
   const std::size_t at_once = product.rows_at_once(), padded = product.depth_padded();
   aligned_vector<std::int16_t> scratch(product.scratch());
   aligned_vector<std::uint8_t> rows(at_once * padded);
@@ -103,7 +105,8 @@ void native_gemm(const Kernels& kernels, const A* a, const B* b, std::int32_t* c
 
 }  // namespace kernel
 
-/// C[MxN] = A[MxK] * B[KxN] as gemm(kernel::reference{}, ...) through sgemm: blas{.depth = d} sets the depth of one block, for weights whose range allows more.
+/// C[MxN] = A[MxK] * B[KxN] as gemm(kernel::reference{}, ...) through sgemm: blas{.depth = d} sets the depth of one
+/// block, for weights whose range allows more.
 template <class A, class B, class C>
   requires kernel::IntegerProduct<A, B, C>
 void gemm(kernel::blas tag, const A& a, const B& b, C&& c) {
@@ -128,17 +131,17 @@ void gemm(kernel::native tag, const A& a, const B& b, C&& c) {
 }
 template <kernel::InstructionSet Tag, class A, class B, class C>
   requires kernel::IntegerProduct<A, B, C>
-void gemm(Tag, const A& a, const B& b, C&& c) {
-  gemm(kernel::kernels_named(kernel::name_of<Tag>), a, b, c);
-}
+void gemm(Tag, const A& a, const B& b, C&& c) { gemm(kernel::kernels_named(kernel::name_of<Tag>), a, b, c); }
 
 /// The same by the fastest way: native kernels where the processor has an instruction set for them, else BLAS.
 template <class A, class B, class C>
   requires kernel::IntegerProduct<A, B, C>
 void gemm(const A& a, const B& b, C&& c) {
   const kernel::Kernels& kernels = kernel::native_kernels();
-  if (&kernels == &kernel::arch_generic::kernels) gemm(kernel::blas{}, a, b, c);
-  else gemm(kernels, a, b, c);
+  if (&kernels == &kernel::arch_generic::kernels)
+    gemm(kernel::blas{}, a, b, c);
+  else
+    gemm(kernels, a, b, c);
 }
 
 }  // namespace fat::inline FAT_ABI

@@ -9,8 +9,8 @@
 namespace fat::inline FAT_ABI {
 
 /// Input [batch, in_height, in_width, in_channels], output [batch, out_height, out_width, out_channels]; the window is
-/// laid over rows oy * stride_height + ky * dilation_height - pad_top, columns likewise. Taps outside the image are left
-/// out of sums (a convolution sees real 0 there).
+/// laid over rows oy * stride_height + ky * dilation_height - pad_top, columns likewise. Taps outside the image are
+/// left out of sums (a convolution sees real 0 there).
 struct Geometry {
   std::size_t batch = 1;
   std::size_t in_height = 1, in_width = 1, in_channels = 1;
@@ -42,12 +42,14 @@ struct Geometry {
 
 /// Errors: an extent, stride or dilation of zero, groups that do not divide the channels. `who` opens the message.
 inline void validate(const Geometry& g, const char* who) {
-  const std::size_t all[] = {g.batch, g.in_height, g.in_width, g.in_channels, g.out_height, g.out_width, g.out_channels,
-                             g.kernel_height, g.kernel_width, g.stride_height, g.stride_width, g.dilation_height,
-                             g.dilation_width, g.groups};
+  const std::size_t all[] = {g.batch,        g.in_height,       g.in_width,       g.in_channels,  g.out_height,
+                             g.out_width,    g.out_channels,    g.kernel_height,  g.kernel_width, g.stride_height,
+                             g.stride_width, g.dilation_height, g.dilation_width, g.groups};
   for (const std::size_t extent : all)
-    expects(extent != 0 && extent < std::size_t{1} << 31U, who, ": every extent, stride, dilation and group count must be "
-            "from 1 to 2^31 - 1, one is ", extent);
+    expects(extent != 0 && extent < std::size_t{1} << 31U, who,
+            ": every extent, stride, dilation and group count must be "
+            "from 1 to 2^31 - 1, one is ",
+            extent);
   expects(g.in_channels % g.groups == 0 && g.out_channels % g.groups == 0, who, ": ", g.groups,
           " groups do not divide ", g.in_channels, " input and ", g.out_channels, " output channels");
 }

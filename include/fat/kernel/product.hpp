@@ -34,7 +34,8 @@ class PackedProduct {
       : kernels_(&kernels), depth_(weights.depth), columns_(weights.columns), groups_((weights.depth + 3) / 4) {
     const std::size_t width = kernels.vectors * kernels.lanes;
     bytes_.reserve((columns_ + kernels.lanes - 1) / kernels.lanes * kernels.lanes * groups_ * 4 + 64);
-    for (std::size_t first = 0; first < columns_; first += width) pack_panel(weights, first, std::min(width, columns_ - first));
+    for (std::size_t first = 0; first < columns_; first += width)
+      pack_panel(weights, first, std::min(width, columns_ - first));
     bytes_.resize(bytes_.size() + 32);  // the last vector load of a panel of pairs may be read whole
     column_sums_.resize(columns_);
     for (std::size_t n = 0; n != columns_; ++n)
@@ -46,7 +47,9 @@ class PackedProduct {
   std::size_t columns() const noexcept { return columns_; }
   std::size_t depth_padded() const noexcept { return groups_ * 4; }
   /// Columns rounded up to whole vectors: the length of the arrays of a ColumnStage.
-  std::size_t columns_padded() const noexcept { return (columns_ + kernels_->lanes - 1) / kernels_->lanes * kernels_->lanes; }
+  std::size_t columns_padded() const noexcept {
+    return (columns_ + kernels_->lanes - 1) / kernels_->lanes * kernels_->lanes;
+  }
   const std::vector<std::int32_t>& column_sums() const noexcept { return column_sums_; }
   /// Bytes of packed weights and their index.
   std::size_t memory() const noexcept {
@@ -70,8 +73,8 @@ class PackedProduct {
   std::size_t tiles(std::size_t rows) const noexcept { return (rows + kernels_->rows - 1) / kernels_->rows; }
 
   /// out[rows, columns] = start + A * B in int32.
-  void sums(const std::uint8_t* a, std::size_t stride, std::size_t rows, const std::int32_t* start, std::int16_t* scratch,
-            std::int32_t* out, std::size_t out_stride) const {
+  void sums(const std::uint8_t* a, std::size_t stride, std::size_t rows, const std::int32_t* start,
+            std::int16_t* scratch, std::int32_t* out, std::size_t out_stride) const {
     TileCall call;
     call.stage.start = start;
     call.out_stride = out_stride;
@@ -79,8 +82,9 @@ class PackedProduct {
     run(call, a, stride, rows, scratch);
   }
   /// out[rows, columns] = codes of start + A * B.
-  void codes(const std::uint8_t* a, std::size_t stride, std::size_t rows, const ColumnStage& stage, std::int32_t zero_point,
-             std::uint8_t low, std::uint8_t high, std::int16_t* scratch, std::uint8_t* out, std::size_t out_stride) const {
+  void codes(const std::uint8_t* a, std::size_t stride, std::size_t rows, const ColumnStage& stage,
+             std::int32_t zero_point, std::uint8_t low, std::uint8_t high, std::int16_t* scratch, std::uint8_t* out,
+             std::size_t out_stride) const {
     TileCall call;
     call.stage = stage;
     call.zero_point = zero_point;
@@ -130,14 +134,15 @@ class PackedProduct {
     parts_.push_back(part);
   }
 
-  void run(const TileCall& call, const std::uint8_t* a, std::size_t stride, std::size_t rows, std::int16_t* scratch) const {
+  void run(const TileCall& call, const std::uint8_t* a, std::size_t stride, std::size_t rows,
+           std::int16_t* scratch) const {
     const std::size_t count = tiles(rows), at_once = rows_at_once() / kernels_->rows;
     for (std::size_t first = 0; first < count; first += at_once)
       run_block(call, a, stride, rows, first, std::min(first + at_once, count), scratch);
   }
 
-  void run_block(TileCall call, const std::uint8_t* a, std::size_t stride, std::size_t rows, std::size_t first, std::size_t last,
-                 std::int16_t* scratch) const {
+  void run_block(TileCall call, const std::uint8_t* a, std::size_t stride, std::size_t rows, std::size_t first,
+                 std::size_t last, std::int16_t* scratch) const {
     const std::size_t count = tiles(rows), top = first * rows / count, end = last * rows / count;
     const std::size_t width = kernels_->vectors * kernels_->lanes;
     const TileCall whole = call;
@@ -158,8 +163,10 @@ class PackedProduct {
         call.a = a + row * stride;
         call.wide = has_pairs_ ? scratch + (row - top) * depth_padded() : nullptr;
         const std::size_t at = row * call.out_stride + column;
-        if (whole.sums != nullptr) call.sums = whole.sums + at;
-        else call.codes = whole.codes + at;
+        if (whole.sums != nullptr)
+          call.sums = whole.sums + at;
+        else
+          call.codes = whole.codes + at;
         by_rows[next - row - 1](call);
       }
     }

@@ -77,8 +77,8 @@ constexpr std::int32_t requantize(std::int32_t value, FixedPointMultiplier multi
   return saturate_to_int32((product + (1LL << (right - 1))) >> right);
 }
 
-/// value * multiplier, rounded twice: to a multiple of 2^-31 of the shifted value, then by the right shift. A left shift
-/// past int32 wraps, as in the runtimes that round so.
+/// value * multiplier, rounded twice: to a multiple of 2^-31 of the shifted value, then by the right shift. A left
+/// shift past int32 wraps, as in the runtimes that round so.
 constexpr std::int32_t requantize(std::int32_t value, FixedPointMultiplier multiplier, DoubleRounding) noexcept {
   const int left = multiplier.shift > 0 ? multiplier.shift : 0;
   const auto shifted = static_cast<std::int32_t>(static_cast<std::uint32_t>(value) << left);

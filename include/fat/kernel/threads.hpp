@@ -40,7 +40,9 @@ class Threads {
       return;
     }
     using Callable = std::remove_reference_t<Function>;
-    call_ = [](void* callable, std::size_t task, std::size_t worker) { (*static_cast<Callable*>(callable))(task, worker); };
+    call_ = [](void* callable, std::size_t task, std::size_t worker) {
+      (*static_cast<Callable*>(callable))(task, worker);
+    };
     callable_ = const_cast<void*>(static_cast<const void*>(&function));
     tasks_ = tasks;
     failure_ = nullptr;

@@ -1,4 +1,4 @@
-// balance_model: scales the channels between the layers of a Model so that quantizing with one step a layer costs least.
+// balance_model: scales the channels between the layers of a Model so that one step for a layer costs least.
 #ifndef FAT_MODEL_BALANCE_MODEL_HPP_INCLUDED
 #define FAT_MODEL_BALANCE_MODEL_HPP_INCLUDED
 
@@ -85,12 +85,19 @@ std::vector<double> input_energies(Layer& layer, std::vector<double>& counts) {
 
 /// What balancing_factors has to know of one pair. The maxima are of the channels before the activation.
 template <WeightedLayer First, WeightedLayer Second>
-ChannelNoise channel_noise(Model& model, const ScalablePair& pair, First& first, Second& second, std::span<const double> input_variance,
-                           std::span<const double> variance, std::span<const double> maxima, const BalanceOptions& options) {
+ChannelNoise channel_noise(Model& model, const ScalablePair& pair, First& first, Second& second,
+                           std::span<const double> input_variance, std::span<const double> variance,
+                           std::span<const double> maxima, const BalanceOptions& options) {
   constexpr bool by_channel = std::is_same_v<First, DepthwiseConvolution>;
   const std::size_t channels = variance.size();
-  ChannelNoise noise{output_thresholds(first), input_thresholds(second), std::vector<double>(channels), {}, {},
-                     std::vector<double>(channels, std::numeric_limits<double>::infinity()), std::vector<bool>(channels, false), 0.0};
+  ChannelNoise noise{output_thresholds(first),
+                     input_thresholds(second),
+                     std::vector<double>(channels),
+                     {},
+                     {},
+                     std::vector<double>(channels, std::numeric_limits<double>::infinity()),
+                     std::vector<bool>(channels, false),
+                     0.0};
   std::vector<double> counts;
   noise.gain = input_energies(second, counts);
   noise.read = counts;
@@ -104,14 +111,10 @@ ChannelNoise channel_noise(Model& model, const ScalablePair& pair, First& first,
   // Channels of a depthwise layer matter as much as the layer behind reads them.
   if constexpr (std::is_same_v<Second, DepthwiseConvolution>)
     if (const auto reader = weighted_reader(model, pair.second))
-      std::visit(
-          [&]<class Layer>(Layer& layer) {
-            if constexpr (WeightedLayer<Layer>) {
-              const std::vector<double> weight = input_energies(layer, counts);
-              for (std::size_t k = 0; k != channels; ++k) noise.gain[k] *= weight[k], noise.read[k] *= weight[k];
-            }
-          },
-          model.nodes[*reader].op);
+      with_weighted(model.nodes[*reader].op, [&](auto& layer) {
+        const std::vector<double> weight = input_energies(layer, counts);
+        for (std::size_t k = 0; k != channels; ++k) noise.gain[k] *= weight[k], noise.read[k] *= weight[k];
+      });
   if (clamp_of(model.nodes[pair.first].op) == relu6) {
     for (std::size_t k = 0; k != channels; ++k) {
       noise.locked[k] = maxima[k] >= static_cast<double>(options.lock);
@@ -124,19 +127,22 @@ ChannelNoise channel_noise(Model& model, const ScalablePair& pair, First& first,
 
 }  // namespace detail
 
-/// Rescales the depthwise layers (rescale_depthwise), then balances all pairs of weighted layers (balancing_factors), round
-/// after round. For none and ReLU the network computes the same as before; for ReLU6 on the images [count, input extent].
-/// Calibrate again afterwards. A model without pairs is left alone. Errors: those of rescale_depthwise.
-inline ModelRescaling balance_model(Model& model, std::span<const float> images, Threads& threads, const BalanceOptions& options = {}) {
+/// Rescales the depthwise layers (rescale_depthwise), then balances all pairs of weighted layers (balancing_factors),
+/// round after round. For none and ReLU the network computes the same as before; for ReLU6 on the images [count, input
+/// extent]. Calibrate again afterwards. A model without pairs is left alone. Errors: those of rescale_depthwise.
+inline ModelRescaling balance_model(Model& model, std::span<const float> images, Threads& threads,
+                                    const BalanceOptions& options = {}) {
   const auto pairs = scalable_pairs(model, true);
   ModelRescaling result{detail::begin_report(model, pairs), 0.0, 0};
   if (pairs.empty()) return result;
   const std::vector<float> before = detail::outputs_of(model, images, threads);
-  for (std::size_t p = 0; p != pairs.size(); ++p) result.pairs[p].factors.assign(model.extent(model.nodes[pairs[p].first].output).channels, 1.0);
+  for (std::size_t p = 0; p != pairs.size(); ++p)
+    result.pairs[p].factors.assign(model.extent(model.nodes[pairs[p].first].output).channels, 1.0);
   const auto note = [&](std::size_t p, std::span<const double> factors) {
     for (std::size_t k = 0; k != factors.size(); ++k) result.pairs[p].factors[k] *= factors[k];
   };
-  const ModelRescaling depthwise = rescale_depthwise(model, images, threads, {.lock = options.lock, .limit = options.limit});
+  const ModelRescaling depthwise =
+      rescale_depthwise(model, images, threads, {.lock = options.lock, .limit = options.limit});
   for (const PairRescaling& done : depthwise.pairs)
     for (std::size_t p = 0; p != pairs.size(); ++p)
       if (result.pairs[p].first == done.first) {
@@ -153,7 +159,8 @@ inline ModelRescaling balance_model(Model& model, std::span<const float> images,
     const auto maxima = channel_maxima(model, detail::first_nodes(pairs), images, threads);
     for (std::size_t p = 0; p != pairs.size(); ++p)
       detail::with_pair(model, pairs[p], [&](auto& first, auto& second) {
-        const ChannelNoise noise = detail::channel_noise(model, pairs[p], first, second, variances[2 * p], variances[2 * p + 1], maxima[p], options);
+        const ChannelNoise noise = detail::channel_noise(model, pairs[p], first, second, variances[2 * p],
+                                                         variances[2 * p + 1], maxima[p], options);
         const std::vector<double> factors = balancing_factors(noise);
         rescale_channels(first, second, factors);
         note(p, factors);

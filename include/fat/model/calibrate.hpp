@@ -46,8 +46,9 @@ void for_each_batch(const Images& images, std::span<const std::size_t> chosen, s
   }
 }
 
-/// Runs the model over the chosen images with one copy of `start` watching each value and returns the ranges, in the order
-/// of Model::values. The result does not depend on the number of threads where the observer does not depend on order.
+/// Runs the model over the chosen images with one copy of `start` watching each value and returns the ranges, in the
+/// order of Model::values. The result does not depend on the number of threads where the observer does not depend on
+/// order.
 /// Errors: no image; NaN or infinity in a value, by its name.
 template <Observer O, ImageSource Images>
 std::vector<Interval<float>> calibrate(const Model& model, const Images& images, std::span<const std::size_t> chosen,

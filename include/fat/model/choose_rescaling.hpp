@@ -36,10 +36,11 @@ constexpr std::string_view name_of(Rescaling way) {
   return names[static_cast<std::size_t>(way)];
 }
 
-/// Rescales a prepared model in place. Automatic: each way is tried on a copy, rescaled and quantized by the options (without
-/// training) on the first half of the images, and the one whose outputs on the other half are nearest to `wanted`, [count,
-/// outputs], is taken: what fits only the images that were looked at does not count. Of equals the first of none, depthwise,
-/// equalize, balance. The model is then rescaled on all images. Errors: those of rescale_depthwise.
+/// Rescales a prepared model in place. Automatic: each way is tried on a copy, rescaled and quantized by the options
+/// (without training) on the first half of the images, and the one whose outputs on the other half are nearest to
+/// `wanted`, [count, outputs], is taken: what fits only the images that were looked at does not count. Of equals the
+/// first of none, depthwise, equalize, balance. The model is then rescaled on all images. Errors: those of
+/// rescale_depthwise.
 inline RescalingChoice choose_rescaling(Model& model, const ImageBlock& images, std::span<const float> wanted,
                                         const QuantizeOptions& options) {
   const auto rescale = [&](Model& changed, Rescaling way, std::span<const float> pixels) {
@@ -66,7 +67,8 @@ inline RescalingChoice choose_rescaling(Model& model, const ImageBlock& images, 
       if (rescale(changed, way, seen.pixels).pairs.empty() && way != Rescaling::none) continue;
       const ModelGrids grids = model_grids(changed, observe_ranges(changed, seen, all, options), options);
       const PostTraining tried = post_training(changed, changed, grids, seen, wanted.first(half * outputs), options);
-      choice.trials.push_back({way, simulated_rmse(tried.quantized, unseen, wanted.last(rest * outputs), options.threads)});
+      choice.trials.push_back(
+          {way, simulated_rmse(tried.quantized, unseen, wanted.last(rest * outputs), options.threads)});
     }
     std::stable_sort(choice.trials.begin(), choice.trials.end(),
                      [](const RescalingTrial& a, const RescalingTrial& b) { return a.output_rmse < b.output_rmse; });

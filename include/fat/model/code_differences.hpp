@@ -19,16 +19,22 @@ struct CodeDifference {
   std::size_t codes = 0;
   std::size_t differing = 0;
   int largest = 0;  ///< the largest difference of two codes
-  double share() const noexcept { return codes == 0 ? 0.0 : static_cast<double>(differing) / static_cast<double>(codes); }
+  double share() const noexcept {
+    return codes == 0 ? 0.0 : static_cast<double>(differing) / static_cast<double>(codes);
+  }
 };
 
 /// Runs images through IntegerModel and every layer once more in float: on the reals of the very codes that the integer
-/// layer read, its result quantized to the nearest code, halves to even. So differences do not build up along the network.
-/// A layer that touches a float tensor has no codes to compare.
+/// layer read, its result quantized to the nearest code, halves to even. So differences do not build up along the
+/// network. A layer that touches a float tensor has no codes to compare.
 class CodeDifferences {
  public:
   explicit CodeDifferences(const QuantizedModel& quantized)
-      : activations_(quantized.activations), model_(simulation_model(quantized)), engine_(quantized), codes_(model_.values.size()), found_(model_.nodes.size()) {
+      : activations_(quantized.activations),
+        model_(simulation_model(quantized)),
+        engine_(quantized),
+        codes_(model_.values.size()),
+        found_(model_.nodes.size()) {
     layers_.reserve(model_.nodes.size());
     for (const Node& node : model_.nodes) layers_.emplace_back(model_, node);
   }
@@ -56,7 +62,8 @@ class CodeDifferences {
     for (const ValueId input : node.inputs) {
       const detail::ByteGrid grid{*activations_[input]};
       std::vector<float>& reals = inputs.emplace_back();
-      for (const std::uint8_t code : codes_[input]) reals.push_back(static_cast<float>(code - grid.zero) * activations_[input]->step);
+      for (const std::uint8_t code : codes_[input])
+        reals.push_back(static_cast<float>(code - grid.zero) * activations_[input]->step);
     }
     for (const auto& each : inputs) pointers.push_back(each.data());
     const std::vector<std::uint8_t>& made = codes_[node.output];

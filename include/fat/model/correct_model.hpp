@@ -1,4 +1,4 @@
-// correct_model: layer after layer on calibration images, rounds weights by choice and corrects biases for what it costs.
+// correct_model: layer after layer on calibration images, rounds weights by choice and corrects the biases.
 #ifndef FAT_MODEL_CORRECT_MODEL_HPP_INCLUDED
 #define FAT_MODEL_CORRECT_MODEL_HPP_INCLUDED
 
@@ -23,17 +23,17 @@ struct CorrectionOptions {
   /// Images used at most; fewer where they need more memory than `memory` bytes.
   std::size_t images = 64;
   std::size_t memory = std::size_t{400} << 20U;
-  /// Learned rounding is for layers in which an output reads at most this many inputs; the rest keep the sum of each filter
-  /// (depthwise layers) or the nearest code.
+  /// Learned rounding is for layers in which an output reads at most this many inputs; the rest keep the sum of each
+  /// filter (depthwise layers) or the nearest code.
   std::size_t largest_filter = 1024;
 };
 
 /// What was found at one layer.
 struct LayerCorrection {
   std::string name;
-  double largest_shift = 0.0;     ///< of a bias
-  double sqnr_db = 0.0;           ///< of the layer's output in the quantized network, after correction
-  std::size_t moved_codes = 0;    ///< weights that are not at their nearest code
+  double largest_shift = 0.0;   ///< of a bias
+  double sqnr_db = 0.0;         ///< of the layer's output in the quantized network, after correction
+  std::size_t moved_codes = 0;  ///< weights that are not at their nearest code
 };
 
 namespace detail {
@@ -92,18 +92,17 @@ class ChannelMeans {
 
 }  // namespace detail
 
-/// Replaces the weights of every quantized layer by values on their grids, rounded as asked, and shifts its biases so that
-/// the mean of every output channel is that of `reference`, the float network that the model was made from (or the model
-/// itself), although everything before is quantized too. Encoding the
-/// result with the same grids gives exactly these codes. Sequential: layer n is corrected on the quantized outputs of the
-/// layers before it. images: [count, input extent], preprocessed.
-/// Errors: grids that do not fit the model, images of another size.
+/// Replaces the weights of every quantized layer by values on their grids, rounded as asked, and shifts its biases so
+/// that the mean of every output channel is that of `reference`, the float network that the model was made from (or the
+/// model itself), although everything before is quantized too. Encoding the result with the same grids gives exactly
+/// these codes. Sequential: layer n is corrected on the quantized outputs of the layers before it. images: [count,
+/// input extent], preprocessed. Errors: grids that do not fit the model, images of another size.
 inline std::vector<LayerCorrection> correct_model(Model& model, const Model& reference, const ModelGrids& grids,
                                                   std::span<const float> images, Threads& threads,
                                                   const CorrectionOptions& options = {}) {
   expects(grids.activations.size() == model.values.size() && grids.weights.size() == model.nodes.size(),
-          "correct_model: grids of ", grids.activations.size(), " values and ", grids.weights.size(), " layers for a model of ",
-          model.values.size(), " and ", model.nodes.size());
+          "correct_model: grids of ", grids.activations.size(), " values and ", grids.weights.size(),
+          " layers for a model of ", model.values.size(), " and ", model.nodes.size());
   expects(reference.nodes.size() == model.nodes.size(), "correct_model: a reference of ", reference.nodes.size(),
           " nodes for a model of ", model.nodes.size());
   const std::size_t in = model.input_extent().size();
@@ -129,38 +128,31 @@ inline std::vector<LayerCorrection> correct_model(Model& model, const Model& ref
     wanted.run(n, reference.nodes[n].op, [&](std::size_t image, std::span<float> y) { float_means.add(image, y); });
     const bool quantized = !grids.weights[n].empty();
     if (quantized)
-      std::visit(
-          [&]<class Layer>(Layer& layer) {
-            if constexpr (WeightedLayer<Layer>) {
-              constexpr bool depthwise = std::is_same_v<Layer, DepthwiseConvolution>;
-              const std::size_t filter = layer.kernel.size() / layer.offset.size();
-              if (options.rounding == WeightRounding::learned && filter <= options.largest_filter) {
-                const InputMoments moments = input_moments(model, node, found, threads);
-                std::vector<float> slope(filter);
-                done.moved_codes = detail::round_filters(layer, grids.weights[n], [&](std::size_t c, auto units, auto limits, auto codes) {
-                  round_to_data<float>(units, moments.of(c), limits, codes, slope);
-                });
-              } else if (options.rounding != WeightRounding::nearest && depthwise) {
-                done.moved_codes = detail::round_filters(layer, grids.weights[n], [&](std::size_t, auto units, auto limits, auto codes) {
-                  round_preserving_sum(units, limits, codes);
-                });
-              } else {
-                fake_quantize_weights(layer, grids.weights[n]);
-              }
-            }
-          },
-          node.op);
+      with_weighted(node.op, [&]<class Layer>(Layer& layer) {
+        constexpr bool depthwise = std::is_same_v<Layer, DepthwiseConvolution>;
+        const std::size_t filter = layer.kernel.size() / layer.offset.size();
+        if (options.rounding == WeightRounding::learned && filter <= options.largest_filter) {
+          const InputMoments moments = input_moments(model, node, found, threads);
+          std::vector<float> slope(filter);
+          done.moved_codes =
+              detail::round_filters(layer, grids.weights[n], [&](std::size_t c, auto units, auto limits, auto codes) {
+                round_to_data<float>(units, moments.of(c), limits, codes, slope);
+              });
+        } else if (options.rounding != WeightRounding::nearest && depthwise) {
+          done.moved_codes = detail::round_filters(
+              layer, grids.weights[n],
+              [&](std::size_t, auto units, auto limits, auto codes) { round_preserving_sum(units, limits, codes); });
+        } else {
+          fake_quantize_weights(layer, grids.weights[n]);
+        }
+      });
     detail::ChannelMeans means{count, extent};
     found.run(n, with_clamp(node.op, {}), [&](std::size_t image, std::span<float> y) { means.add(image, y); });
     std::vector<double> shift(extent.channels, 0.0);
     if (quantized && options.biases) {
       const std::vector<double> target = float_means.means();
       const std::vector<double> mean = means.means();
-      std::visit(
-          [&]<class Layer>(Layer& layer) {
-            if constexpr (WeightedLayer<Layer>) done.largest_shift = correct_bias(layer, target, mean);
-          },
-          node.op);
+      with_weighted(node.op, [&](auto& layer) { done.largest_shift = correct_bias(layer, target, mean); });
       for (std::size_t c = 0; c != shift.size(); ++c) shift[c] = target[c] - mean[c];
     }
     const Clamp clamp = clamp_of(node.op);

@@ -1,4 +1,4 @@
-// encode_model: from observed ranges to grids, and from a prepared float Model and grids to the codes of a QuantizedModel.
+// encode_model: from observed ranges to grids, and from a float Model and grids to the codes of a QuantizedModel.
 #ifndef FAT_MODEL_ENCODE_MODEL_HPP_INCLUDED
 #define FAT_MODEL_ENCODE_MODEL_HPP_INCLUDED
 
@@ -25,9 +25,10 @@ inline Model prepare_model(Model model) {
   return model;
 }
 
-/// Grids by the options from the observed ranges of a prepared model. Values that share a grid get the hull of their ranges;
-/// a layer that reads a float value keeps float weights and gets no grid.
-inline ModelGrids model_grids(const Model& model, std::span<const Interval<float>> ranges, const QuantizeOptions& options) {
+/// Grids by the options from the observed ranges of a prepared model. Values that share a grid get the hull of their
+/// ranges; a layer that reads a float value keeps float weights and gets no grid.
+inline ModelGrids model_grids(const Model& model, std::span<const Interval<float>> ranges,
+                              const QuantizeOptions& options) {
   const TensorPlan plan = plan_tensors(model, options.keep_float);
   ModelGrids grids{std::vector<std::optional<Grid<float>>>(model.values.size()), {}};
   for (ValueId value = 0; value != model.values.size(); ++value) {
@@ -39,16 +40,14 @@ inline ModelGrids model_grids(const Model& model, std::span<const Interval<float
     grids.activations[value] = plan.unit[value] ? unit_grid(options.scheme, options.activation_bits)
                                                 : activation_grid(hull, options.scheme, options.activation_bits);
   }
-  for (const Node& node : model.nodes)
-    std::visit(
-        [&]<class Layer>(const Layer& layer) {
-          std::vector<Grid<float>>& of_layer = grids.weights.emplace_back();
-          if constexpr (WeightedLayer<Layer>)
-            if (grids.activations[node.inputs[0]])
-              for (const Interval<float>& range : weight_ranges(layer, options.granularity))
-                of_layer.push_back(weight_grid(range, options.weight_scheme, options.bits));
-        },
-        node.op);
+  for (const Node& node : model.nodes) {
+    std::vector<Grid<float>>& of_layer = grids.weights.emplace_back();
+    if (grids.activations[node.inputs[0]])
+      with_weighted(node.op, [&](const auto& layer) {
+        for (const Interval<float>& range : weight_ranges(layer, options.granularity))
+          of_layer.push_back(weight_grid(range, options.weight_scheme, options.bits));
+      });
+  }
   return grids;
 }
 
@@ -63,18 +62,14 @@ inline QuantizedModel encode_model(const Model& model, const ModelGrids& grids, 
   quantized.weights.resize(model.nodes.size());
   if (notes != nullptr) notes->assign(model.nodes.size(), {});
   for (std::size_t n = 0; n != model.nodes.size(); ++n)
-    std::visit(
-        [&]<class Layer>(Layer& layer) {
-          if constexpr (WeightedLayer<Layer>) {
-            const auto& input = quantized.activations[model.nodes[n].inputs[0]];
-            if (!input) return;
-            quantized.weights[n] =
-                encode_layer(layer, grids.weights[n], input->step, options.bits, notes == nullptr ? nullptr : &(*notes)[n]);
-            layer.kernel = {};
-            layer.offset = {};
-          }
-        },
-        quantized.graph.nodes[n].op);
+    with_weighted(quantized.graph.nodes[n].op, [&](auto& layer) {
+      const auto& input = quantized.activations[model.nodes[n].inputs[0]];
+      if (!input) return;
+      quantized.weights[n] =
+          encode_layer(layer, grids.weights[n], input->step, options.bits, notes == nullptr ? nullptr : &(*notes)[n]);
+      layer.kernel = {};
+      layer.offset = {};
+    });
   return quantized;
 }
 

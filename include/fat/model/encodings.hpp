@@ -44,13 +44,14 @@ inline ValueId value_named(const Model& model, std::string_view name) {
     if (model.values[value].name == name) return value;
   for (const Node& node : model.nodes)
     if (node.name == name) return node.output;
-  fail("quantize_model: keep_float names '", name, "', which is no tensor or layer of the model; `fat inspect` lists them");
+  fail("quantize_model: keep_float names '", name,
+       "', which is no tensor or layer of the model; `fat inspect` lists them");
 }
 
 }  // namespace detail
 
-/// Every value is quantized but those named in `keep_float` (and what shares their grid). A name is a value's or, for the
-/// output of a layer, the layer's. Errors: a name that the model does not have.
+/// Every value is quantized but those named in `keep_float` (and what shares their grid). A name is a value's or, for
+/// the output of a layer, the layer's. Errors: a name that the model does not have.
 inline TensorPlan plan_tensors(const Model& model, std::span<const std::string> keep_float = {}) {
   const std::size_t count = model.values.size();
   TensorPlan plan{std::vector<ValueId>(count), std::vector<bool>(count, true), std::vector<bool>(count, true)};
@@ -162,8 +163,8 @@ inline EncodingNotes settle_grids(std::vector<Grid<float>>& grids, const array<f
 
 }  // namespace detail
 
-/// Codes of a layer's weights and bias. `grids` has one entry or one per output channel; `input_step` is the step of the
-/// tensor that the layer reads. The bias is rounded to multiples of input_step * weight step in double.
+/// Codes of a layer's weights and bias. `grids` has one entry or one per output channel; `input_step` is the step of
+/// the tensor that the layer reads. The bias is rounded to multiples of input_step * weight step in double.
 template <WeightedLayer Layer>
 WeightEncoding encode_layer(const Layer& layer, std::vector<Grid<float>> grids, float input_step, int bits,
                             EncodingNotes* notes = nullptr) {

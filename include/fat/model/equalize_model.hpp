@@ -24,8 +24,8 @@ struct EqualizeOptions {
   bool replace_relu6 = false;
 };
 
-/// Cross-layer equalization of all pairs of weighted layers (convolution -> depthwise -> convolution ...), iterated until the
-/// factors settle; ReLU6 is kept exact on the images by locking and limiting channels.
+/// Cross-layer equalization of all pairs of weighted layers (convolution -> depthwise -> convolution ...), iterated
+/// until the factors settle; ReLU6 is kept exact on the images by locking and limiting channels.
 /// Errors: those of rescale_depthwise.
 inline ModelRescaling equalize_model(Model& model, std::span<const float> images, Threads& threads,
                                      const EqualizeOptions& options = {}) {
@@ -66,8 +66,10 @@ inline ModelRescaling equalize_model(Model& model, std::span<const float> images
   }
   for (std::size_t p = 0; p != pairs.size(); ++p)
     if (clamp_of(model.nodes[pairs[p].first].op) == relu6)
-      result.pairs[p].locked = static_cast<std::size_t>(std::count_if(
-          initial[p].begin(), initial[p].end(), [&](double x) { return x >= static_cast<double>(options.limits.lock); }));
+      result.pairs[p].locked =
+          static_cast<std::size_t>(std::count_if(initial[p].begin(), initial[p].end(), [&](double x) {
+            return x >= static_cast<double>(options.limits.lock);
+          }));
   detail::finish_report(model, pairs, result.pairs);
   result.output_rmse = detail::output_distance(before, detail::outputs_of(model, images, threads));
   return result;

@@ -16,18 +16,42 @@ namespace fat::inline FAT_ABI {
 
 /// Name of an operator's kind, for messages and tables: "convolution", "add", ...
 inline std::string_view kind_name(const Operator& op) {
-  static constexpr std::array<std::string_view, std::variant_size_v<Operator>> names{
-      "convolution", "depthwise convolution", "dense",   "batch normalization", "add",     "multiply",
-      "concat",      "pool",                  "global average pool", "pad",     "reshape", "resize",
-      "softmax",     "clamp",                 "hard swish", "hard sigmoid",     "sigmoid"};
+  static constexpr std::array<std::string_view, std::variant_size_v<Operator>> names{"convolution",
+                                                                                     "depthwise convolution",
+                                                                                     "dense",
+                                                                                     "batch normalization",
+                                                                                     "add",
+                                                                                     "multiply",
+                                                                                     "concat",
+                                                                                     "pool",
+                                                                                     "global average pool",
+                                                                                     "pad",
+                                                                                     "reshape",
+                                                                                     "resize",
+                                                                                     "softmax",
+                                                                                     "clamp",
+                                                                                     "hard swish",
+                                                                                     "hard sigmoid",
+                                                                                     "sigmoid"};
   return names[op.index()];
 }
 
 /// A window over an image of extent `in` that makes `out`, as plain numbers.
 inline WindowShape window_shape(const Window& window, const Extent& in, const Extent& out) {
-  return {in.height,  in.width,  in.channels,  out.height, out.width, out.channels, window.kernel.height,
-          window.kernel.width, window.stride.height, window.stride.width, window.dilation.height,
-          window.dilation.width, window.padding.top, window.padding.left};
+  return {in.height,
+          in.width,
+          in.channels,
+          out.height,
+          out.width,
+          out.channels,
+          window.kernel.height,
+          window.kernel.width,
+          window.stride.height,
+          window.stride.width,
+          window.dilation.height,
+          window.dilation.width,
+          window.padding.top,
+          window.padding.left};
 }
 
 namespace detail {
@@ -44,12 +68,13 @@ struct ExtentRule {
   }
   const Extent& in() const { return inputs[0]; }
 
-  std::size_t slide(std::string_view side, std::size_t in_extent, std::size_t before, std::size_t after, std::size_t kernel,
-                    std::size_t stride, std::size_t dilation) const {
-    require(kernel != 0 && stride != 0 && dilation != 0, "kernel, stride and dilation must be at least 1 along the ", side);
+  std::size_t slide(std::string_view side, std::size_t in_extent, std::size_t before, std::size_t after,
+                    std::size_t kernel, std::size_t stride, std::size_t dilation) const {
+    require(kernel != 0 && stride != 0 && dilation != 0, "kernel, stride and dilation must be at least 1 along the ",
+            side);
     constexpr std::size_t limit = std::size_t{1} << 24;
-    require(kernel <= limit && dilation <= limit && stride <= limit && before <= limit && after <= limit, "the window's ",
-            side, " is beyond ", limit);
+    require(kernel <= limit && dilation <= limit && stride <= limit && before <= limit && after <= limit,
+            "the window's ", side, " is beyond ", limit);
     const std::size_t reach = (kernel - 1) * dilation + 1;
     const std::size_t padded = in_extent + before + after;
     require(reach <= padded, "the window covers ", reach, " along the ", side, ", but the padded input has ", padded);
@@ -58,17 +83,20 @@ struct ExtentRule {
   Extent slide(const Window& w, std::size_t channels) const {
     const Padding& p = w.padding;
     return {slide("height", in().height, p.top, p.bottom, w.kernel.height, w.stride.height, w.dilation.height),
-            slide("width", in().width, p.left, p.right, w.kernel.width, w.stride.width, w.dilation.width), channels, false};
+            slide("width", in().width, p.left, p.right, w.kernel.width, w.stride.width, w.dilation.width), channels,
+            false};
   }
   template <class Layer>
   void weights(const Layer& layer, const Shape& expected) const {
-    require(layer.kernel.shape() == expected, "weights are ", layer.kernel.shape(), ", but its input asks for ", expected);
+    require(layer.kernel.shape() == expected, "weights are ", layer.kernel.shape(), ", but its input asks for ",
+            expected);
     const std::size_t out = expected[Layer::channel_axis];
     require(layer.offset.size() == out, "bias has ", layer.offset.size(), " values for ", out, " output channels");
   }
 
   Extent operator()(const Convolution& op) const {
-    require(op.kernel.dimension() == 4, "weights must be [out, height, width, in / groups], they are ", op.kernel.shape());
+    require(op.kernel.dimension() == 4, "weights must be [out, height, width, in / groups], they are ",
+            op.kernel.shape());
     require(op.groups != 0 && in().channels % op.groups == 0 && op.kernel.shape(0) % op.groups == 0, op.groups,
             " groups do not divide ", in().channels, " input and ", op.kernel.shape(0), " output channels");
     const Pair& k = op.window.kernel;
@@ -94,9 +122,10 @@ struct ExtentRule {
   Extent pair() const {
     const Extent& a = inputs[0];
     const Extent& b = inputs[1];
-    require(b.channels == a.channels && ((b.height == a.height && b.width == a.width) || (b.height == 1 && b.width == 1)),
-            "the inputs have extents ", extents(a), " and ", extents(b),
-            "; the second must be equal or one value for each channel");
+    require(
+        b.channels == a.channels && ((b.height == a.height && b.width == a.width) || (b.height == 1 && b.width == 1)),
+        "the inputs have extents ", extents(a), " and ", extents(b),
+        "; the second must be equal or one value for each channel");
     return a;
   }
   Extent operator()(const Add&) const { return pair(); }
@@ -148,8 +177,8 @@ struct ExtentRule {
 }  // namespace detail
 
 /// The output extent of a node whose inputs have these extents. `declared` is used where the operator leaves the extent
-/// open: Reshape, Resize, and whether a GlobalAveragePool makes a vector. Errors: wrong number of inputs, shapes of weights
-/// that do not fit, windows larger than the padded image, all named after the node.
+/// open: Reshape, Resize, and whether a GlobalAveragePool makes a vector. Errors: wrong number of inputs, shapes of
+/// weights that do not fit, windows larger than the padded image, all named after the node.
 inline Extent infer_extent(const Node& node, std::span<const Extent> inputs, const Extent& declared = {}) {
   const bool two = std::holds_alternative<Add>(node.op) || std::holds_alternative<Multiply>(node.op);
   const bool many = std::holds_alternative<Concat>(node.op);
@@ -179,15 +208,15 @@ inline void infer_extents(Model& model) {
 /// Checks that every value is made once and before it is read, that all extents are what infer_extent says and that all
 /// weights are finite. Errors: the first violation, by name.
 inline void validate(const Model& model) {
-  expects(model.input < model.values.size() && model.output < model.values.size(), "model '", std::string_view{model.name},
-          "': its input or output is not one of its ", model.values.size(), " values");
+  expects(model.input < model.values.size() && model.output < model.values.size(), "model '",
+          std::string_view{model.name}, "': its input or output is not one of its ", model.values.size(), " values");
   std::vector<bool> made(model.values.size(), false);
   made[model.input] = true;
   std::vector<Extent> inputs;
   const auto finite = [](const array<float>& values, const Node& node, std::string_view what) {
     for (std::size_t at = 0; at != values.size(); ++at)
-      expects(std::isfinite(values[at]), "model: ", what, " ", at, " of '", std::string_view{node.name}, "' is ", values[at],
-              "; the file is damaged or the training has diverged");
+      expects(std::isfinite(values[at]), "model: ", what, " ", at, " of '", std::string_view{node.name}, "' is ",
+              values[at], "; the file is damaged or the training has diverged");
   };
   for (const Node& node : model.nodes) {
     inputs.clear();
@@ -203,14 +232,10 @@ inline void validate(const Model& model) {
     const Extent out = infer_extent(node, inputs, declared);
     expects(out == declared, "model: the output of '", std::string_view{node.name}, "' is declared as ",
             detail::ExtentRule::extents(declared), ", but its inputs make ", detail::ExtentRule::extents(out));
-    std::visit(
-        [&]<class Layer>(const Layer& layer) {
-          if constexpr (WeightedLayer<Layer>) {
-            finite(layer.kernel, node, "weight");
-            finite(layer.offset, node, "bias");
-          }
-        },
-        node.op);
+    with_weighted(node.op, [&](const auto& layer) {
+      finite(layer.kernel, node, "weight");
+      finite(layer.offset, node, "bias");
+    });
   }
   expects(made[model.output], "model '", std::string_view{model.name}, "': no node makes its output");
 }

@@ -1,4 +1,4 @@
-// finetune: trains the thresholds of a prepared model (its biases, its weights' factors) to give the float model's outputs.
+// finetune: trains the thresholds of a model (its biases, its weights' factors) to give the float model's outputs.
 #ifndef FAT_MODEL_FINETUNE_HPP_INCLUDED
 #define FAT_MODEL_FINETUNE_HPP_INCLUDED
 
@@ -51,22 +51,22 @@ inline ModelGrids used_grids(const Model& model, ModelGrids grids) {
   return grids;
 }
 
-/// Everything that decides the course of a training and that minimize cannot see; the images are in the teacher's outputs.
+/// Everything that decides the course of a training and that minimize cannot see; the images are in the teacher's
+/// outputs.
 inline std::uint64_t training_fingerprint(const Model& model, const ModelGrids& grids, const QuantizeOptions& options) {
   Fingerprint print;
-  const auto add_grid = [&](const Grid<float>& g) { print.add(g.step).add(g.zero_point).add(g.code_min).add(g.code_max); };
+  const auto add_grid = [&](const Grid<float>& g) {
+    print.add(g.step).add(g.zero_point).add(g.code_min).add(g.code_max);
+  };
   print.add(options.finetune).add(options.train_activations).add(options.train_weights).add(options.train_biases);
   for (const auto& grid : grids.activations)
     if (grid) add_grid(*grid);
   for (const auto& of_layer : grids.weights)
     for (const Grid<float>& grid : of_layer) add_grid(grid);
   for (const Node& node : model.nodes)
-    std::visit(
-        [&]<class Layer>(const Layer& layer) {
-          if constexpr (WeightedLayer<Layer>)
-            print.add(std::span<const float>{layer.weights()}).add(std::span<const float>{layer.bias()});
-        },
-        node.op);
+    with_weighted(node.op, [&](const auto& layer) {
+      print.add(std::span<const float>{layer.weights()}).add(std::span<const float>{layer.bias()});
+    });
   return print.value();
 }
 
@@ -88,8 +88,8 @@ inline std::string describe(const TrainingReport& report) {
   };
   std::string text = "training: " + std::to_string(report.steps) + " steps";
   if (!report.validations.empty())
-    text += ", loss on held-out images " + number(report.validations.front()) + " before, " + number(report.best_validation) +
-            " after step " + std::to_string(report.best_step) + ", which is kept";
+    text += ", loss on held-out images " + number(report.validations.front()) + " before, " +
+            number(report.best_validation) + " after step " + std::to_string(report.best_step) + ", which is kept";
   if (report.restores != 0)
     text += ", unstable " + std::to_string(report.restores) + " times (good values restored, rate halved)";
   if (report.ending == Ending::diverged) text += ", given up as unstable";
@@ -130,22 +130,26 @@ aligned_vector<float> teacher_outputs(const Model& model, const Images& images, 
 /// Trains on the `chosen` images, no labels, against the outputs of `teacher_model` before softmax (the float network
 /// that `model` was made from, or `model` itself): Adam under one cosine, the
 /// paper's loss; a tenth of the images is held out and the parameters that do best on them are kept. `observed` are the
-/// ranges that the activations' grids were made from, or empty. The result depends on the inputs and the seed alone, bit
-/// for bit. Errors: no images, fewer than a batch; nothing to train; those of minimize; an interruption (options.stop),
-/// after the state was saved where there is a checkpoint folder.
+/// ranges that the activations' grids were made from, or empty. The result depends on the inputs and the seed alone,
+/// bit for bit. Errors: no images, fewer than a batch; nothing to train; those of minimize; an interruption
+/// (options.stop), after the state was saved where there is a checkpoint folder.
 template <ImageSource Images>
-Finetuned finetune(const Model& model, const ModelGrids& grids, std::span<const Interval<float>> observed, const Model& teacher_model,
-                   const Images& images, std::span<const std::size_t> chosen, const QuantizeOptions& options, const Progress& progress = {}) {
+Finetuned finetune(const Model& model, const ModelGrids& grids, std::span<const Interval<float>> observed,
+                   const Model& teacher_model, const Images& images, std::span<const std::size_t> chosen,
+                   const QuantizeOptions& options, const Progress& progress = {}) {
   expects(!chosen.empty(), "finetune: no training images; give some, or finetune none");
   expects(chosen.size() >= options.batch, "finetune: ", chosen.size(), " training images, fewer than a batch of ",
           options.batch, "; give more images or a smaller batch");
   const Model scored = detail::before_softmax(model);
-  StudentNetwork student{scored, detail::used_grids(scored, grids), [&](std::size_t sample, std::span<float> nhwc) { images.load(chosen[sample], nhwc); },
+  StudentNetwork student{scored, detail::used_grids(scored, grids),
+                         [&](std::size_t sample, std::span<float> nhwc) { images.load(chosen[sample], nhwc); },
                          student_options(options), observed};
-  expects(!student.parameters().empty(), "finetune: nothing to train; switch on the thresholds of activations or weights");
+  expects(!student.parameters().empty(),
+          "finetune: nothing to train; switch on the thresholds of activations or weights");
 
   const std::size_t columns = scored.output_extent().size();
-  const aligned_vector<float> teacher = teacher_outputs(detail::before_softmax(teacher_model), images, chosen, options.batch, options.threads, progress);
+  const aligned_vector<float> teacher =
+      teacher_outputs(detail::before_softmax(teacher_model), images, chosen, options.batch, options.threads, progress);
 
   MinimizeOptions how;
   how.epochs = options.epochs;
@@ -161,17 +165,18 @@ Finetuned finetune(const Model& model, const ModelGrids& grids, std::span<const 
   const std::size_t per_epoch = used / options.batch;
   const CosineRestarts schedule{options.learning_rate.value_or(default_learning_rate(options.finetune)),
                                 per_epoch * options.epochs};
-  TrainingReport report =
-      minimize(student, Targets<float>{teacher, columns}, BatchRmse{}, Adam{}, schedule, how, [&](const StepReport& step) {
-        detail::notify(progress, {.stage = "train",
-                                  .done = step.step,
-                                  .total = step.steps,
-                                  .loss = step.loss,
-                                  .rate = step.rate,
-                                  .ends_epoch = step.step % per_epoch == 0,
-                                  .message = step.restored ? "training became unstable; the last good thresholds are back and "
-                                                             "the learning rate is halved"
-                                                           : ""});
+  TrainingReport report = minimize(
+      student, Targets<float>{teacher, columns}, BatchRmse{}, Adam{}, schedule, how, [&](const StepReport& step) {
+        detail::notify(progress,
+                       {.stage = "train",
+                        .done = step.step,
+                        .total = step.steps,
+                        .loss = step.loss,
+                        .rate = step.rate,
+                        .ends_epoch = step.step % per_epoch == 0,
+                        .message = step.restored ? "training became unstable; the last good thresholds are back and "
+                                                   "the learning rate is halved"
+                                                 : ""});
       });
   expects(report.ending != Ending::interrupted, "finetune: interrupted after ", report.steps, " steps; ",
           std::string_view{how.checkpoint.empty() ? "nothing was kept, give a checkpoint folder to be able to resume"

@@ -39,10 +39,14 @@ inline std::size_t along(const Extent& extent, std::size_t axis) {
 
 inline float_operators::Lattice lattice(Resize::Coordinates coordinates) {
   switch (coordinates) {
-    case Resize::Coordinates::asymmetric: return float_operators::Lattice::asymmetric;
-    case Resize::Coordinates::align_corners: return float_operators::Lattice::align_corners;
-    case Resize::Coordinates::pytorch_half_pixel: return float_operators::Lattice::pytorch_half_pixel;
-    default: return float_operators::Lattice::half_pixel;
+    case Resize::Coordinates::asymmetric:
+      return float_operators::Lattice::asymmetric;
+    case Resize::Coordinates::align_corners:
+      return float_operators::Lattice::align_corners;
+    case Resize::Coordinates::pytorch_half_pixel:
+      return float_operators::Lattice::pytorch_half_pixel;
+    default:
+      return float_operators::Lattice::half_pixel;
   }
 }
 
@@ -68,7 +72,8 @@ class FloatLayer {
   }
 
   /// Runs parts [first, last) on one image.
-  void run(std::span<const float* const> inputs, float* output, std::size_t first, std::size_t last, float* scratch) const {
+  void run(std::span<const float* const> inputs, float* output, std::size_t first, std::size_t last,
+           float* scratch) const {
     std::visit([&](const auto& op) { run(op, inputs, output, first, last, scratch); }, node_->op);
   }
 
@@ -77,7 +82,8 @@ class FloatLayer {
 
   template <class Layer>
   void prepare(const Layer&) {
-    constexpr bool whole = std::is_same_v<Layer, Concat> || std::is_same_v<Layer, Pad> || std::is_same_v<Layer, Reshape>;
+    constexpr bool whole =
+        std::is_same_v<Layer, Concat> || std::is_same_v<Layer, Pad> || std::is_same_v<Layer, Reshape>;
     parts_ = whole ? 1 : out_.height;
   }
   void prepare(const Convolution& op) { prepare(window_shape(op.window, in_[0], out_), op.groups, op.kernel); }
@@ -104,12 +110,14 @@ class FloatLayer {
   void run(const DepthwiseConvolution& op, Inputs x, float* y, std::size_t first, std::size_t last, float*) const {
     const WindowShape s = window_shape(op.window, in_[0], out_);
     if (op.multiplier == 1) {
-      const float_kernels::Depthwise call{s, x[0], op.kernel.data(), op.offset.data(), y, false, op.clamp.low, op.clamp.high};
+      const float_kernels::Depthwise call{s, x[0],  op.kernel.data(), op.offset.data(),
+                                          y, false, op.clamp.low,     op.clamp.high};
       float_kernels::native().depthwise(call, first, last);
       return;
     }
     float_reference::convolution(s, 0, x[0], op.kernel.data(), op.offset.data(), y);
-    for (std::size_t at = 0; at != s.out_size(); ++at) y[at] = float_operators::clamp(y[at], op.clamp.low, op.clamp.high);
+    for (std::size_t at = 0; at != s.out_size(); ++at)
+      y[at] = float_operators::clamp(y[at], op.clamp.low, op.clamp.high);
   }
 
   std::size_t row() const noexcept { return out_.width * out_.channels; }
@@ -119,7 +127,8 @@ class FloatLayer {
     for (std::size_t at = first * row(); at != last * row(); ++at) y[at] = function(x[at]);
   }
   template <class Function>
-  void each_pair(Inputs x, float* y, std::size_t first, std::size_t last, const Clamp& clamp, Function&& function) const {
+  void each_pair(Inputs x, float* y, std::size_t first, std::size_t last, const Clamp& clamp,
+                 Function&& function) const {
     const bool same = in_[1].size() == in_[0].size();
     const std::size_t run = same ? (last - first) * row() : out_.channels;
     const std::size_t runs = same ? 1 : (last - first) * out_.width;
@@ -127,7 +136,8 @@ class FloatLayer {
       const float* a = x[0] + first * row() + each * run;
       const float* b = same ? x[1] + first * row() : x[1];
       float* to = y + first * row() + each * run;
-      for (std::size_t k = 0; k != run; ++k) to[k] = float_operators::clamp(function(a[k], b[k]), clamp.low, clamp.high);
+      for (std::size_t k = 0; k != run; ++k)
+        to[k] = float_operators::clamp(function(a[k], b[k]), clamp.low, clamp.high);
     }
   }
   void run(const Add& op, Inputs x, float* y, std::size_t first, std::size_t last, float*) const {
@@ -150,9 +160,9 @@ class FloatLayer {
     }
   }
   void place(const detail::Placement& p, const float* x, float* y) const {
-    float_operators::for_each_run(p.rows, p.width, p.whole, p.top, p.left, [&](std::size_t to, std::size_t from, std::size_t n) {
-      std::copy_n(x + from, n, y + to);
-    });
+    float_operators::for_each_run(
+        p.rows, p.width, p.whole, p.top, p.left,
+        [&](std::size_t to, std::size_t from, std::size_t n) { std::copy_n(x + from, n, y + to); });
   }
   void run(const Concat& op, Inputs x, float* y, std::size_t, std::size_t, float*) const {
     std::size_t before = 0;
@@ -166,8 +176,8 @@ class FloatLayer {
     place(detail::padded_placement(op, in_[0], out_), x[0], y);
   }
   void run(const Pool& op, Inputs x, float* y, std::size_t first, std::size_t last, float*) const {
-    float_operators::pool(window_shape(op.window, in_[0], out_), op.kind == Pool::Kind::max, op.count_padding, first, last,
-                          x[0], y);
+    float_operators::pool(window_shape(op.window, in_[0], out_), op.kind == Pool::Kind::max, op.count_padding, first,
+                          last, x[0], y);
   }
   void run(const GlobalAveragePool&, Inputs x, float* y, std::size_t, std::size_t, float*) const {
     const std::size_t pixels = in_[0].height * in_[0].width;
@@ -189,7 +199,8 @@ class FloatLayer {
     each(first, last, x[0], y, [](float v) { return float_operators::hard_swish(v); });
   }
   void run(const HardSigmoid& op, Inputs x, float* y, std::size_t first, std::size_t last, float*) const {
-    each(first, last, x[0], y, [&](float v) { return float_operators::clamp(op.slope * v + op.intercept, 0.0F, 1.0F); });
+    each(first, last, x[0], y,
+         [&](float v) { return float_operators::clamp(op.slope * v + op.intercept, 0.0F, 1.0F); });
   }
   void run(const Sigmoid&, Inputs x, float* y, std::size_t first, std::size_t last, float*) const {
     each(first, last, x[0], y, [](float v) { return float_operators::sigmoid(v); });

@@ -44,14 +44,15 @@ class FloatRunner {
   /// Workers: the greatest worker index a hook sees is one less.
   std::size_t workers() const noexcept { return threads_.size(); }
 
-  /// Runs `batch` NHWC images. After every value is made (the input first) hook(value id, image, worker, span of its floats)
-  /// may read it or change it in place; hooks of different images run at the same time on different workers.
+  /// Runs `batch` NHWC images. After every value is made (the input first) hook(value id, image, worker, span of its
+  /// floats) may read it or change it in place; hooks of different images run at the same time on different workers.
   /// Errors: sizes that do not match the model's input and output.
   template <class Hook>
   void run(std::span<const float> images, std::size_t batch, std::span<float> outputs, Hook&& hook) {
     const std::size_t in = model_->input_extent().size();
     const std::size_t out = model_->output_extent().size();
-    expects(images.size() == batch * in, "FloatRunner: ", images.size(), " input values for ", batch, " images of ", in);
+    expects(images.size() == batch * in, "FloatRunner: ", images.size(), " input values for ", batch, " images of ",
+            in);
     expects(outputs.size() == batch * out, "FloatRunner: room for ", outputs.size(), " output values, ", batch * out,
             " are needed");
     const std::size_t shared = threads_.size() == 1 ? batch : batch / threads_.size() * threads_.size();
@@ -81,7 +82,9 @@ class FloatRunner {
   void run_image(const float* image, float* output, std::size_t index, std::size_t worker, bool split, Hook& hook) {
     float* arena = arenas_[worker].data();
     const auto at = [&](ValueId value) { return arena + plan_.offset[value]; };
-    const auto made = [&](ValueId value) { hook(value, index, worker, std::span{at(value), model_->extent(value).size()}); };
+    const auto made = [&](ValueId value) {
+      hook(value, index, worker, std::span{at(value), model_->extent(value).size()});
+    };
     std::copy_n(image, model_->input_extent().size(), at(model_->input));
     made(model_->input);
     for (std::size_t n = 0; n != layers_.size(); ++n) {
@@ -94,7 +97,8 @@ class FloatRunner {
     std::copy_n(at(model_->output), model_->output_extent().size(), output);
   }
 
-  void run_layer(const FloatLayer& layer, std::span<const float* const> inputs, float* output, std::size_t worker, bool split) {
+  void run_layer(const FloatLayer& layer, std::span<const float* const> inputs, float* output, std::size_t worker,
+                 bool split) {
     const std::size_t parts = layer.parts();
     const std::size_t pieces = split ? std::min(threads_.size(), parts) : 1;
     if (pieces == 1) {

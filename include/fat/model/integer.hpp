@@ -1,4 +1,4 @@
-// IntegerModel: a QuantizedModel prepared for this processor; codes in, codes out, integers only between quantized tensors.
+// IntegerModel: a QuantizedModel prepared for this processor; codes in, codes out, integers only in between.
 #ifndef FAT_MODEL_INTEGER_HPP_INCLUDED
 #define FAT_MODEL_INTEGER_HPP_INCLUDED
 
@@ -26,18 +26,23 @@ struct IntegerOptions {
   const char* kernels = nullptr;
 };
 
-/// A quantized network ready to run: weights packed, multipliers and memory planned. Keeps nothing of the QuantizedModel
-/// but a copy of its graph. Results do not depend on the kernels or the number of threads. Layers that touch a tensor
-/// without an encoding run in float, with codes converted at their borders. Requantization rounds once, halves up.
+/// A quantized network ready to run: weights packed, multipliers and memory planned. Keeps nothing of the
+/// QuantizedModel but a copy of its graph. Results do not depend on the kernels or the number of threads. Layers that
+/// touch a tensor without an encoding run in float, with codes converted at their borders. Requantization rounds once,
+/// halves up.
 class IntegerModel {
  public:
   explicit IntegerModel(const QuantizedModel& quantized, const IntegerOptions& options = {})
-      : float_model_((validate(quantized), simulation_model(quantized))), activations_(quantized.activations), threads_(options.threads) {
-    const kernel::Kernels& kernels = options.kernels == nullptr ? kernel::native_kernels() : kernel::kernels_named(options.kernels);
+      : float_model_((validate(quantized), simulation_model(quantized))),
+        activations_(quantized.activations),
+        threads_(options.threads) {
+    const kernel::Kernels& kernels =
+        options.kernels == nullptr ? kernel::native_kernels() : kernel::kernels_named(options.kernels);
     std::vector<Lifetime> lifetimes = value_lifetimes(float_model_);
     for (ValueId v = 0; v != lifetimes.size(); ++v) {
       const std::size_t bytes = lifetimes[v].size * (activations_[v] ? 1 : sizeof(float));
-      lifetimes[v].size = lifetimes[v].size == 0 ? 0 : (bytes + 3) / 4 + 1;  // in words; kernels may read 3 bytes past the end
+      lifetimes[v].size =
+          lifetimes[v].size == 0 ? 0 : (bytes + 3) / 4 + 1;  // in words; kernels may read 3 bytes past the end
     }
     plan_ = plan_arena(lifetimes);
     std::size_t bytes = 0, words = 0, floats = 0;
@@ -60,8 +65,12 @@ class IntegerModel {
       steps_.push_back(std::move(step));
     }
     for (std::size_t worker = 0; worker != threads_.size(); ++worker) {
-      workers_.push_back({aligned_vector<std::uint32_t>(plan_.size + 16), aligned_vector<std::uint8_t>(bytes),
-                          aligned_vector<std::int32_t>(words), aligned_vector<float>(floats), {}, {}});
+      workers_.push_back({aligned_vector<std::uint32_t>(plan_.size + 16),
+                          aligned_vector<std::uint8_t>(bytes),
+                          aligned_vector<std::int32_t>(words),
+                          aligned_vector<float>(floats),
+                          {},
+                          {}});
       for (const Node& node : float_model_.nodes) {
         workers_.back().inputs.resize(std::max(workers_.back().inputs.size(), node.inputs.size()));
         workers_.back().reals.resize(workers_.back().inputs.size());
@@ -89,8 +98,10 @@ class IntegerModel {
   template <class In, class Out>
     requires kernel::Code8<In> && kernel::Code8<Out>
   void run(std::span<const In> images, std::size_t batch, std::span<Out> outputs) {
-    expects(activations_[float_model_.input] && activations_[float_model_.output], "IntegerModel: codes are wanted, but the input or output is float");
-    expects(activations_[float_model_.input]->is_signed() == std::is_signed_v<In> && activations_[float_model_.output]->is_signed() == std::is_signed_v<Out>,
+    expects(activations_[float_model_.input] && activations_[float_model_.output],
+            "IntegerModel: codes are wanted, but the input or output is float");
+    expects(activations_[float_model_.input]->is_signed() == std::is_signed_v<In> &&
+                activations_[float_model_.output]->is_signed() == std::is_signed_v<Out>,
             "IntegerModel: the codes given differ in sign from the model's; int8 for code_min < 0, else uint8");
     run(images, batch, outputs, [](ValueId, std::size_t, std::size_t, const std::uint8_t*) {});
   }
@@ -99,8 +110,10 @@ class IntegerModel {
   template <class In, class Out, class Hook>
   void run(std::span<const In> images, std::size_t batch, std::span<Out> outputs, Hook&& hook) {
     const std::size_t in = float_model_.input_extent().size(), out = float_model_.output_extent().size();
-    expects(images.size() == batch * in, "IntegerModel: ", images.size(), " input values for ", batch, " images of ", in);
-    expects(outputs.size() == batch * out, "IntegerModel: room for ", outputs.size(), " output values, ", batch * out, " are needed");
+    expects(images.size() == batch * in, "IntegerModel: ", images.size(), " input values for ", batch, " images of ",
+            in);
+    expects(outputs.size() == batch * out, "IntegerModel: room for ", outputs.size(), " output values, ", batch * out,
+            " are needed");
     const std::size_t shared = threads_.size() == 1 ? batch : batch / threads_.size() * threads_.size();
     threads_.run(shared, [&](std::size_t image, std::size_t worker) {
       run_image(images.data() + image * in, outputs.data() + image * out, image, worker, false, hook);
@@ -123,20 +136,22 @@ class IntegerModel {
     std::vector<const float*> reals;
   };
 
-  std::uint8_t* at(Worker& worker, ValueId value) const { return reinterpret_cast<std::uint8_t*>(worker.arena.data() + plan_.offset[value]); }
+  std::uint8_t* at(Worker& worker, ValueId value) const {
+    return reinterpret_cast<std::uint8_t*>(worker.arena.data() + plan_.offset[value]);
+  }
 
   void release_unused(Node& node) {
-    std::visit([&]<class Op>(Op& op) {
-      if constexpr (WeightedLayer<Op>)
-        if (steps_[static_cast<std::size_t>(&node - float_model_.nodes.data())].integer) op.kernel = {}, op.offset = {};
-    }, node.op);
+    with_weighted(node.op, [&](auto& op) {
+      if (steps_[static_cast<std::size_t>(&node - float_model_.nodes.data())].integer) op.kernel = {}, op.offset = {};
+    });
   }
 
   /// Quantizes halves to even, as the simulation does.
   static void to_codes(const float* from, std::size_t size, const ActivationEncoding& e, std::uint8_t* to) {
     const float units = 1.0F / e.step;
     const std::int32_t raise = e.is_signed() ? 128 : 0;
-    const auto low = static_cast<float>(e.code_min - e.zero_point), high = static_cast<float>(e.code_max - e.zero_point);
+    const auto low = static_cast<float>(e.code_min - e.zero_point),
+               high = static_cast<float>(e.code_max - e.zero_point);
     for (std::size_t i = 0; i != size; ++i) {
       const float held = std::min(std::max(from[i] * units, low), high);
       to[i] = static_cast<std::uint8_t>(static_cast<std::int32_t>(std::nearbyint(held)) + e.zero_point + raise);
@@ -152,10 +167,13 @@ class IntegerModel {
     const std::size_t size = float_model_.input_extent().size();
     const auto& e = activations_[float_model_.input];
     if constexpr (std::is_same_v<In, float>) {
-      if (e) to_codes(image, size, *e, to);
-      else std::memcpy(to, image, size * sizeof(float));
+      if (e)
+        to_codes(image, size, *e, to);
+      else
+        std::memcpy(to, image, size * sizeof(float));
     } else {
-      for (std::size_t i = 0; i != size; ++i) to[i] = static_cast<std::uint8_t>(image[i] + (std::is_signed_v<In> ? 128 : 0));
+      for (std::size_t i = 0; i != size; ++i)
+        to[i] = static_cast<std::uint8_t>(image[i] + (std::is_signed_v<In> ? 128 : 0));
     }
   }
   template <class Out>
@@ -163,8 +181,10 @@ class IntegerModel {
     const std::size_t size = float_model_.output_extent().size();
     const auto& e = activations_[float_model_.output];
     if constexpr (std::is_same_v<Out, float>) {
-      if (e) to_reals(from, size, *e, output);
-      else std::memcpy(output, from, size * sizeof(float));
+      if (e)
+        to_reals(from, size, *e, output);
+      else
+        std::memcpy(output, from, size * sizeof(float));
     } else {
       for (std::size_t i = 0; i != size; ++i) output[i] = static_cast<Out>(from[i] - (std::is_signed_v<Out> ? 128 : 0));
     }
@@ -178,8 +198,10 @@ class IntegerModel {
     for (std::size_t n = 0; n != steps_.size(); ++n) {
       const Node& node = float_model_.nodes[n];
       for (std::size_t i = 0; i != node.inputs.size(); ++i) mine.inputs[i] = at(mine, node.inputs[i]);
-      if (steps_[n].integer) run_codes(*steps_[n].integer, mine, at(mine, node.output), split);
-      else run_floats(*steps_[n].real, node, mine, at(mine, node.output));
+      if (steps_[n].integer)
+        run_codes(*steps_[n].integer, mine, at(mine, node.output), split);
+      else
+        run_floats(*steps_[n].real, node, mine, at(mine, node.output));
       hook(node.output, index, worker, at(mine, node.output));
     }
     give(at(mine, float_model_.output), output);
@@ -188,7 +210,8 @@ class IntegerModel {
   void run_codes(const IntegerLayer& layer, Worker& mine, std::uint8_t* output, bool split) {
     const std::size_t parts = layer.parts();
     if (!split || threads_.size() == 1) {
-      for (std::size_t part = 0; part != parts; ++part) layer.run(mine.inputs.data(), output, part, mine.bytes.data(), mine.words.data());
+      for (std::size_t part = 0; part != parts; ++part)
+        layer.run(mine.inputs.data(), output, part, mine.bytes.data(), mine.words.data());
       return;
     }
     threads_.run(parts, [&](std::size_t part, std::size_t by) {
@@ -197,7 +220,8 @@ class IntegerModel {
   }
 
   /// Apart from the integers, so that a look at the machine code tells them from layers kept in float.
-  [[gnu::noinline]] void run_floats(const FloatLayer& layer, const Node& node, Worker& mine, std::uint8_t* output) const {
+  [[gnu::noinline]] void run_floats(const FloatLayer& layer, const Node& node, Worker& mine,
+                                    std::uint8_t* output) const {
     float* next = mine.floats.data();
     for (std::size_t i = 0; i != node.inputs.size(); ++i) {
       const ValueId input = node.inputs[i];
@@ -228,7 +252,8 @@ void QuantizedModel::run(const In& input, Out&& output) const {
   const std::size_t size = graph.input_extent().size();
   const auto* from = contiguous_data(input);
   auto* to = contiguous_data(output);
-  expects(from != nullptr && to != nullptr, "QuantizedModel: input and output must lie in memory row by row without gaps");
+  expects(from != nullptr && to != nullptr,
+          "QuantizedModel: input and output must lie in memory row by row without gaps");
   using From = value_type_of<In>;
   model.run(std::span<const From>{from, size_of(input)}, size_of(input) / size, std::span{to, size_of(output)});
 }

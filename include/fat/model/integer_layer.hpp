@@ -2,14 +2,14 @@
 #ifndef FAT_MODEL_INTEGER_LAYER_HPP_INCLUDED
 #define FAT_MODEL_INTEGER_LAYER_HPP_INCLUDED
 
+#include <fat/kernel/float/operators.hpp>
+#include <fat/kernel/gemm.hpp>
 #include <fat/kernel/native.hpp>
 #include <fat/kernel/product.hpp>
-#include <fat/kernel/gemm.hpp>
 #include <fat/kernel/reference/convolution.hpp>
 #include <fat/kernel/reference/elementwise.hpp>
 #include <fat/kernel/reference/pool.hpp>
 #include <fat/kernel/reference/softmax.hpp>
-#include <fat/kernel/float/operators.hpp>
 #include <fat/model/float_layer.hpp>
 #include <fat/model/integer_stage.hpp>
 #include <fat/model/quantized_model.hpp>
@@ -43,14 +43,17 @@ class IntegerLayer {
   std::size_t scratch_bytes() const noexcept { return scratch_bytes_; }
   std::size_t scratch_words() const noexcept { return scratch_words_; }
   std::size_t memory() const noexcept {
-    return products_memory() + taps_.size() * 2 + columns_.size() + start_.size() * 4 + mantissa_.size() * 4 + shift_.size() + multipliers_.size() * sizeof(FixedPointMultiplier);
+    return products_memory() + taps_.size() * 2 + columns_.size() + start_.size() * 4 + mantissa_.size() * 4 +
+           shift_.size() + multipliers_.size() * sizeof(FixedPointMultiplier);
   }
-  void run(const std::uint8_t* const* x, std::uint8_t* y, std::size_t part, std::uint8_t* bytes, std::int32_t* words) const {
+  void run(const std::uint8_t* const* x, std::uint8_t* y, std::size_t part, std::uint8_t* bytes,
+           std::int32_t* words) const {
     run_(*this, x, y, part, bytes, words);
   }
 
  private:
-  using Run = void (*)(const IntegerLayer&, const std::uint8_t* const*, std::uint8_t*, std::size_t, std::uint8_t*, std::int32_t*);
+  using Run = void (*)(const IntegerLayer&, const std::uint8_t* const*, std::uint8_t*, std::size_t, std::uint8_t*,
+                       std::int32_t*);
 
   std::size_t products_memory() const noexcept {
     std::size_t bytes = 0;
@@ -74,21 +77,23 @@ class IntegerLayer {
   void prepare_product(const Clamp& clamp, const WeightEncoding* w, const Node& node) {
     y_.clamp_to(clamp);
     const std::size_t depth = g_.taps() * g_.in_channels / g_.groups, width = g_.out_channels / g_.groups;
-    expects(depth <= detail::deepest_sum, "IntegerModel: layer '", node.name, "' sums ", depth, " products, which can overflow 32 bits; keep it float");
+    expects(depth <= detail::deepest_sum, "IntegerModel: layer '", node.name, "' sums ", depth,
+            " products, which can overflow 32 bits; keep it float");
     for (std::size_t group = 0; group != g_.groups; ++group)
-      products_.emplace_back(*kernels_, kernel::WeightView{w->codes.data() + group * width * depth, depth, width, 1, depth});
+      products_.emplace_back(*kernels_,
+                             kernel::WeightView{w->codes.data() + group * width * depth, depth, width, 1, depth});
     padded_ = products_[0].columns_padded();
-    set_stage(w, [&](std::size_t c) { return products_[c / width].column_sums()[c % width]; }, kernels_->offset, depth,
-              [&](std::size_t c) { return c / width * padded_ + c % width; }, padded_ * g_.groups);
+    set_stage(
+        w, [&](std::size_t c) { return products_[c / width].column_sums()[c % width]; }, kernels_->offset, depth,
+        [&](std::size_t c) { return c / width * padded_ + c % width; }, padded_ * g_.groups);
     if (fast_) multipliers_ = decltype(multipliers_){};
     const std::size_t at_once = products_[0].rows_at_once(), rows = g_.out_height * g_.out_width;
     parts_ = (rows + at_once - 1) / at_once;
     direct_ = g_.pointwise() && depth % 4 == 0 && !asymmetric_;
     scratch_bytes_ = at_once * (products_[0].depth_padded() + g_.out_channels) + products_[0].scratch() * 2 + 256;
     scratch_words_ = at_once * (width + 1);
-    run_ = [](const IntegerLayer& l, const std::uint8_t* const* x, std::uint8_t* y, std::size_t part, std::uint8_t* bytes, std::int32_t* words) {
-      l.run_product(x[0], y, part, bytes, words);
-    };
+    run_ = [](const IntegerLayer& l, const std::uint8_t* const* x, std::uint8_t* y, std::size_t part,
+              std::uint8_t* bytes, std::int32_t* words) { l.run_product(x[0], y, part, bytes, words); };
   }
 
   void prepare(const DepthwiseConvolution& op, const WeightEncoding* w, const Node&) {
@@ -97,34 +102,41 @@ class IntegerLayer {
     const std::size_t taps = g_.taps(), channels = g_.out_channels;
     padded_ = channels + 64;
     std::vector<std::int32_t> sums(channels);
-    const auto weight = [&](std::size_t t, std::size_t c) { return w->codes[t * channels + c] - w->channel_zero_point(c); };
+    const auto weight = [&](std::size_t t, std::size_t c) {
+      return w->codes[t * channels + c] - w->channel_zero_point(c);
+    };
     bool narrow = true;  // weights less their zero point are bytes again
     for (std::size_t t = 0; t != taps; ++t)
       for (std::size_t c = 0; c != channels; ++c) {
         sums[c] += weight(t, c);
         narrow = narrow && weight(t, c) >= -128 && weight(t, c) <= 127;
       }
-    by_columns_ = narrow && kernels_->depthwise3x3 != nullptr && channels == g_.in_channels && channels % 4 == 0 && taps == 9 &&
-                  g_.kernel_width == 3 && g_.dilation_width == 1 && (g_.stride_width == 1 || g_.stride_width == 2);
+    by_columns_ = narrow && kernels_->depthwise3x3 != nullptr && channels == g_.in_channels && channels % 4 == 0 &&
+                  taps == 9 && g_.kernel_width == 3 && g_.dilation_width == 1 &&
+                  (g_.stride_width == 1 || g_.stride_width == 2);
     const std::size_t block = 4 * kernels_->lanes;
-    const auto place = [&](std::size_t c) { return by_columns_ ? c / block * block + kernel::place_in_block(c % block, kernels_->lanes) : c; };
-    set_stage(w, [&](std::size_t c) { return sums[c]; }, 0, 0, place, padded_);
+    const auto place = [&](std::size_t c) {
+      return by_columns_ ? c / block * block + kernel::place_in_block(c % block, kernels_->lanes) : c;
+    };
+    set_stage(
+        w, [&](std::size_t c) { return sums[c]; }, 0, 0, place, padded_);
     by_columns_ = by_columns_ && fast_;
     if (by_columns_) {
       columns_.assign((channels + block - 1) / block * block * 12, 0);
       for (std::size_t t = 0; t != taps; ++t)
         for (std::size_t c = 0; c != channels; ++c)
-          columns_[c / block * block * 12 + (t % 3 * block + place(c) % block) * 4 + t / 3] = static_cast<std::int8_t>(weight(t, c));
+          columns_[c / block * block * 12 + (t % 3 * block + place(c) % block) * 4 + t / 3] =
+              static_cast<std::int8_t>(weight(t, c));
       parts_ = g_.out_height;
       multipliers_ = decltype(multipliers_){};
-      run_ = [](const IntegerLayer& l, const std::uint8_t* const* x, std::uint8_t* y, std::size_t part, std::uint8_t*, std::int32_t*) {
-        l.run_depthwise3x3(x[0], y, part);
-      };
+      run_ = [](const IntegerLayer& l, const std::uint8_t* const* x, std::uint8_t* y, std::size_t part, std::uint8_t*,
+                std::int32_t*) { l.run_depthwise3x3(x[0], y, part); };
       return;
     }
     taps_.assign((taps + 1) / 2 * channels * 2 + 128, 0);
     for (std::size_t t = 0; t != taps; ++t)
-      for (std::size_t c = 0; c != channels; ++c) taps_[((t / 2) * channels + c) * 2 + t % 2] = static_cast<std::int16_t>(weight(t, c));
+      for (std::size_t c = 0; c != channels; ++c)
+        taps_[((t / 2) * channels + c) * 2 + t % 2] = static_cast<std::int16_t>(weight(t, c));
     vectors_ = fast_ && channels == g_.in_channels && channels >= kernels_->lanes;
     parts_ = g_.out_height;
     scratch_bytes_ = channels + 64 + (taps + 1) * sizeof(void*) + 64;
@@ -134,20 +146,27 @@ class IntegerLayer {
       bias_.push_back(w->bias[c]);
     }
     scratch_words_ = g_.out_width * channels;
-    run_ = [](const IntegerLayer& l, const std::uint8_t* const* x, std::uint8_t* y, std::size_t part, std::uint8_t* bytes, std::int32_t* words) {
-      if (l.vectors_) l.run_depthwise(x[0], y, part, bytes);
-      else l.run_depthwise_plain(x[0], y, part, words);
+    run_ = [](const IntegerLayer& l, const std::uint8_t* const* x, std::uint8_t* y, std::size_t part,
+              std::uint8_t* bytes, std::int32_t* words) {
+      if (l.vectors_)
+        l.run_depthwise(x[0], y, part, bytes);
+      else
+        l.run_depthwise_plain(x[0], y, part, words);
     };
-    if (vectors_) weights_ = {}, bias_ = decltype(bias_){}, weight_zeros_ = decltype(weight_zeros_){}, multipliers_ = decltype(multipliers_){};
+    if (vectors_)
+      weights_ = {}, bias_ = decltype(bias_){}, weight_zeros_ = decltype(weight_zeros_){},
+      multipliers_ = decltype(multipliers_){};
   }
 
   /// Start of the sums, multipliers and shifts; decides whether the vector requantization holds for every column.
   template <class Sum, class Place>
-  void set_stage(const WeightEncoding* w, Sum column_sum, std::int32_t offset, std::size_t depth, Place place, std::size_t size) {
+  void set_stage(const WeightEncoding* w, Sum column_sum, std::int32_t offset, std::size_t depth, Place place,
+                 std::size_t size) {
     start_.assign(size + 64, 0);
     mantissa_.assign(size + 64, 0);
     shift_.assign(size + 64, 1);
-    asymmetric_ = depth != 0 && std::any_of(w->zero_point.begin(), w->zero_point.end(), [](std::int32_t z) { return z != 0; });
+    asymmetric_ =
+        depth != 0 && std::any_of(w->zero_point.begin(), w->zero_point.end(), [](std::int32_t z) { return z != 0; });
     fast_ = !asymmetric_;
     for (std::size_t c = 0; c != g_.out_channels; ++c) {
       const auto m = detail::product_multiplier(x_[0], *w, c, y_);
@@ -158,7 +177,8 @@ class IntegerLayer {
       const int shift = m.mantissa == 0 ? 1 : -1 - m.shift;
       const int left = std::max(1 - shift, 0);
       // |sum| <= 255 * 255 * taps + |bias|
-      const double bound = 65025.0 * static_cast<double>(std::max<std::size_t>(depth, g_.taps())) + std::abs(static_cast<double>(w->bias[c]));
+      const double bound = 65025.0 * static_cast<double>(std::max<std::size_t>(depth, g_.taps())) +
+                           std::abs(static_cast<double>(w->bias[c]));
       // the product's high half is below 2^30 and the rounding, with the zero point in it, must be too
       const bool rounds = shift < 1 || (shift <= 30 && std::ldexp(2.0 * y_.zero + 1.0, shift - 1) <= 1073741824.0);
       if (!rounds || left > 15 || std::ldexp(bound, left) >= 2147483647.0) fast_ = false;
@@ -169,8 +189,12 @@ class IntegerLayer {
     }
   }
 
-  kernel::ColumnStage stage(std::size_t at) const { return {start_.data() + at, mantissa_.data() + at, shift_.data() + at}; }
-  OutputStage output_stage(std::size_t channel) const { return {multipliers_.data() + channel, false, y_.zero, y_.low, y_.high}; }
+  kernel::ColumnStage stage(std::size_t at) const {
+    return {start_.data() + at, mantissa_.data() + at, shift_.data() + at};
+  }
+  OutputStage output_stage(std::size_t channel) const {
+    return {multipliers_.data() + channel, false, y_.zero, y_.low, y_.high};
+  }
 
   /// Rows of A for output positions [first, first + count) of one group, the image's zero point outside it.
   void gather(const std::uint8_t* x, std::size_t group, std::size_t first, std::size_t count, std::uint8_t* to) const {
@@ -182,12 +206,16 @@ class IntegerLayer {
       std::uint8_t* at = to;
       for (std::size_t ky = 0; ky != g_.kernel_height; ++ky) {
         const std::size_t y = g_.in_row(oy, ky), left = g_.in_column(ox, 0);
-        const bool whole_run = y < g_.in_height && g_.groups == 1 && g_.dilation_width == 1 && left < g_.in_width && left + g_.kernel_width <= g_.in_width;
+        const bool whole_run = y < g_.in_height && g_.groups == 1 && g_.dilation_width == 1 && left < g_.in_width &&
+                               left + g_.kernel_width <= g_.in_width;
         if (whole_run) {
           const std::size_t from = (y * g_.in_width + left) * g_.in_channels, bytes = g_.kernel_width * depth;
-          // one vector for a short run: what it brings too much is overwritten next, or lies in the spare scratch memory
-          if (bytes <= 16 && from + 16 <= all) std::copy_n(x + from, 16, at);
-          else std::copy_n(x + from, bytes, at);
+          // one vector for a short run: what it brings too much is overwritten next, or lies in the spare scratch
+          // memory
+          if (bytes <= 16 && from + 16 <= all)
+            std::copy_n(x + from, 16, at);
+          else
+            std::copy_n(x + from, bytes, at);
           at += bytes;
           continue;
         }
@@ -195,7 +223,8 @@ class IntegerLayer {
           const std::size_t column = g_.in_column(ox, kx);
           if (y < g_.in_height && column < g_.in_width)
             std::copy_n(x + (y * g_.in_width + column) * g_.in_channels + group * depth, depth, at);
-          else std::fill_n(at, depth, zero);
+          else
+            std::fill_n(at, depth, zero);
         }
       }
       for (; at != to + padded; ++at) *at = 0;
@@ -203,7 +232,8 @@ class IntegerLayer {
     }
   }
 
-  void run_product(const std::uint8_t* x, std::uint8_t* y, std::size_t part, std::uint8_t* bytes, std::int32_t* words) const {
+  void run_product(const std::uint8_t* x, std::uint8_t* y, std::size_t part, std::uint8_t* bytes,
+                   std::int32_t* words) const {
     const std::size_t rows = g_.out_height * g_.out_width, width = g_.out_channels / g_.groups;
     const std::size_t first = part * rows / parts_, count = (part + 1) * rows / parts_ - first;
     const std::size_t at_once = products_[0].rows_at_once(), padded = products_[0].depth_padded();
@@ -214,8 +244,8 @@ class IntegerLayer {
       if (!direct_) gather(x, group, first, count, bytes), a = bytes;
       std::uint8_t* out = y + first * g_.out_channels + group * width;
       if (fast_) {
-        product.codes(a, padded, count, stage(group * padded_), y_.zero, static_cast<std::uint8_t>(y_.low), static_cast<std::uint8_t>(y_.high), wide,
-                      out, g_.out_channels);
+        product.codes(a, padded, count, stage(group * padded_), y_.zero, static_cast<std::uint8_t>(y_.low),
+                      static_cast<std::uint8_t>(y_.high), wide, out, g_.out_channels);
         continue;
       }
       product.sums(a, padded, count, start_.data() + group * padded_, wide, words, width);
@@ -225,8 +255,8 @@ class IntegerLayer {
     }
   }
 
-  void subtract_weight_zeros(const std::uint8_t* a, std::size_t stride, std::size_t depth, std::size_t rows, std::size_t channel,
-                             std::size_t width, std::int32_t* sums) const {
+  void subtract_weight_zeros(const std::uint8_t* a, std::size_t stride, std::size_t depth, std::size_t rows,
+                             std::size_t channel, std::size_t width, std::int32_t* sums) const {
     for (std::size_t row = 0; row != rows; ++row) {
       std::int32_t sum = 0;
       for (std::size_t k = 0; k != depth; ++k) sum += a[row * stride + k];
@@ -243,11 +273,15 @@ class IntegerLayer {
     std::uint8_t* zeros = bytes + (taps + 1) * sizeof(void*);
     std::fill_n(zeros, channels, static_cast<std::uint8_t>(x_[0].zero));
     kernel::DepthwiseCall call;
-    call.taps = pointers, call.tap_count = taps, call.channels = channels, call.weights = taps_.data(), call.stage = stage(0);
-    call.zero_point = y_.zero, call.low = static_cast<std::uint8_t>(y_.low), call.high = static_cast<std::uint8_t>(y_.high);
+    call.taps = pointers, call.tap_count = taps, call.channels = channels, call.weights = taps_.data(),
+    call.stage = stage(0);
+    call.zero_point = y_.zero, call.low = static_cast<std::uint8_t>(y_.low),
+    call.high = static_cast<std::uint8_t>(y_.high);
     pointers[taps] = zeros;
     y += oy * g_.out_width * channels;
-    const auto inside = [&](std::size_t ox) { return g_.in_column(ox, 0) < g_.in_width && g_.in_column(ox, g_.kernel_width - 1) < g_.in_width; };
+    const auto inside = [&](std::size_t ox) {
+      return g_.in_column(ox, 0) < g_.in_width && g_.in_column(ox, g_.kernel_width - 1) < g_.in_width;
+    };
     for (std::size_t ox = 0; ox != g_.out_width;) {
       std::size_t end = ox + 1;
       bool rows_inside = true;
@@ -265,7 +299,8 @@ class IntegerLayer {
         while (end != g_.out_width && inside(end)) ++end;
         // the spare tap of an odd count moves too, over any readable bytes: its weights are 0
         pointers[taps] = pointers[taps - 1];
-      } else pointers[taps] = zeros;
+      } else
+        pointers[taps] = zeros;
       call.step = g_.stride_width * channels;
       call.columns = end - ox;
       kernels_->depthwise(call, y + ox * channels);
@@ -302,30 +337,42 @@ class IntegerLayer {
     const int shift = -1 - add_.multiplier.shift;
     vectors_ = in_[0].size() == in_[1].size() && in_[0].size() >= 2 * kernels_->lanes && shift >= -1 && shift <= 22 &&
                add_.a_multiplier.shift >= -23 && add_.b_multiplier.shift >= -23;
-    run_ = [](const IntegerLayer& l, const std::uint8_t* const* x, std::uint8_t* y, std::size_t, std::uint8_t*, std::int32_t*) {
+    run_ = [](const IntegerLayer& l, const std::uint8_t* const* x, std::uint8_t* y, std::size_t, std::uint8_t*,
+              std::int32_t*) {
       if (!l.vectors_) {
         reference::add(x[0], x[1], l.in_[0].size(), l.in_[1].size(), l.add_, y);
         return;
       }
       const auto shift_of = [](FixedPointMultiplier m) { return static_cast<std::int8_t>(-1 - m.shift); };
       const AddStage& s = l.add_;
-      const kernel::AddCall call{x[0], x[1], l.in_[0].size(), s.a_zero, s.b_zero, s.a_multiplier.mantissa, s.b_multiplier.mantissa,
-                                 s.multiplier.mantissa, shift_of(s.a_multiplier), shift_of(s.b_multiplier), shift_of(s.multiplier),
-                                 s.zero_out, static_cast<std::uint8_t>(s.low), static_cast<std::uint8_t>(s.high)};
+      const kernel::AddCall call{x[0],
+                                 x[1],
+                                 l.in_[0].size(),
+                                 s.a_zero,
+                                 s.b_zero,
+                                 s.a_multiplier.mantissa,
+                                 s.b_multiplier.mantissa,
+                                 s.multiplier.mantissa,
+                                 shift_of(s.a_multiplier),
+                                 shift_of(s.b_multiplier),
+                                 shift_of(s.multiplier),
+                                 s.zero_out,
+                                 static_cast<std::uint8_t>(s.low),
+                                 static_cast<std::uint8_t>(s.high)};
       l.kernels_->add(call, y);
     };
   }
   void prepare(const Multiply& op, const WeightEncoding*, const Node&) {
     y_.clamp_to(op.clamp);
     multiply_ = detail::multiply_stage(x_[0], x_[1], y_);
-    run_ = [](const IntegerLayer& l, const std::uint8_t* const* x, std::uint8_t* y, std::size_t, std::uint8_t*, std::int32_t*) {
-      reference::multiply(x[0], x[1], l.in_[0].size(), l.in_[1].size(), l.multiply_, y);
-    };
+    run_ = [](const IntegerLayer& l, const std::uint8_t* const* x, std::uint8_t* y, std::size_t, std::uint8_t*,
+              std::int32_t*) { reference::multiply(x[0], x[1], l.in_[0].size(), l.in_[1].size(), l.multiply_, y); };
   }
 
   void run_table(const detail::ByteTable& table) {
     tables_.push_back(table);
-    run_ = [](const IntegerLayer& l, const std::uint8_t* const* x, std::uint8_t* y, std::size_t, std::uint8_t*, std::int32_t*) {
+    run_ = [](const IntegerLayer& l, const std::uint8_t* const* x, std::uint8_t* y, std::size_t, std::uint8_t*,
+              std::int32_t*) {
       for (std::size_t i = 0; i != l.out_.size(); ++i) y[i] = l.tables_[0][x[0][i]];
     };
   }
@@ -333,14 +380,22 @@ class IntegerLayer {
     y_.clamp_to(op.clamp);
     run_table(detail::regrid_table(x_[0], y_));
   }
-  void prepare(const HardSwish& op, const WeightEncoding*, const Node&) { run_table(detail::function_table(op, x_[0], y_)); }
-  void prepare(const HardSigmoid& op, const WeightEncoding*, const Node&) { run_table(detail::function_table(op, x_[0], y_)); }
-  void prepare(const Sigmoid& op, const WeightEncoding*, const Node&) { run_table(detail::function_table(op, x_[0], y_)); }
+  void prepare(const HardSwish& op, const WeightEncoding*, const Node&) {
+    run_table(detail::function_table(op, x_[0], y_));
+  }
+  void prepare(const HardSigmoid& op, const WeightEncoding*, const Node&) {
+    run_table(detail::function_table(op, x_[0], y_));
+  }
+  void prepare(const Sigmoid& op, const WeightEncoding*, const Node&) {
+    run_table(detail::function_table(op, x_[0], y_));
+  }
   void prepare(const Softmax&, const WeightEncoding*, const Node& node) {
     softmax_ = detail::softmax_stage(x_[0], y_, node.name);
-    run_ = [](const IntegerLayer& l, const std::uint8_t* const* x, std::uint8_t* y, std::size_t, std::uint8_t*, std::int32_t*) {
+    run_ = [](const IntegerLayer& l, const std::uint8_t* const* x, std::uint8_t* y, std::size_t, std::uint8_t*,
+              std::int32_t*) {
       const std::size_t channels = l.out_.channels;
-      for (std::size_t at = 0; at != l.out_.size(); at += channels) reference::softmax(x[0] + at, channels, l.softmax_, 0, y + at);
+      for (std::size_t at = 0; at != l.out_.size(); at += channels)
+        reference::softmax(x[0] + at, channels, l.softmax_, 0, y + at);
     };
   }
 
@@ -356,7 +411,8 @@ class IntegerLayer {
       positions.emplace_back(extent.size());
       for (float& position : positions.back()) position = static_cast<float>(total++);
     }
-    expects(total < (std::size_t{1} << 24U), "IntegerModel: '", node.name, "' moves more than 2^24 codes; keep it float");
+    expects(total < (std::size_t{1} << 24U), "IntegerModel: '", node.name,
+            "' moves more than 2^24 codes; keep it float");
     for (const auto& each : positions) inputs.push_back(each.data());
     const FloatLayer layer{layout, layout.nodes[0]};
     std::vector<float> found(out_.size()), scratch(layer.scratch() + 1);
@@ -364,7 +420,8 @@ class IntegerLayer {
     for (const float position : found) moves_.push_back(position < 1.0F ? 0U : static_cast<std::uint32_t>(position));
     outside_ = static_cast<std::uint8_t>(outside);
     for (std::size_t i = 0; i != in_.size(); ++i) tables_.push_back(detail::regrid_table(x_[i], y_));
-    run_ = [](const IntegerLayer& l, const std::uint8_t* const* x, std::uint8_t* y, std::size_t, std::uint8_t*, std::int32_t*) {
+    run_ = [](const IntegerLayer& l, const std::uint8_t* const* x, std::uint8_t* y, std::size_t, std::uint8_t*,
+              std::int32_t*) {
       for (std::size_t i = 0; i != l.moves_.size(); ++i) {
         std::size_t from = l.moves_[i], input = 0;
         if (from == 0) {
@@ -412,9 +469,11 @@ class IntegerLayer {
   void prepare(const Pool& op, const WeightEncoding*, const Node& node) {
     g_ = detail::geometry(op.window, in_[0], out_);
     pool_ = op;
-    expects(x_[0].step == y_.step && x_[0].zero == y_.zero, "IntegerModel: input and output of pool '", node.name, "' must share one grid");
+    expects(x_[0].step == y_.step && x_[0].zero == y_.zero, "IntegerModel: input and output of pool '", node.name,
+            "' must share one grid");
     parts_ = out_.height;
-    run_ = [](const IntegerLayer& l, const std::uint8_t* const* x, std::uint8_t* y, std::size_t oy, std::uint8_t*, std::int32_t*) {
+    run_ = [](const IntegerLayer& l, const std::uint8_t* const* x, std::uint8_t* y, std::size_t oy, std::uint8_t*,
+              std::int32_t*) {
       Geometry row = l.g_;
       row.out_height = 1;
       row.pad_top = l.g_.pad_top - oy * l.g_.stride_height;
@@ -431,7 +490,8 @@ class IntegerLayer {
     for (std::size_t ox = 0; ox != g.out_width; ++ox)
       for (std::size_t c = 0; c != g.in_channels; ++c) {
         std::int32_t sum = 0, count = 0;
-        reference::for_each_tap(g, 0, ox, [&](std::size_t tap) { sum += x[tap * g.in_channels + c] - y_.raise, ++count; });
+        reference::for_each_tap(g, 0, ox,
+                                [&](std::size_t tap) { sum += x[tap * g.in_channels + c] - y_.raise, ++count; });
         const auto taps = static_cast<std::int32_t>(g.taps());
         if (pool_.count_padding) sum += (taps - count) * (x_[0].zero - y_.raise), count = taps;
         const std::int32_t mean = sum > 0 ? (sum + count / 2) / count : (sum - count / 2) / count;
@@ -440,7 +500,8 @@ class IntegerLayer {
   }
   void prepare(const GlobalAveragePool&, const WeightEncoding*, const Node&) {
     mean_ = detail::regrid_stage(x_[0], y_);
-    run_ = [](const IntegerLayer& l, const std::uint8_t* const* x, std::uint8_t* y, std::size_t, std::uint8_t*, std::int32_t*) {
+    run_ = [](const IntegerLayer& l, const std::uint8_t* const* x, std::uint8_t* y, std::size_t, std::uint8_t*,
+              std::int32_t*) {
       reference::mean(x[0], l.in_[0].height * l.in_[0].width, l.in_[0].channels, l.mean_, y);
     };
   }

@@ -27,11 +27,15 @@ struct ByteGrid {
 
   ByteGrid() = default;
   explicit ByteGrid(const ActivationEncoding& e)
-      : step(static_cast<double>(e.step)), zero(e.zero_point + (e.is_signed() ? 128 : 0)), low(e.code_min + (e.is_signed() ? 128 : 0)),
-        high(e.code_max + (e.is_signed() ? 128 : 0)), raise(e.is_signed() ? 128 : 0) {}
+      : step(static_cast<double>(e.step)),
+        zero(e.zero_point + (e.is_signed() ? 128 : 0)),
+        low(e.code_min + (e.is_signed() ? 128 : 0)),
+        high(e.code_max + (e.is_signed() ? 128 : 0)),
+        raise(e.is_signed() ? 128 : 0) {}
 
   std::int32_t nearest(double real) const {
-    return static_cast<std::int32_t>(std::clamp(std::nearbyint(real / step) + zero, static_cast<double>(low), static_cast<double>(high)));
+    return static_cast<std::int32_t>(
+        std::clamp(std::nearbyint(real / step) + zero, static_cast<double>(low), static_cast<double>(high)));
   }
   /// Narrows low and high to a fused activation.
   void clamp_to(const Clamp& clamp) {
@@ -52,7 +56,8 @@ inline Geometry geometry(const Window& window, const Extent& in, const Extent& o
 }
 
 /// Of the sums of output channel c.
-inline FixedPointMultiplier product_multiplier(const ByteGrid& x, const WeightEncoding& w, std::size_t c, const ByteGrid& y) {
+inline FixedPointMultiplier product_multiplier(const ByteGrid& x, const WeightEncoding& w, std::size_t c,
+                                               const ByteGrid& y) {
   return FixedPointMultiplier::from_real(x.step * static_cast<double>(w.channel_step(c)) / y.step);
 }
 inline RequantizeStage regrid_stage(const ByteGrid& x, const ByteGrid& y) {
@@ -98,7 +103,8 @@ template <class Function>
 ByteTable function_table(const Function& op, const ByteGrid& x, const ByteGrid& y) {
   ByteTable table{};
   for (int code = 0; code != 256; ++code)
-    table[static_cast<std::size_t>(code)] = static_cast<std::uint8_t>(y.nearest(real_function(op, (code - x.zero) * x.step)));
+    table[static_cast<std::size_t>(code)] =
+        static_cast<std::uint8_t>(y.nearest(real_function(op, (code - x.zero) * x.step)));
   return table;
 }
 

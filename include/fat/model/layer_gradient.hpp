@@ -28,13 +28,14 @@ inline bool gradient_reads_inputs(const Operator& op) {
   return std::holds_alternative<Multiply>(op) || std::holds_alternative<HardSwish>(op);
 }
 
-/// One node, prepared. Everywhere dy is the gradient of the output before the fused clamp: the caller sets it to 0 where
-/// the clamp holds, and where a value is fake-quantized that is one pass with it. The node must outlive this.
+/// One node, prepared. Everywhere dy is the gradient of the output before the fused clamp: the caller sets it to 0
+/// where the clamp holds, and where a value is fake-quantized that is one pass with it. The node must outlive this.
 class LayerGradient {
  public:
   LayerGradient(const Model& model, const Node& node) : node_(&node), out_(model.extent(node.output)) {
     for (const ValueId input : node.inputs) in_.push_back(model.extent(input));
-    if (const auto* op = std::get_if<Convolution>(&node.op)) convolution_ = {window_shape(op->window, in_[0], out_), op->groups};
+    if (const auto* op = std::get_if<Convolution>(&node.op))
+      convolution_ = {window_shape(op->window, in_[0], out_), op->groups};
     if (std::holds_alternative<Dense>(node.op)) {
       WindowShape s;
       s.in_channels = in_[0].size();
@@ -59,8 +60,8 @@ class LayerGradient {
 
   /// dx = (accumulate: +=) gradient of input number `which`. `x` are the inputs where gradient_reads_inputs, `y` is the
   /// output.
-  void input(std::size_t which, std::span<const float* const> x, const float* y, const float* dy, float* dx, bool accumulate,
-             float* scratch) const {
+  void input(std::size_t which, std::span<const float* const> x, const float* y, const float* dy, float* dx,
+             bool accumulate, float* scratch) const {
     std::visit([&](const auto& op) { input(op, Call{which, x, y, dy, dx, accumulate, scratch}); }, node_->op);
   }
 
@@ -156,9 +157,10 @@ class LayerGradient {
   }
   void collect(const Call& call, const detail::Placement& p) const {
     clear(call);
-    float_operators::for_each_run(p.rows, p.width, p.whole, p.top, p.left, [&](std::size_t from, std::size_t to, std::size_t n) {
-      float_kernels::native().accumulate(call.dx + to, call.dy + from, n);
-    });
+    float_operators::for_each_run(p.rows, p.width, p.whole, p.top, p.left,
+                                  [&](std::size_t from, std::size_t to, std::size_t n) {
+                                    float_kernels::native().accumulate(call.dx + to, call.dy + from, n);
+                                  });
   }
   void input(const Concat& op, const Call& call) const {
     std::size_t before = 0;

@@ -20,9 +20,9 @@ namespace fat::inline FAT_ABI {
 struct LayerReport {
   std::string name;
   std::string kind;
-  Interval<float> range;             ///< observed, of the output
-  std::optional<float> step;         ///< of the output; empty where it stays float
-  double weight_step_low = 0.0;      ///< smallest and largest weight step of the layer; 0 without integer weights
+  Interval<float> range;         ///< observed, of the output
+  std::optional<float> step;     ///< of the output; empty where it stays float
+  double weight_step_low = 0.0;  ///< smallest and largest weight step of the layer; 0 without integer weights
   double weight_step_high = 0.0;
   std::optional<double> weight_sqnr_db;
   std::optional<double> output_sqnr_db;  ///< on calibration images, with everything before it quantized too
@@ -38,16 +38,18 @@ std::vector<Distance> value_distances(const Model& model, const QuantizedModel& 
   FloatRunner exact{model, {.threads = threads}};
   Simulation rounded{quantized, threads};
   std::vector<Distance> distances(model.values.size());
-  for_each_batch(images, chosen, model.input_extent().size(), 1, [&](std::span<const float> image, std::size_t, std::size_t) {
-    const auto a = run_values(exact, image);
-    const auto b = run_values(rounded, image);
-    for (ValueId value = 0; value != a.size(); ++value) distances[value].add(a[value], b[value]);
-  });
+  for_each_batch(images, chosen, model.input_extent().size(), 1,
+                 [&](std::span<const float> image, std::size_t, std::size_t) {
+                   const auto a = run_values(exact, image);
+                   const auto b = run_values(rounded, image);
+                   for (ValueId value = 0; value != a.size(); ++value) distances[value].add(a[value], b[value]);
+                 });
   return distances;
 }
 
 inline std::vector<LayerReport> layer_reports(const Model& model, const QuantizedModel& quantized,
-                                              std::span<const Interval<float>> ranges, std::span<const EncodingNotes> notes,
+                                              std::span<const Interval<float>> ranges,
+                                              std::span<const EncodingNotes> notes,
                                               std::span<const Distance> distances) {
   const Model simulated = simulation_model(quantized);
   std::vector<LayerReport> reports;
@@ -60,15 +62,11 @@ inline std::vector<LayerReport> layer_reports(const Model& model, const Quantize
       const auto [low, high] = std::minmax_element(weights->step.begin(), weights->step.end());
       report.weight_step_low = static_cast<double>(*low);
       report.weight_step_high = static_cast<double>(*high);
-      std::visit(
-          [&]<class Layer>(const Layer& layer) {
-            if constexpr (WeightedLayer<Layer>) {
-              Distance distance;
-              distance.add(layer.kernel, std::get<Layer>(simulated.nodes[n].op).kernel);
-              report.weight_sqnr_db = distance.sqnr_db();
-            }
-          },
-          node.op);
+      with_weighted(node.op, [&]<class Layer>(const Layer& layer) {
+        Distance distance;
+        distance.add(layer.kernel, std::get<Layer>(simulated.nodes[n].op).kernel);
+        report.weight_sqnr_db = distance.sqnr_db();
+      });
     }
     reports.push_back(std::move(report));
   }

@@ -145,7 +145,8 @@ struct Pad {
   float value = 0.0F;
 };
 
-/// New extent, same elements. channels_first: the file counts elements in CHW order, so non-trivial images are permuted.
+/// New extent, same elements. channels_first: the file counts elements in CHW order, so non-trivial images are
+/// permuted.
 struct Reshape {
   bool channels_first = false;
 };
@@ -174,16 +175,35 @@ struct HardSigmoid {
 };
 struct Sigmoid {};
 
-using Operator = std::variant<Convolution, DepthwiseConvolution, Dense, BatchNormalization, Add, Multiply, Concat, Pool,
-                              GlobalAveragePool, Pad, Reshape, Resize, Softmax, ClampLayer, HardSwish, HardSigmoid, Sigmoid>;
+using Operator =
+    std::variant<Convolution, DepthwiseConvolution, Dense, BatchNormalization, Add, Multiply, Concat, Pool,
+                 GlobalAveragePool, Pad, Reshape, Resize, Softmax, ClampLayer, HardSwish, HardSigmoid, Sigmoid>;
 
 /// Layers with weights() and bias(): what is quantized per output channel.
 template <class Layer>
-concept WeightedLayer = std::is_same_v<Layer, Convolution> || std::is_same_v<Layer, DepthwiseConvolution> ||
-                        std::is_same_v<Layer, Dense>;
+concept WeightedLayer =
+    std::is_same_v<Layer, Convolution> || std::is_same_v<Layer, DepthwiseConvolution> || std::is_same_v<Layer, Dense>;
 /// Layers that can take a fused clamp.
 template <class Layer>
-concept ClampedLayer = requires(Layer& layer) { layer.clamp; };
+concept ClampedLayer = requires(Layer& layer) {
+  layer.clamp;
+};
+
+/// Calls f with the weighted layer that an operator is, in its own type. Returns false, calling nothing, for other
+/// operators.
+template <class Op, class Function>
+  requires std::is_same_v<std::remove_const_t<Op>, Operator>
+bool with_weighted(Op& op, Function&& f) {
+  if (auto* const convolution = std::get_if<Convolution>(&op))
+    f(*convolution);
+  else if (auto* const depthwise = std::get_if<DepthwiseConvolution>(&op))
+    f(*depthwise);
+  else if (auto* const dense = std::get_if<Dense>(&op))
+    f(*dense);
+  else
+    return false;
+  return true;
+}
 
 }  // namespace fat::inline FAT_ABI
 

@@ -36,16 +36,19 @@ inline Operator with_clamp(Operator op, const Clamp& clamp) {
   return op;
 }
 
-/// All images stand at the same layer at the same time: one pass costs one forward pass, whatever is done to the layers in
-/// between, but every live value is held for every image. Values no later layer reads are freed.
+/// All images stand at the same layer at the same time: one pass costs one forward pass, whatever is done to the layers
+/// in between, but every live value is held for every image. Values no later layer reads are freed.
 class LayerwiseRunner {
  public:
   /// images: [count, input extent], preprocessed. Errors: those of validate; images of another size, or none.
   LayerwiseRunner(const Model& model, std::span<const float> images, Threads& threads)
-      : model_((validate(model), &model)), threads_(&threads), values_(model.values.size()), last_(model.values.size(), 0) {
+      : model_((validate(model), &model)),
+        threads_(&threads),
+        values_(model.values.size()),
+        last_(model.values.size(), 0) {
     const std::size_t in = model.input_extent().size();
-    expects(!images.empty() && images.size() % in == 0, "LayerwiseRunner: ", images.size(), " input values for images of ", in,
-            "; give at least one whole image");
+    expects(!images.empty() && images.size() % in == 0, "LayerwiseRunner: ", images.size(),
+            " input values for images of ", in, "; give at least one whole image");
     images_ = images.size() / in;
     for (std::size_t n = 0; n != model.nodes.size(); ++n)
       for (const ValueId input : model.nodes[n].inputs) last_[input] = n;
@@ -64,7 +67,8 @@ class LayerwiseRunner {
       live += model.extent(model.nodes[n].output).size();
       peak = std::max(peak, live);
       for (ValueId value = 0; value != model.values.size(); ++value)
-        if (last[value] == n && value != model.output && reads(model.nodes[n], value)) live -= model.extent(value).size();
+        if (last[value] == n && value != model.output && reads(model.nodes[n], value))
+          live -= model.extent(value).size();
     }
     return peak * sizeof(float);
   }

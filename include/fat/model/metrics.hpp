@@ -21,7 +21,8 @@ inline std::size_t arg_max(std::span<const float> values) {
   return best;
 }
 
-/// Whether `index` is among the k largest values; of equal values the lower index counts as the larger. NaN is never among them.
+/// Whether `index` is among the k largest values; of equal values the lower index counts as the larger. NaN is never
+/// among them.
 inline bool in_top(std::span<const float> values, std::size_t index, std::size_t k) {
   if (index >= values.size() || std::isnan(values[index])) return false;
   std::size_t before = 0;
@@ -82,15 +83,17 @@ class Score {
   explicit Score(std::size_t class_offset = 0) : class_offset_(class_offset) {}
 
   /// Whether an output stands for the class. A sum of class and offset could wrap around.
-  bool knows(std::size_t label, std::size_t outputs) const { return outputs > class_offset_ && label < outputs - class_offset_; }
+  bool knows(std::size_t label, std::size_t outputs) const {
+    return outputs > class_offset_ && label < outputs - class_offset_;
+  }
 
   /// `outputs` of one image; its class where known; the reference's outputs where there is one, else empty.
   /// Errors: NaN or infinity among the outputs of either, a class that no output stands for.
   void add(std::span<const float> outputs, std::optional<std::size_t> label, std::span<const float> reference = {}) {
     expects_finite(outputs);
     expects_finite(reference);
-    expects(!label || knows(*label, outputs.size()), "class ", label.value_or(0), " of ", outputs.size(), " outputs, the first ",
-            class_offset_, " of which are no class; check the labels and the class offset");
+    expects(!label || knows(*label, outputs.size()), "class ", label.value_or(0), " of ", outputs.size(),
+            " outputs, the first ", class_offset_, " of which are no class; check the labels and the class offset");
     ++images_;
     if (label) {
       ++labelled_;

@@ -13,8 +13,8 @@
 namespace fat::inline FAT_ABI {
 
 /// Covariances of the inputs of each filter, row-major [size, size] for each of the kinds of input there are: one for a
-/// dense or ungrouped layer, one a group otherwise (depthwise: one an input channel). Filter taps are in the order of the
-/// weights: kernel row, kernel column, input.
+/// dense or ungrouped layer, one a group otherwise (depthwise: one an input channel). Filter taps are in the order of
+/// the weights: kernel row, kernel column, input.
 struct InputMoments {
   std::size_t size = 0;
   std::size_t filters_per_kind = 1;
@@ -60,11 +60,7 @@ inline void add_outer_product(std::span<const float> x, float* sums) {
 /// places spread over all images are looked at for large filters. Padding counts as the zeros it is.
 inline InputMoments input_moments(const Model& model, const Node& node, LayerwiseRunner& runner, Threads& threads) {
   detail::TapGeometry taps;
-  std::visit(
-      [&]<class Layer>(const Layer& layer) {
-        if constexpr (WeightedLayer<Layer>) taps = detail::tap_geometry(layer);
-      },
-      node.op);
+  with_weighted(node.op, [&](const auto& layer) { taps = detail::tap_geometry(layer); });
   const bool dense = std::holds_alternative<Dense>(node.op);
   Extent in = model.extent(node.inputs[0]);
   Extent out = model.extent(node.output);
@@ -99,7 +95,8 @@ inline InputMoments input_moments(const Model& model, const Node& node, Layerwis
             const std::size_t y = row * window.stride.height + i * window.dilation.height - window.padding.top;
             const std::size_t z = column * window.stride.width + j * window.dilation.width - window.padding.left;
             const bool inside = y < in.height && z < in.width;  // before the first row or column wraps to large numbers
-            const float* const from = values.data() + (inside ? (y * in.width + z) * in.channels : 0) + group * taps.inputs_per_group;
+            const float* const from =
+                values.data() + (inside ? (y * in.width + z) * in.channels : 0) + group * taps.inputs_per_group;
             for (std::size_t k = 0; k != taps.inputs_per_group; ++k) x[tap++] = inside ? from[k] : 0.0F;
           }
         detail::add_outer_product(x, part.data());

@@ -18,24 +18,26 @@
 
 namespace fat::inline FAT_ABI {
 
-/// Whether a grid has its zero in the middle (or at the bottom, where nothing is negative) or wherever the range wants it.
+/// Whether a grid has its zero in the middle (or at the bottom, where nothing is negative) or wherever the range wants
+/// it.
 enum class Scheme { symmetric, asymmetric };
 /// One weight step for a whole layer, or one for each output channel.
 enum class Granularity { scalar, per_channel };
 /// How the range of an activation follows from what was observed.
 enum class RangeRule { minmax, percentile, mse, entropy };
-/// How a weight becomes a code: the nearest; such that each depthwise filter keeps its sum, others the nearest; such that
-/// each filter's outputs on the calibration images move least.
+/// How a weight becomes a code: the nearest; such that each depthwise filter keeps its sum, others the nearest; such
+/// that each filter's outputs on the calibration images move least.
 enum class WeightRounding { nearest, sum, learned };
 /// What is done to the float network before it is quantized: nothing; depthwise filters brought to one threshold (the
-/// paper); both sides of every channel to one threshold; the channels scaled by what rounding costs (balance_model); the
-/// one of these that costs least on the calibration images.
+/// paper); both sides of every channel to one threshold; the channels scaled by what rounding costs (balance_model);
+/// the one of these that costs least on the calibration images.
 enum class Rescaling { none, depthwise, equalize, balance, automatic };
 /// What is trained by distillation from the float network.
 enum class Finetuning { none, thresholds, pointwise, both };
 enum class Switch { off, on, automatic };
 
-/// Every choice of quantize_model. Use designated initialisers: `{.scheme = fat::Scheme::symmetric, .calibration = 50}`.
+/// Every choice of quantize_model. Use designated initialisers: `{.scheme = fat::Scheme::symmetric, .calibration =
+/// 50}`.
 struct QuantizeOptions {
   /// Of activations. Symmetric: [-127, 127], or [0, 255] where nothing negative was observed.
   Scheme scheme = Scheme::asymmetric;
@@ -56,7 +58,8 @@ struct QuantizeOptions {
   Switch bias_correction = Switch::off;
   /// Of weights.
   WeightRounding rounding = WeightRounding::nearest;
-  /// Tensors (or layers, standing for their output) that stay float. A layer that reads a float tensor keeps float weights.
+  /// Tensors (or layers, standing for their output) that stay float. A layer that reads a float tensor keeps float
+  /// weights.
   std::vector<std::string> keep_float{};
   /// Images drawn by the seed to observe ranges; all of them where there are fewer.
   std::size_t calibration = 100;
@@ -81,7 +84,8 @@ struct QuantizeOptions {
   std::string checkpoint{};
   /// Continues from `checkpoint`, bit for bit.
   bool resume = false;
-  /// Training ends after the step in which this becomes true, its state saved in `checkpoint`; a signal handler may set it.
+  /// Training ends after the step in which this becomes true, its state saved in `checkpoint`; a signal handler may set
+  /// it.
   const std::atomic<bool>* stop = nullptr;
   /// Of every random choice. The same seed gives the same result for any number of threads.
   std::uint64_t seed = 0;
@@ -123,12 +127,13 @@ inline void check(const QuantizeOptions& options) {
   expects(options.bits >= 2 && options.bits <= 8, "quantize_model: bits is ", options.bits, "; give 2 to 8");
   expects(options.activation_bits >= 2 && options.activation_bits <= 8, "quantize_model: activation_bits is ",
           options.activation_bits, "; give 2 to 8");
-  expects(options.percentile > 50.0 && options.percentile <= 100.0, "quantize_model: percentile is ", options.percentile,
-          "; give more than 50 and at most 100 percent");
+  expects(options.percentile > 50.0 && options.percentile <= 100.0, "quantize_model: percentile is ",
+          options.percentile, "; give more than 50 and at most 100 percent");
   expects(options.calibration != 0, "quantize_model: calibration is 0; give at least one image");
   expects(options.threads != 0, "quantize_model: threads is 0; give at least 1");
   expects(options.batch != 0, "quantize_model: batch is 0; give at least 1");
-  expects(!options.train || *options.train != 0, "quantize_model: train is 0; give at least one image, or finetune none");
+  expects(!options.train || *options.train != 0,
+          "quantize_model: train is 0; give at least one image, or finetune none");
   expects(!options.learning_rate || *options.learning_rate > 0.0, "quantize_model: learning_rate is not positive");
   expects(!options.resume || !options.checkpoint.empty(), "quantize_model: resume needs a checkpoint folder");
 }

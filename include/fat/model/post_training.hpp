@@ -1,4 +1,4 @@
-// Post-training quantization: from a float network and its grids to codes, with weights rounded and biases corrected as asked.
+// post_training: from a float network and its grids to codes, with weights rounded and biases corrected as asked.
 #ifndef FAT_MODEL_POST_TRAINING_HPP_INCLUDED
 #define FAT_MODEL_POST_TRAINING_HPP_INCLUDED
 
@@ -19,9 +19,11 @@ namespace fat::inline FAT_ABI {
 
 /// Ranges of every value of the model over the chosen images, by the rule of the options.
 template <ImageSource Images>
-std::vector<Interval<float>> observe_ranges(const Model& model, const Images& images, std::span<const std::size_t> chosen,
-                                            const QuantizeOptions& options, const Progress& progress = {}) {
-  if (options.observer == RangeRule::minmax) return calibrate(model, images, chosen, MinMax{}, options.threads, progress);
+std::vector<Interval<float>> observe_ranges(const Model& model, const Images& images,
+                                            std::span<const std::size_t> chosen, const QuantizeOptions& options,
+                                            const Progress& progress = {}) {
+  if (options.observer == RangeRule::minmax)
+    return calibrate(model, images, chosen, MinMax{}, options.threads, progress);
   if (options.observer == RangeRule::percentile)
     return calibrate(model, images, chosen, Percentile{options.percentile}, options.threads, progress);
   const int levels = (1 << options.activation_bits) - 1;
@@ -43,7 +45,8 @@ struct ImageBlock {
 
 /// The first images of `chosen`, at most `most`. Errors: those of loading.
 template <ImageSource Images>
-ImageBlock load_block(const Images& images, std::span<const std::size_t> chosen, std::size_t image_size, std::size_t most) {
+ImageBlock load_block(const Images& images, std::span<const std::size_t> chosen, std::size_t image_size,
+                      std::size_t most) {
   ImageBlock block{{}, std::min(most, chosen.size())};
   block.pixels.resize(block.count * image_size);
   for (std::size_t i = 0; i != block.count; ++i)
@@ -76,12 +79,13 @@ struct PostTraining {
   bool corrected = false;                    ///< whether biases were moved
 };
 
-/// Rounds weights and corrects biases by the options on the images, then encodes. Every layer's mean outputs are brought
-/// to those of `reference`, the float network that `network` was trained from, or `network` itself. Automatic correction is kept where it brings the outputs nearer to `wanted`, [count,
-/// outputs], the float network's outputs on the images.
-/// Errors: grids that do not fit the network, images of another size.
+/// Rounds weights and corrects biases by the options on the images, then encodes. Every layer's mean outputs are
+/// brought to those of `reference`, the float network that `network` was trained from, or `network` itself. Automatic
+/// correction is kept where it brings the outputs nearer to `wanted`, [count, outputs], the float network's outputs on
+/// the images. Errors: grids that do not fit the network, images of another size.
 inline PostTraining post_training(const Model& network, const Model& reference, const ModelGrids& grids,
-                                  const ImageBlock& images, std::span<const float> wanted, const QuantizeOptions& options) {
+                                  const ImageBlock& images, std::span<const float> wanted,
+                                  const QuantizeOptions& options) {
   const auto encode = [&](bool biases) {
     PostTraining done;
     Model changed = network;
@@ -101,10 +105,10 @@ inline PostTraining post_training(const Model& network, const Model& reference, 
   return better ? std::move(with) : std::move(without);
 }
 
-/// Gives a float network the biases that correct_model finds under the grids, its weights left as they are: where training
-/// starts from. Automatic correction is taken where it brings the simulated outputs nearer to `wanted`.
-inline void correct_biases(Model& network, const ModelGrids& grids, const ImageBlock& images, std::span<const float> wanted,
-                           const QuantizeOptions& options) {
+/// Gives a float network the biases that correct_model finds under the grids, its weights left as they are: where
+/// training starts from. Automatic correction is taken where it brings the simulated outputs nearer to `wanted`.
+inline void correct_biases(Model& network, const ModelGrids& grids, const ImageBlock& images,
+                           std::span<const float> wanted, const QuantizeOptions& options) {
   Model changed = network;
   Threads threads{options.threads};
   correct_model(changed, network, grids, images.pixels, threads, {});
@@ -113,11 +117,8 @@ inline void correct_biases(Model& network, const ModelGrids& grids, const ImageB
   };
   if (options.bias_correction == Switch::automatic && rmse(changed) >= rmse(network)) return;
   for (std::size_t n = 0; n != network.nodes.size(); ++n)
-    std::visit(
-        [&]<class Layer>(Layer& layer) {
-          if constexpr (WeightedLayer<Layer>) layer.bias() = std::get<Layer>(changed.nodes[n].op).bias();
-        },
-        network.nodes[n].op);
+    with_weighted(network.nodes[n].op,
+                  [&]<class Layer>(Layer& layer) { layer.bias() = std::get<Layer>(changed.nodes[n].op).bias(); });
 }
 
 }  // namespace fat::inline FAT_ABI

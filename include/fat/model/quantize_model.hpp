@@ -44,30 +44,36 @@ inline std::vector<std::string> rescaling_messages(const RescalingChoice& choice
   std::vector<std::string> messages;
   if (options.rescale == Rescaling::none) return messages;
   if (!choice.trials.empty()) {
-    std::string tried{Message{"rescale: took ", name_of(choice.way), "; output RMSE on images that were left out:"}.view()};
+    std::string tried{
+        Message{"rescale: took ", name_of(choice.way), "; output RMSE on images that were left out:"}.view()};
     for (const RescalingTrial& trial : choice.trials)
       tried += Message{trial.way == choice.way ? " " : ", ", name_of(trial.way), " ", trial.output_rmse}.view();
     messages.push_back(std::move(tried));
   }
   if (choice.done.pairs.empty()) {
     if (choice.trials.size() <= 1)
-      messages.push_back("rescale: the network has no layers that can be rescaled (a depthwise layer, then a convolution); "
-                         "nothing was done");
+      messages.push_back(
+          "rescale: the network has no layers that can be rescaled (a depthwise layer, then a convolution); "
+          "nothing was done");
     return messages;
   }
   std::size_t locked = 0;
   for (const PairRescaling& pair : choice.done.pairs) locked += pair.locked;
-  messages.emplace_back(Message{"rescale: ", name_of(choice.way), " changed ", choice.done.pairs.size(), " pairs of layers, kept ",
-                             locked, " channels that ReLU6 cuts; the float outputs moved by ", choice.done.output_rmse, " RMSE"}.view());
+  messages.emplace_back(
+      Message{"rescale: ", name_of(choice.way), " changed ", choice.done.pairs.size(), " pairs of layers, kept ",
+              locked, " channels that ReLU6 cuts; the float outputs moved by ", choice.done.output_rmse, " RMSE"}
+          .view());
   return messages;
 }
 
 /// Trains network and grids towards the outputs of the original; the report gets the losses, the time and how it ended.
 template <ImageSource Images>
-void finetune_in_place(Model& network, ModelGrids& grids, std::span<const Interval<float>> ranges, const Model& original,
-                       const Images& images, const QuantizeOptions& options, const Progress& progress, QuantizeReport& told) {
+void finetune_in_place(Model& network, ModelGrids& grids, std::span<const Interval<float>> ranges,
+                       const Model& original, const Images& images, const QuantizeOptions& options,
+                       const Progress& progress, QuantizeReport& told) {
   const Stopwatch training;
-  const std::vector<std::size_t> chosen = draw_indices(images.size(), options.train.value_or(images.size()), options.seed);
+  const std::vector<std::size_t> chosen =
+      draw_indices(images.size(), options.train.value_or(images.size()), options.seed);
   Finetuned trained = finetune(network, grids, ranges, original, images, chosen, options, progress);
   network = std::move(trained.model);
   grids = std::move(trained.grids);
@@ -78,11 +84,11 @@ void finetune_in_place(Model& network, ModelGrids& grids, std::span<const Interv
 
 }  // namespace detail
 
-/// Quantizes a float model: rescales it, observes ranges on `options.calibration` images, trains thresholds, rounds weights
-/// and corrects biases as asked, and encodes. Each step is usable alone: prepare_model, choose_rescaling, observe_ranges,
-/// model_grids, finetune, post_training. With training, weights are rounded by choice and biases
-/// corrected before it (the steps of weights rounded so stay as they are), and biases again after it where that brings the
-/// outputs nearer to the float network's. `report`, where given, gets a line for each layer.
+/// Quantizes a float model: rescales it, observes ranges on `options.calibration` images, trains thresholds, rounds
+/// weights and corrects biases as asked, and encodes. Each step is usable alone: prepare_model, choose_rescaling,
+/// observe_ranges, model_grids, finetune, post_training. With training, weights are rounded by choice and biases
+/// corrected before it (the steps of weights rounded so stay as they are), and biases again after it where that brings
+/// the outputs nearer to the float network's. `report`, where given, gets a line for each layer.
 /// Errors: options out of range, no image, NaN or infinity in the weights or in a tensor (by name); those of finetune.
 ///   fat::QuantizedModel int8 = fat::quantize_model(model, images, {.granularity = fat::Granularity::scalar});
 template <ImageSource Images>
@@ -137,14 +143,16 @@ QuantizedModel quantize_model(const Model& model, const Images& images, const Qu
   PostTraining done = post_training(network, rescaled, grids, block, wanted, last);
   told.seconds["encode"] = encoding.seconds();
   if (last.bias_correction == Switch::automatic)
-    told.messages.push_back(done.corrected ? "bias correction: on, it brings the outputs nearer to the float network's"
-                                           : "bias correction: off, it does not bring the outputs nearer to the float network's");
+    told.messages.push_back(done.corrected
+                                ? "bias correction: on, it brings the outputs nearer to the float network's"
+                                : "bias correction: off, it does not bring the outputs nearer to the float network's");
   if (!done.corrections.empty()) told.corrections = std::move(done.corrections);
   if (report == nullptr) return std::move(done.quantized);
   constexpr std::size_t images_for_report = 8;
   const auto few = std::span<const std::size_t>{chosen}.first(std::min(images_for_report, chosen.size()));
-  report->layers = detail::layer_reports(rescaled, done.quantized, ranges, done.notes,
-                                         detail::value_distances(rescaled, done.quantized, images, few, options.threads));
+  report->layers =
+      detail::layer_reports(rescaled, done.quantized, ranges, done.notes,
+                            detail::value_distances(rescaled, done.quantized, images, few, options.threads));
   return std::move(done.quantized);
 }
 

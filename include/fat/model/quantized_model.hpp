@@ -23,8 +23,8 @@ struct ActivationEncoding {
   bool operator==(const ActivationEncoding&) const = default;
 };
 
-/// Codes of one layer's weights, in the layer's own layout. step and zero_point have one entry, or one per output channel.
-/// Bias codes have step (input step * weight step[c]) and zero point 0. A layer kept in float has no encoding.
+/// Codes of one layer's weights, in the layer's own layout. step and zero_point have one entry, or one per output
+/// channel. Bias codes have step (input step * weight step[c]) and zero point 0. A layer kept in float has no encoding.
 struct WeightEncoding {
   array<std::int8_t> codes;
   std::vector<float> step;
@@ -32,12 +32,14 @@ struct WeightEncoding {
   int bits = 8;
   array<std::int32_t> bias;
   float channel_step(std::size_t channel) const { return step[step.size() == 1 ? 0 : channel]; }
-  std::int32_t channel_zero_point(std::size_t channel) const { return zero_point[zero_point.size() == 1 ? 0 : channel]; }
+  std::int32_t channel_zero_point(std::size_t channel) const {
+    return zero_point[zero_point.size() == 1 ? 0 : channel];
+  }
   bool operator==(const WeightEncoding&) const = default;
 };
 
-/// A quantized network. `graph` has no batch normalization left; layers with an encoding hold empty weight and bias arrays
-/// (their codes are in `weights`), layers kept in float hold theirs. Values without an encoding are float.
+/// A quantized network. `graph` has no batch normalization left; layers with an encoding hold empty weight and bias
+/// arrays (their codes are in `weights`), layers kept in float hold theirs. Values without an encoding are float.
 /// Invariants (checked by validate): activations.size() == graph.values.size(), weights.size() == graph.nodes.size();
 /// a node with a weight encoding has a quantized input.
 struct QuantizedModel {
@@ -45,8 +47,9 @@ struct QuantizedModel {
   std::vector<std::optional<ActivationEncoding>> activations;
   std::vector<std::optional<WeightEncoding>> weights;
 
-  /// Integer-only inference on NHWC images of floats or codes, any batch; defined in model/integer.hpp. Packs the weights
-  /// at every call: keep an IntegerModel to run often. Errors: a model that is not valid, sizes that do not match.
+  /// Integer-only inference on NHWC images of floats or codes, any batch; defined in model/integer.hpp. Packs the
+  /// weights at every call: keep an IntegerModel to run often. Errors: a model that is not valid, sizes that do not
+  /// match.
   template <Tensor In, MutableTensor Out>
   void run(const In& input, Out&& output) const;
 };

@@ -1,4 +1,4 @@
-// rescale_depthwise on a Model: every depthwise layer and the convolution that reads it, with a report of what was done.
+// rescale_depthwise on a Model: every depthwise layer and the convolution that reads it, with a report.
 #ifndef FAT_MODEL_RESCALE_MODEL_HPP_INCLUDED
 #define FAT_MODEL_RESCALE_MODEL_HPP_INCLUDED
 
@@ -46,21 +46,17 @@ inline double single_grid_sqnr(const array<float>& weights) {
   float threshold = 0.0F;
   for (const float w : weights) threshold = std::max(threshold, std::abs(w));
   array<float> rounded = weights;
-  fake_quantize_run(weights.data(), rounded.data(), weights.size(), symmetric_grid(threshold, symmetric_codes(8, true)));
+  fake_quantize_run(weights.data(), rounded.data(), weights.size(),
+                    symmetric_grid(threshold, symmetric_codes(8, true)));
   Distance distance;
   distance.add({weights.data(), weights.size()}, {rounded.data(), rounded.size()});
   return distance.sqnr_db();
 }
 
 inline double weights_sqnr(const Operator& op) {
-  return std::visit(
-      []<class Layer>(const Layer& layer) {
-        if constexpr (WeightedLayer<Layer>)
-          return single_grid_sqnr(layer.weights());
-        else
-          return 0.0;
-      },
-      op);
+  double sqnr = 0.0;
+  with_weighted(op, [&](const auto& layer) { sqnr = single_grid_sqnr(layer.weights()); });
+  return sqnr;
 }
 
 inline std::vector<float> outputs_of(const Model& model, std::span<const float> images, Threads& threads) {
@@ -104,8 +100,8 @@ inline double output_distance(const std::vector<float>& a, const std::vector<flo
 
 }  // namespace detail
 
-/// Rescales every depthwise -> [activation] -> convolution pair of a model in place (NUMERICS 6), ReLU6 kept exact on the
-/// calibration images [count, input extent]. Calibrate again afterwards. A model without such pairs is left alone.
+/// Rescales every depthwise -> [activation] -> convolution pair of a model in place (NUMERICS 6), ReLU6 kept exact on
+/// the calibration images [count, input extent]. Calibrate again afterwards. A model without such pairs is left alone.
 /// Errors: images of another size, or none; those of rescale_depthwise.
 inline ModelRescaling rescale_depthwise(Model& model, std::span<const float> images, Threads& threads,
                                         const RescaleOptions& options = {}) {

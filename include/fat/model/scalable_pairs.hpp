@@ -17,8 +17,8 @@
 
 namespace fat::inline FAT_ABI {
 
-/// Two weighted layers with nothing between them but an activation that can be passed, and padding with zeros; nothing else
-/// reads what the first makes.
+/// Two weighted layers with nothing between them but an activation that can be passed, and padding with zeros; nothing
+/// else reads what the first makes.
 struct ScalablePair {
   std::size_t first = 0;
   std::size_t second = 0;
@@ -95,11 +95,9 @@ inline Model with_open_clamps(Model model, std::span<const std::size_t> nodes, s
 /// Calls f(first layer, second layer) with the types of a pair of weighted nodes.
 template <class Function>
 void with_pair(Model& model, const ScalablePair& pair, Function&& f) {
-  std::visit(
-      [&]<class First, class Second>(First& first, Second& second) {
-        if constexpr (WeightedLayer<First> && WeightedLayer<Second>) f(first, second);
-      },
-      model.nodes[pair.first].op, model.nodes[pair.second].op);
+  with_weighted(model.nodes[pair.first].op, [&](auto& first) {
+    with_weighted(model.nodes[pair.second].op, [&](auto& second) { f(first, second); });
+  });
 }
 
 }  // namespace detail
@@ -126,8 +124,8 @@ inline std::vector<std::vector<double>> channel_maxima(const Model& model, std::
   std::vector<ValueId> made;
   const Model open = detail::with_open_clamps(model, nodes, made);
   const std::size_t in = model.input_extent().size();
-  expects(!images.empty() && images.size() % in == 0, "channel_maxima: ", images.size(), " input values for images of ", in,
-          "; give at least one whole calibration image");
+  expects(!images.empty() && images.size() % in == 0, "channel_maxima: ", images.size(), " input values for images of ",
+          in, "; give at least one whole calibration image");
   const std::size_t batch = images.size() / in;
   std::vector<std::vector<std::vector<float>>> found(threads.size());
   for (auto& of_worker : found)

@@ -75,8 +75,8 @@ inline void drop_unused_values(Model& model) {
   }
 }
 
-/// Removes nodes whose output nothing reads, and nodes that change nothing (empty padding, open clamp, reshape to the same
-/// extent, concatenation of one).
+/// Removes nodes whose output nothing reads, and nodes that change nothing (empty padding, open clamp, reshape to the
+/// same extent, concatenation of one).
 inline void drop_idle_nodes(Model& model) {
   for (std::size_t n = model.nodes.size(); n-- != 0;)
     if (consumers(model, model.nodes[n].output) == 0)
@@ -86,8 +86,8 @@ inline void drop_idle_nodes(Model& model) {
   drop_unused_values(model);
 }
 
-/// Moves each ClampLayer into the layer before it, where that layer has no other reader and takes a clamp. Two clamps in a
-/// row become one.
+/// Moves each ClampLayer into the layer before it, where that layer has no other reader and takes a clamp. Two clamps
+/// in a row become one.
 inline void fuse_clamps(Model& model) {
   for (std::size_t n = 0; n != model.nodes.size();) {
     const auto* layer = std::get_if<ClampLayer>(&model.nodes[n].op);
@@ -99,7 +99,8 @@ inline void fuse_clamps(Model& model) {
             if constexpr (ClampedLayer<Before>) {
               Clamp& clamp = before.clamp;
               const Clamp& next = layer->clamp;
-              clamp = {std::min(std::max(clamp.low, next.low), next.high), std::min(std::max(clamp.high, next.low), next.high)};
+              clamp = {std::min(std::max(clamp.low, next.low), next.high),
+                       std::min(std::max(clamp.high, next.low), next.high)};
               return true;
             }
             return false;
@@ -110,9 +111,9 @@ inline void fuse_clamps(Model& model) {
   drop_unused_values(model);
 }
 
-/// Folds every BatchNormalization into the convolution or dense layer before it; where there is none to take it (another
-/// reader, a clamp in between, another operator), it becomes a 1x1 depthwise convolution. No BatchNormalization is left.
-/// Errors: those of fat::fold_batch_norm(layer, normalization), with the node's name.
+/// Folds every BatchNormalization into the convolution or dense layer before it; where there is none to take it
+/// (another reader, a clamp in between, another operator), it becomes a 1x1 depthwise convolution. No
+/// BatchNormalization is left. Errors: those of fat::fold_batch_norm(layer, normalization), with the node's name.
 inline void fold_batch_norm(Model& model) {
   for (std::size_t n = 0; n != model.nodes.size();) {
     Node& node = model.nodes[n];
@@ -123,16 +124,13 @@ inline void fold_batch_norm(Model& model) {
     }
     const std::string name = "batch normalization '" + node.name + "'";
     const auto producer = detail::sole_producer(model, node.inputs[0]);
-    const bool folded = producer && std::visit(
-                                        [&]<class Before>(Before& before) {
-                                          if constexpr (WeightedLayer<Before>) {
-                                            if (before.clamp.active()) return false;
-                                            fold_batch_norm(before, *norm, name);
-                                            return true;
-                                          }
-                                          return false;
-                                        },
-                                        model.nodes[*producer].op);
+    bool folded = false;
+    if (producer)
+      with_weighted(model.nodes[*producer].op, [&](auto& before) {
+        if (before.clamp.active()) return;
+        fold_batch_norm(before, *norm, name);
+        folded = true;
+      });
     if (folded) {
       detail::absorb(model, *producer, n);
       continue;

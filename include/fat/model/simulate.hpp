@@ -14,8 +14,8 @@
 
 namespace fat::inline FAT_ABI {
 
-/// Float arithmetic on the real values of the codes; every quantized value is moved onto its grid as soon as it is made.
-/// It differs from the integers by the rounding of the float sums only.
+/// Float arithmetic on the real values of the codes; every quantized value is moved onto its grid as soon as it is
+/// made. It differs from the integers by the rounding of the float sums only.
 class Simulation {
  public:
   explicit Simulation(const QuantizedModel& quantized, std::size_t threads = 1)
@@ -31,10 +31,11 @@ class Simulation {
   /// As FloatRunner::run; the hook sees values that are on their grids.
   template <class Hook>
   void run(std::span<const float> images, std::size_t batch, std::span<float> outputs, Hook&& hook) {
-    runner_.run(images, batch, outputs, [&](ValueId value, std::size_t image, std::size_t worker, std::span<float> data) {
-      if (grids_[value]) fake_quantize_run(data.data(), data.data(), data.size(), *grids_[value]);
-      hook(value, image, worker, data);
-    });
+    runner_.run(images, batch, outputs,
+                [&](ValueId value, std::size_t image, std::size_t worker, std::span<float> data) {
+                  if (grids_[value]) fake_quantize_run(data.data(), data.data(), data.size(), *grids_[value]);
+                  hook(value, image, worker, data);
+                });
   }
   void run(std::span<const float> images, std::size_t batch, std::span<float> outputs) {
     run(images, batch, outputs, [](ValueId, std::size_t, std::size_t, std::span<float>) {});

@@ -32,16 +32,18 @@ void dequantize_layer(Layer& layer, const WeightEncoding& encoding, float input_
 inline void check_encoding(const ActivationEncoding& encoding, std::string_view name) {
   const std::int64_t low = encoding.code_min;
   const std::int64_t high = encoding.code_max;
-  const bool fits = encoding.bits >= 2 && encoding.bits <= 8 && low < high && high - low < (std::int64_t{1} << encoding.bits) &&
-                    low >= -128 && high <= 255 && encoding.zero_point >= low && encoding.zero_point <= high;
-  expects(fits, "quantized model: the codes ", low, " to ", high, " with zero point ", encoding.zero_point, " of tensor '",
-          name, "' are no ", encoding.bits, "-bit grid");
+  const bool fits = encoding.bits >= 2 && encoding.bits <= 8 && low < high &&
+                    high - low < (std::int64_t{1} << encoding.bits) && low >= -128 && high <= 255 &&
+                    encoding.zero_point >= low && encoding.zero_point <= high;
+  expects(fits, "quantized model: the codes ", low, " to ", high, " with zero point ", encoding.zero_point,
+          " of tensor '", name, "' are no ", encoding.bits, "-bit grid");
   expects(std::isfinite(encoding.step) && encoding.step > 0.0F, "quantized model: the step of tensor '", name, "' is ",
           encoding.step, "; it must be positive");
 }
 
 inline void check_encoding(const WeightEncoding& encoding, std::size_t channels, std::string_view name) {
-  expects(encoding.bits >= 2 && encoding.bits <= 8, "quantized model: layer '", name, "' has ", encoding.bits, "-bit weights");
+  expects(encoding.bits >= 2 && encoding.bits <= 8, "quantized model: layer '", name, "' has ", encoding.bits,
+          "-bit weights");
   expects((encoding.step.size() == 1 || encoding.step.size() == channels) &&
               encoding.zero_point.size() == encoding.step.size() && encoding.bias.size() == channels,
           "quantized model: layer '", name, "' has ", encoding.step.size(), " steps, ", encoding.zero_point.size(),
@@ -56,18 +58,15 @@ inline void check_encoding(const WeightEncoding& encoding, std::size_t channels,
 
 }  // namespace detail
 
-/// The float network whose weights and biases are the real values of the codes. Precondition: the model is valid but for
-/// its graph, which this is the way to check.
+/// The float network whose weights and biases are the real values of the codes. Precondition: the model is valid but
+/// for its graph, which this is the way to check.
 inline Model simulation_model(const QuantizedModel& quantized) {
   Model model = quantized.graph;
   for (std::size_t n = 0; n != model.nodes.size(); ++n) {
     if (!quantized.weights[n]) continue;
     const float input_step = quantized.activations[model.nodes[n].inputs[0]]->step;
-    std::visit(
-        [&]<class Layer>(Layer& layer) {
-          if constexpr (WeightedLayer<Layer>) detail::dequantize_layer(layer, *quantized.weights[n], input_step);
-        },
-        model.nodes[n].op);
+    with_weighted(model.nodes[n].op,
+                  [&](auto& layer) { detail::dequantize_layer(layer, *quantized.weights[n], input_step); });
   }
   return model;
 }
@@ -86,22 +85,18 @@ inline void validate(const QuantizedModel& quantized) {
     expects(!std::holds_alternative<BatchNormalization>(node.op), "quantized model: '", name,
             "' is a batch normalization; it has to be folded");
     if (!quantized.weights[n]) continue;
-    expects(node.inputs.size() == 1 && node.inputs[0] < graph.values.size() && quantized.activations[node.inputs[0]].has_value(),
+    expects(node.inputs.size() == 1 && node.inputs[0] < graph.values.size() &&
+                quantized.activations[node.inputs[0]].has_value(),
             "quantized model: layer '", name, "' has integer weights, but its input is no quantized tensor");
-    std::visit(
-        [&]<class Layer>(const Layer& layer) {
-          if constexpr (WeightedLayer<Layer>) {
-            const WeightEncoding& encoding = *quantized.weights[n];
-            expects(encoding.codes.dimension() > Layer::channel_axis, "quantized model: the weights of layer '", name,
-                    "' have shape ", encoding.codes.shape());
-            expects(layer.kernel.empty() && layer.offset.empty(), "quantized model: layer '", name,
-                    "' has both integer and float weights");
-            detail::check_encoding(encoding, encoding.codes.shape(Layer::channel_axis), name);
-          } else {
-            fail("quantized model: '", name, "' is a ", kind_name(node.op), ", which has no weights");
-          }
-        },
-        node.op);
+    const bool has_weights = with_weighted(node.op, [&]<class Layer>(const Layer& layer) {
+      const WeightEncoding& encoding = *quantized.weights[n];
+      expects(encoding.codes.dimension() > Layer::channel_axis, "quantized model: the weights of layer '", name,
+              "' have shape ", encoding.codes.shape());
+      expects(layer.kernel.empty() && layer.offset.empty(), "quantized model: layer '", name,
+              "' has both integer and float weights");
+      detail::check_encoding(encoding, encoding.codes.shape(Layer::channel_axis), name);
+    });
+    if (!has_weights) fail("quantized model: '", name, "' is a ", kind_name(node.op), ", which has no weights");
   }
   validate(simulation_model(quantized));
 }

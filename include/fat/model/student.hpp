@@ -1,4 +1,4 @@
-// StudentNetwork: a Model with fake-quantized values and weights whose thresholds, biases and weight factors are trained.
+// StudentNetwork: a fake-quantized Model whose thresholds, biases and weight factors are trained.
 #ifndef FAT_MODEL_STUDENT_HPP_INCLUDED
 #define FAT_MODEL_STUDENT_HPP_INCLUDED
 
@@ -33,18 +33,23 @@ struct StudentOptions {
 /// Fills one NHWC image of the model's input extent.
 using LoadImage = std::function<void(std::size_t sample, std::span<float> nhwc)>;
 
-/// A fat::Network over images: simulates the integer model that encode_model would make (the same values, bit for bit, where
-/// a layer that reads a float tensor has no weight grids) and goes backward through it with straight-through estimators and the closed forms of NUMERICS 2, 3 and 7. Weights move onto
-/// their grids once a step. Values before quantization are kept for all images of a batch, everything else lies in arenas
-/// planned at construction; forward and backward allocate nothing and give the same bits for any number of threads.
-/// The model must outlive the student. Errors of the constructor: those of validate; an empty batch.
+/// A fat::Network over images: simulates the integer model that encode_model would make (the same values, bit for bit,
+/// where a layer that reads a float tensor has no weight grids) and goes backward through it with straight-through
+/// estimators and the closed forms of NUMERICS 2, 3 and 7. Weights move onto their grids once a step. Values before
+/// quantization are kept for all images of a batch, everything else lies in arenas planned at construction; forward and
+/// backward allocate nothing and give the same bits for any number of threads. The model must outlive the student.
+/// Errors of the constructor: those of validate; an empty batch.
 class StudentNetwork {
  public:
   /// `observed`, where not empty, are the ranges that the grids of the activations were made from.
   StudentNetwork(const Model& model, const ModelGrids& grids, LoadImage load, const StudentOptions& options = {},
                  std::span<const Interval<float>> observed = {})
-      : model_((validate(model), &model)), load_(std::move(load)), options_(options), threads_(options.threads),
-        plan_(plan_tensors(model)), student_(model) {
+      : model_((validate(model), &model)),
+        load_(std::move(load)),
+        options_(options),
+        threads_(options.threads),
+        plan_(plan_tensors(model)),
+        student_(model) {
     expects(options.batch != 0, "StudentNetwork: the batch is 0; give at least 1");
     for (const Node& node : student_.nodes) {
       layers_.emplace_back(student_, node);
@@ -103,8 +108,8 @@ class StudentNetwork {
   /// The float model, its biases moved and its weights multiplied by their factors as the parameters say.
   Model trained_model() const {
     Model model = *model_;
-    for_each_weighted([&](std::size_t n, const auto& from, auto& to) { weights_[n]->scale(from, to, split(parameters_)); },
-                      model);
+    for_each_weighted(
+        [&](std::size_t n, const auto& from, auto& to) { weights_[n]->scale(from, to, split(parameters_)); }, model);
     return model;
   }
   /// The network of the last forward: weights and biases on their grids.
@@ -137,11 +142,8 @@ class StudentNetwork {
   }
   template <class Function, class Other>
   void weighted(std::size_t n, Function&& f, Other& other) const {
-    std::visit(
-        [&]<class Layer>(const Layer& from) {
-          if constexpr (WeightedLayer<Layer>) f(n, from, std::get<Layer>(other.nodes[n].op));
-        },
-        model_->nodes[n].op);
+    with_weighted(model_->nodes[n].op,
+                  [&]<class Layer>(const Layer& from) { f(n, from, std::get<Layer>(other.nodes[n].op)); });
   }
 
   void plan_parameters(const ModelGrids& grids, std::span<const Interval<float>> observed) {
@@ -149,7 +151,8 @@ class StudentNetwork {
     StudentParameters<std::size_t> counts;
     grids_ = grids.activations;
     for (ValueId value = 0; value != count; ++value) {
-      const bool trained = options_.parts.activations && grids_[value] && !plan_.unit[value] && plan_.group[value] == value;
+      const bool trained =
+          options_.parts.activations && grids_[value] && !plan_.unit[value] && plan_.group[value] == value;
       activation_at_.push_back(counts.thresholds);
       if (!trained) {
         activations_.emplace_back(grids_[value].value_or(Grid<float>{}));
@@ -164,15 +167,11 @@ class StudentNetwork {
     }
     weights_.resize(model_->nodes.size());
     for (std::size_t n = 0; n != weights_.size(); ++n)
-      std::visit(
-          [&]<class Layer>(const Layer& layer) {
-            if constexpr (WeightedLayer<Layer>) {
-              const Node& node = model_->nodes[n];
-              const float unit = grids_[node.output] ? activations_[plan_.group[node.output]].extent() : 1.0F;
-              weights_[n].emplace(layer, grids.weights[n], options_.parts, unit, counts);
-            }
-          },
-          model_->nodes[n].op);
+      with_weighted(model_->nodes[n].op, [&](const auto& layer) {
+        const Node& node = model_->nodes[n];
+        const float unit = grids_[node.output] ? activations_[plan_.group[node.output]].extent() : 1.0F;
+        weights_[n].emplace(layer, grids.weights[n], options_.parts, unit, counts);
+      });
     groups_ = {{0, counts.thresholds, 1.0},
                {counts.thresholds, counts.biases, options_.bias_rate},
                {counts.thresholds + counts.biases, counts.factors, options_.factor_rate}};
@@ -260,10 +259,13 @@ class StudentNetwork {
     threads_.run(weights_.size(), [&](std::size_t n, std::size_t) {
       if (!weights_[n]) return;
       const auto& input = grids_[model_->nodes[n].inputs[0]];
-      weighted(n, [&](std::size_t, const auto& from, auto& to) {
-        weights_[n]->apply(from, to, input && options_.round_biases ? input->step : 0.0F, split(std::as_const(parameters_)),
-                           layers_[n], backward_[n]);
-      }, student_);
+      weighted(
+          n,
+          [&](std::size_t, const auto& from, auto& to) {
+            weights_[n]->apply(from, to, input && options_.round_biases ? input->step : 0.0F,
+                               split(std::as_const(parameters_)), layers_[n], backward_[n]);
+          },
+          student_);
     });
     std::copy(parameters_.begin(), parameters_.end(), applied_.begin());
     ready_ = true;
@@ -281,8 +283,8 @@ class StudentNetwork {
     };
     const auto made = [&](ValueId value) {
       if (grids_[value])
-        fake_quantize_run(kept(image, value), memory.values.data() + values_.offset[value], model_->extent(value).size(),
-                          *grids_[value]);
+        fake_quantize_run(kept(image, value), memory.values.data() + values_.offset[value],
+                          model_->extent(value).size(), *grids_[value]);
     };
     made(model_->input);
     for (std::size_t n = 0; n != layers_.size(); ++n) {
@@ -313,11 +315,13 @@ class StudentNetwork {
       else if (clamp.active())
         float_kernels::native().mask(y, dy, size, clamp.low, clamp.high);
       const std::span<const float*> inputs = std::span{memory.pointers}.first(node.inputs.size());
-      for (std::size_t i = 0; flow.reads && i != inputs.size(); ++i) inputs[i] = read_again(image, node.inputs[i], memory.inputs[i]);
+      for (std::size_t i = 0; flow.reads && i != inputs.size(); ++i)
+        inputs[i] = read_again(image, node.inputs[i], memory.inputs[i]);
       if (weights_[n]) weights_[n]->add(backward_[n], inputs[0], dy, lane + lane_at_[n], memory.scratch.data());
       for (std::size_t i = 0; i != inputs.size(); ++i)
         if (flow.wanted[i] != 0)
-          backward_[n].input(i, inputs, y, dy, gradient(node.inputs[i]), flow.accumulate[i] != 0, memory.scratch.data());
+          backward_[n].input(i, inputs, y, dy, gradient(node.inputs[i]), flow.accumulate[i] != 0,
+                             memory.scratch.data());
     }
     const ValueId input = model_->input;
     if (trained_with(input) && grids_[input])
@@ -325,8 +329,8 @@ class StudentNetwork {
                                           *grids_[input], Clamp{});
   }
   /// One pass through fake quantization and the clamp before it. The grid of a step is never dead.
-  static ThresholdSums quantization_backward(const float* x, const float* dy, float* dx, std::size_t n, const Grid<float>& grid,
-                                             const Clamp& clamp) {
+  static ThresholdSums quantization_backward(const float* x, const float* dy, float* dx, std::size_t n,
+                                             const Grid<float>& grid, const Clamp& clamp) {
     const auto p = detail::grid_parameters(grid);
     float_kernels::ThresholdBackward call{x, dy, dx, n, p[0], p[2], p[3], clamp.low, clamp.high};
     float_kernels::native().threshold_backward(call);
@@ -354,13 +358,17 @@ class StudentNetwork {
           total.outside += activation_sums_[image * activations_.size() + value].outside;
         }
       }
-      activations_[leader].gradient(p.thresholds + activation_at_[leader], total, to.thresholds + activation_at_[leader]);
+      activations_[leader].gradient(p.thresholds + activation_at_[leader], total,
+                                    to.thresholds + activation_at_[leader]);
     }
     threads_.run(weights_.size(), [&](std::size_t n, std::size_t) {
       if (!weights_[n]) return;
-      weighted(n, [&](std::size_t, const auto& from, const auto&) {
-        weights_[n]->reduce(from, lane_memory_.data() + lane_at_[n], std::min(lanes_, batch_), lane_size_, p, to);
-      }, student_);
+      weighted(
+          n,
+          [&](std::size_t, const auto& from, const auto&) {
+            weights_[n]->reduce(from, lane_memory_.data() + lane_at_[n], std::min(lanes_, batch_), lane_size_, p, to);
+          },
+          student_);
     });
   }
 
@@ -377,10 +385,10 @@ class StudentNetwork {
   std::vector<LayerGradient> backward_;
   std::vector<Flow> flow_;
   aligned_vector<float> parameters_, applied_, gradients_;
-  std::vector<ParameterGroup> groups_;             ///< thresholds, biases, factors
-  std::vector<TrainedGrid> activations_;           ///< one a value; factors only where it leads its group
-  std::vector<std::size_t> activation_at_;         ///< its first factor
-  std::vector<std::optional<Grid<float>>> grids_;  ///< of this step, as an encoding holds them
+  std::vector<ParameterGroup> groups_;                ///< thresholds, biases, factors
+  std::vector<TrainedGrid> activations_;              ///< one a value; factors only where it leads its group
+  std::vector<std::size_t> activation_at_;            ///< its first factor
+  std::vector<std::optional<Grid<float>>> grids_;     ///< of this step, as an encoding holds them
   std::vector<std::optional<StudentLayer>> weights_;  ///< one a node
   ArenaPlan values_, gradient_plan_;
   std::vector<std::size_t> kept_at_, lane_at_;

@@ -2,8 +2,8 @@
 #ifndef FAT_MODEL_STUDENT_LAYER_HPP_INCLUDED
 #define FAT_MODEL_STUDENT_LAYER_HPP_INCLUDED
 
-#include <fat/gradient/threshold_slopes.hpp>
 #include <fat/gradient/pointwise_scale.hpp>
+#include <fat/gradient/threshold_slopes.hpp>
 #include <fat/model/layer_gradient.hpp>
 #include <fat/model/model_grids.hpp>
 #include <fat/model/trained_grid.hpp>
@@ -42,13 +42,15 @@ class StudentLayer {
       : parts_(parts),
         channels_(layer.bias().size()),
         unit_(unit),
-        partition_(grids.size() == 1 ? partition(layer.weights().shape()) : partition(layer.weights().shape(), Layer::channel_axis)),
+        partition_(grids.size() == 1 ? partition(layer.weights().shape())
+                                     : partition(layer.weights().shape(), Layer::channel_axis)),
         settled_(grids.size()),
         table_(grids.size()),
         first_(counts) {
     bool asymmetric = false;
     std::vector<Interval<float>> ranges;
-    if (!grids.empty()) ranges = weight_ranges(layer, grids.size() == 1 ? Granularity::scalar : Granularity::per_channel);
+    if (!grids.empty())
+      ranges = weight_ranges(layer, grids.size() == 1 ? Granularity::scalar : Granularity::per_channel);
     for (std::size_t g = 0; g != grids.size(); ++g) {
       asymmetric |= grids[g].code_min != -grids[g].code_max;
       grids_.push_back(parts.weights ? TrainedGrid{grids[g], ranges[g], parts.bounds} : TrainedGrid{grids[g]});
@@ -97,11 +99,11 @@ class StudentLayer {
     for (std::size_t k = 0; parts_.factors && k != to.kernel.size(); ++k) to.kernel[k] *= limits.clip(factor[k]);
   }
 
-  /// Moves weights and biases onto the grids of these parameters. `input_step` is the step of what the node reads; 0 where
-  /// biases stay as they are.
+  /// Moves weights and biases onto the grids of these parameters. `input_step` is the step of what the node reads; 0
+  /// where biases stay as they are.
   template <WeightedLayer Layer>
-  void apply(const Layer& from, Layer& to, float input_step, const StudentParameters<const float*>& p, FloatLayer& forward,
-             LayerGradient& backward) {
+  void apply(const Layer& from, Layer& to, float input_step, const StudentParameters<const float*>& p,
+             FloatLayer& forward, LayerGradient& backward) {
     scale(from, to, p);
     if (full_) std::copy(to.kernel.begin(), to.kernel.end(), effective_.begin());
     if (!grids_.empty()) {
@@ -141,14 +143,15 @@ class StudentLayer {
     if (full_) {
       for (std::size_t k = 0; k != length_; ++k) buffer_[k] = static_cast<float>(sums_[k]);
       if (!grids_.empty())
-        threshold_backward_channels(effective_.data(), buffer_.data(), buffer_.data(), partition_, table_, residue_.data(),
-                                    outside_.data());
+        threshold_backward_channels(effective_.data(), buffer_.data(), buffer_.data(), partition_, table_,
+                                    residue_.data(), outside_.data());
     } else if (length_ != 0) {
       std::fill(residue_.begin(), residue_.end(), 0.0);
       for (std::size_t c = 0; c != channels_; ++c) residue_[grids_.size() == 1 ? 0 : c] += sums_[c];
     }
     for (std::size_t g = 0; g != grids_.size(); ++g)
-      grids_[g].gradient(p.thresholds + threshold_at_[g], {residue_[g], outside_[g]}, gradients.thresholds + threshold_at_[g]);
+      grids_[g].gradient(p.thresholds + threshold_at_[g], {residue_[g], outside_[g]},
+                         gradients.thresholds + threshold_at_[g]);
     float* to = gradients.factors + first_.factors;
     const float* factor = p.factors + first_.factors;
     for (std::size_t k = 0; parts_.factors && k != length_; ++k)

@@ -10,8 +10,8 @@
 
 namespace fat::inline FAT_ABI {
 
-/// One grid and the factors that move it: alpha of a symmetric threshold; alpha_R of an asymmetric one, with alpha_T before
-/// it unless the left limit is 0 (NUMERICS 2, 3). Factors at their start give the start grid, bit for bit.
+/// One grid and the factors that move it: alpha of a symmetric threshold; alpha_R of an asymmetric one, with alpha_T
+/// before it unless the left limit is 0 (NUMERICS 2, 3). Factors at their start give the start grid, bit for bit.
 class TrainedGrid {
  public:
   /// A grid without factors: dead, or not to be trained.

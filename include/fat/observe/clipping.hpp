@@ -9,8 +9,9 @@
 
 namespace fat::inline FAT_ABI {
 
-/// The range of least `cost(low, high)` among shares of the extremes: each end that lies beyond 0 is cut to 1, 1 - 1/64, ...
-/// 1/64 of itself, both ends on their own. An end on the other side of 0 is 0, as grids hold 0 anyway. Of equals the wider.
+/// The range of least `cost(low, high)` among shares of the extremes: each end that lies beyond 0 is cut to 1, 1 -
+/// 1/64, ... 1/64 of itself, both ends on their own. An end on the other side of 0 is 0, as grids hold 0 anyway. Of
+/// equals the wider.
 template <class Cost>
 Interval<double> cheapest_range(const Extremes& extremes, Cost&& cost) {
   constexpr int steps = 64;

@@ -9,10 +9,10 @@
 
 namespace fat::inline FAT_ABI {
 
-/// For each candidate: P is the distribution over the bins inside, with the values outside added to the bins at the ends; Q
-/// gives every level of the grid the values inside that it stands for, spread evenly over its non-empty bins. The candidate
-/// of least divergence D(P || Q) is taken. A bin where Q has nothing and P has something counts as a divergence of its
-/// share times `unmatched`.
+/// For each candidate: P is the distribution over the bins inside, with the values outside added to the bins at the
+/// ends; Q gives every level of the grid the values inside that it stands for, spread evenly over its non-empty bins.
+/// The candidate of least divergence D(P || Q) is taken. A bin where Q has nothing and P has something counts as a
+/// divergence of its share times `unmatched`.
 class Entropy {
  public:
   /// Steps of the grid: 255 for eight bits.

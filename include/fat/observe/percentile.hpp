@@ -9,8 +9,8 @@
 
 namespace fat::inline FAT_ABI {
 
-/// Keeps `percent` percent of the values: half of the rest lies below the low limit, half above the high one. The limits
-/// are exact to one bin of Histogram and never beyond the extremes.
+/// Keeps `percent` percent of the values: half of the rest lies below the low limit, half above the high one. The
+/// limits are exact to one bin of Histogram and never beyond the extremes.
 class Percentile {
  public:
   /// Share of the values to keep, in percent.

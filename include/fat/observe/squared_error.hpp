@@ -8,15 +8,17 @@
 
 namespace fat::inline FAT_ABI {
 
-/// Values inside the range err by step^2 / 12 in the mean (rounding), values outside by the square of their distance from
-/// it (clipping); step = (high - low) / levels. Bins stand for their middles.
+/// Values inside the range err by step^2 / 12 in the mean (rounding), values outside by the square of their distance
+/// from it (clipping); step = (high - low) / levels. Bins stand for their middles.
 class SquaredError {
  public:
   /// Steps of the grid: 255 for eight bits.
   int levels = 255;
 
   SquaredError() = default;
-  explicit SquaredError(int steps) : levels(steps) { expects(steps >= 1, "SquaredError: ", steps, " levels; give at least 1"); }
+  explicit SquaredError(int steps) : levels(steps) {
+    expects(steps >= 1, "SquaredError: ", steps, " levels; give at least 1");
+  }
   template <RealScalar Real>
   void observe(const Real* x, std::size_t n) {
     seen_.observe(x, n);
@@ -34,7 +36,8 @@ class SquaredError {
     }
     // sum of (x - end)^2 over the values of some bins
     const auto clipped = [](const Sums& first, const Sums& last, double end) {
-      return last.square - first.square - 2.0 * end * (last.value - first.value) + end * end * (last.count - first.count);
+      return last.square - first.square - 2.0 * end * (last.value - first.value) +
+             end * end * (last.count - first.count);
     };
     return cheapest_range(seen_.extremes(), [&](double low, double high) {
       const Sums& below = before[seen_.bins_below(low)];

@@ -41,8 +41,8 @@ struct BasicQuantizer {
       return asymmetric_grid<Rounding, Scaling>(range.low, range.high - range.low, codes);
   }
 
-  /// One grid for each interval. Errors: no interval; one that is not finite, has low > high, or (asymmetric) is wider than
-  /// Real can say.
+  /// One grid for each interval. Errors: no interval; one that is not finite, has low > high, or (asymmetric) is wider
+  /// than Real can say.
   template <RealScalar Real>
   static Params<Real> params(const Ranges<Real>& ranges) {
     expects(ranges.size() != 0, "Quantizer::params: no interval; observe a tensor that has channels");
@@ -52,8 +52,9 @@ struct BasicQuantizer {
               "Quantizer::params: the interval of channel ", c, " is [", ranges[c].low, ", ", ranges[c].high,
               "]; give finite limits in order");
       if constexpr (!symmetric)
-        expects(is_finite(ranges[c].high - ranges[c].low), "Quantizer::params: the interval of channel ", c, " is [", ranges[c].low,
-                ", ", ranges[c].high, "], whose width is no finite number; divide the tensor by a constant");
+        expects(is_finite(ranges[c].high - ranges[c].low), "Quantizer::params: the interval of channel ", c, " is [",
+                ranges[c].low, ", ", ranges[c].high,
+                "], whose width is no finite number; divide the tensor by a constant");
       grids.set(c, grid(ranges[c]));
     }
     return Params<Real>{std::move(grids)};

@@ -51,7 +51,8 @@ struct Adam {
   void step(AdamState<Real>& state, std::span<std::type_identity_t<Real>> parameters,
             std::span<const std::type_identity_t<Real>> gradients, double rate) const {
     expects(parameters.size() == state.first.size() && gradients.size() == state.first.size(), "Adam: started with ",
-            state.first.size(), " parameters, stepped with ", parameters.size(), " and ", gradients.size(), " gradients");
+            state.first.size(), " parameters, stepped with ", parameters.size(), " and ", gradients.size(),
+            " gradients");
     const double t = static_cast<double>(++state.steps);
     const double first_bias = 1.0 - std::pow(beta1, t);
     const double second_root = std::sqrt(1.0 - std::pow(beta2, t));

@@ -21,13 +21,11 @@ namespace fat::inline FAT_ABI {
 class Fingerprint {
  public:
   template <class T>
-    requires std::is_arithmetic_v<T> || std::is_enum_v<T>
-  Fingerprint& add(const T& value) noexcept {
+  requires std::is_arithmetic_v<T> || std::is_enum_v<T> Fingerprint& add(const T& value) noexcept {
     return add(std::span<const T>{&value, 1});
   }
   template <class T>
-    requires std::is_arithmetic_v<T> || std::is_enum_v<T>
-  Fingerprint& add(std::span<const T> values) noexcept {
+  requires std::is_arithmetic_v<T> || std::is_enum_v<T> Fingerprint& add(std::span<const T> values) noexcept {
     for (const std::byte byte : std::as_bytes(values)) {
       hash_ ^= static_cast<std::uint64_t>(byte);
       hash_ *= 0x100000001b3U;

@@ -23,8 +23,8 @@ double root_mean_square(const Outputs<Real>& outputs, std::span<Real> gradient, 
   const double loss = std::sqrt(sum / divisor);
   const double slope = loss > 0.0 ? 1.0 / (divisor * loss) : 0.0;
   for (std::size_t i = 0; i != gradient.size(); ++i)
-    gradient[i] = static_cast<Real>(
-        slope * (static_cast<double>(outputs.student[i]) - static_cast<double>(outputs.teacher[i])));
+    gradient[i] =
+        static_cast<Real>(slope * (static_cast<double>(outputs.student[i]) - static_cast<double>(outputs.teacher[i])));
   return loss;
 }
 
@@ -63,8 +63,8 @@ double cross_entropy(std::span<const Real> z, std::span<const std::size_t> label
 
 }  // namespace detail
 
-/// The paper's loss (eq. 25): sqrt(sum over batch and classes of d^2 / batch size). One large error in a batch weighs more
-/// than in a mean of per-image losses.
+/// The paper's loss (eq. 25): sqrt(sum over batch and classes of d^2 / batch size). One large error in a batch weighs
+/// more than in a mean of per-image losses.
 struct BatchRmse {
   template <class Real>
   double evaluate(const Outputs<Real>& outputs, std::span<Real> gradient) const {
@@ -98,9 +98,9 @@ struct SmoothedAbsolute {
   }
 };
 
-/// The general loss of eq. 24: teacher_labels * H(y, zT) + student_labels * H(y, zA) + distillation * D(zT, zA). H is the
-/// cross-entropy with the true classes, D a loss between outputs. The first term does not move the student; it is counted
-/// so that values compare with the formula. Label terms of weight 0 need no labels.
+/// The general loss of eq. 24: teacher_labels * H(y, zT) + student_labels * H(y, zA) + distillation * D(zT, zA). H is
+/// the cross-entropy with the true classes, D a loss between outputs. The first term does not move the student; it is
+/// counted so that values compare with the formula. Label terms of weight 0 need no labels.
 template <class Distillation = BatchRmse>
 struct CombinedLoss {
   double teacher_labels = 0.0;
@@ -113,8 +113,8 @@ struct CombinedLoss {
     double loss = distillation * distance.evaluate(outputs, gradient);
     for (Real& g : gradient) g = static_cast<Real>(distillation * static_cast<double>(g));
     if (teacher_labels == 0.0 && student_labels == 0.0) return loss;
-    expects(outputs.labels.size() == outputs.rows, "CombinedLoss: ", outputs.labels.size(), " labels for ", outputs.rows,
-            " samples; give one label a sample or set the label weights to 0");
+    expects(outputs.labels.size() == outputs.rows, "CombinedLoss: ", outputs.labels.size(), " labels for ",
+            outputs.rows, " samples; give one label a sample or set the label weights to 0");
     if (teacher_labels != 0.0)
       loss += teacher_labels * detail::cross_entropy(outputs.teacher, outputs.labels, 0.0, std::span<Real>{});
     if (student_labels != 0.0)

@@ -34,14 +34,15 @@ struct MinimizeOptions {
   std::size_t epochs = 6;
   std::size_t batch = 16;
   std::uint64_t seed = 0;
-  /// Share of the samples that are not trained on but measured: the parameters that do best on them are kept. 0: none, and
-  /// the last parameters are kept.
+  /// Share of the samples that are not trained on but measured: the parameters that do best on them are kept. 0: none,
+  /// and the last parameters are kept.
   double held_out = 0.1;
   /// Steps between measurements of the held-out samples; 0: once an epoch.
   std::size_t validate_every = 0;
   /// Measurements without improvement after which training ends early; 0: never.
   std::size_t patience = 0;
-  /// After a NaN or Inf the parameters of at most this many steps ago are restored, and the rate is multiplied by backoff.
+  /// After a NaN or Inf the parameters of at most this many steps ago are restored, and the rate is multiplied by
+  /// backoff.
   std::size_t snapshot_every = 10;
   double backoff = 0.5;
   /// Restores after which training is given up.
@@ -66,7 +67,8 @@ struct StepReport {
   /// Loss of the held-out samples where they were measured after this step, else NaN.
   double validation = std::numeric_limits<double>::quiet_NaN();
   bool restarted = false;  ///< the schedule reset the optimizer before this step
-  bool restored = false;   ///< loss or parameters were not finite: the last good parameters are back, the rate is lowered
+  bool restored =
+      false;  ///< loss or parameters were not finite: the last good parameters are back, the rate is lowered
 };
 
 /// Why training ended.
@@ -79,7 +81,8 @@ struct TrainingReport {
   std::size_t restores = 0;
   /// Loss of every step; NaN where the step was undone.
   std::vector<double> losses;
-  /// Held-out loss before training and after each measurement, and the steps made by then; empty without held-out samples.
+  /// Held-out loss before training and after each measurement, and the steps made by then; empty without held-out
+  /// samples.
   std::vector<double> validations;
   std::vector<std::uint64_t> validation_steps;
   double best_validation = std::numeric_limits<double>::infinity();
@@ -184,177 +187,180 @@ void add_behaviour(Fingerprint& fingerprint, const Optimizer& optimizer) {
 }  // namespace detail
 
 /// Trains the network's parameters so that its outputs on every sample come to the targets. Batches are drawn without
-/// replacement in an order that depends on the seed and the epoch alone; an incomplete last batch is left for later epochs.
-/// Each listener is called as listener(const StepReport&) after every step. A step allocates nothing. The result depends on
-/// the inputs and the seed alone, bit for bit, if the network's does.
-/// Errors: no samples, fewer than a batch, targets or labels of another length, initial parameters or outputs that are not
-/// finite, a checkpoint that cannot be written or belongs to another run.
+/// replacement in an order that depends on the seed and the epoch alone; an incomplete last batch is left for later
+/// epochs. Each listener is called as listener(const StepReport&) after every step. A step allocates nothing. The
+/// result depends on the inputs and the seed alone, bit for bit, if the network's does.
+/// Errors: no samples, fewer than a batch, targets or labels of another length, initial parameters or outputs that are
+/// not finite, a checkpoint that cannot be written or belongs to another run.
 template <Network N, class O, class P, Schedule S, class... Listeners>
-  requires Objective<O, network_real_t<N>> && Optimizer<P, network_real_t<N>>
-TrainingReport minimize(N& network, const Targets<network_real_t<N>>& targets, const O& objective, const P& optimizer,
-                        const S& schedule, const MinimizeOptions& options, Listeners&&... listeners) {
-  using Real = network_real_t<N>;
-  using Traits = network_traits<N>;
-  using State = optimizer_state_t<P, Real>;
-  static_assert(CheckpointableState<State>, "an optimizer's state is trivially copyable or has visit(f), see Optimizer");
+  requires Objective<O, network_real_t<N>> && Optimizer<P, network_real_t<N>> TrainingReport
+  minimize(N& network, const Targets<network_real_t<N>>& targets, const O& objective, const P& optimizer,
+           const S& schedule, const MinimizeOptions& options, Listeners&&... listeners) {
+    using Real = network_real_t<N>;
+    using Traits = network_traits<N>;
+    using State = optimizer_state_t<P, Real>;
+    static_assert(CheckpointableState<State>,
+                  "an optimizer's state is trivially copyable or has visit(f), see Optimizer");
 
-  const std::span<Real> parameters = Traits::parameters(network);
-  const std::size_t samples = targets.samples();
-  const std::size_t batch = options.batch;
-  expects(batch != 0 && options.epochs != 0, "minimize: batch and epochs must be at least 1");
-  expects(samples != 0 && targets.values.size() == samples * targets.columns,
-          "minimize: no training samples; give at least one batch of images");
-  expects(detail::all_finite(targets.values), "minimize: a target is not finite; check the teacher's images and weights");
-  expects(targets.labels.empty() || targets.labels.size() == samples, "minimize: ", targets.labels.size(), " labels for ",
-          samples, " samples");
-  expects(options.held_out >= 0.0 && options.held_out < 1.0, "minimize: held_out is a share of the samples, from 0 to below 1");
-  expects(detail::all_finite(std::span<const Real>{parameters}), "minimize: an initial parameter is not finite");
+    const std::span<Real> parameters = Traits::parameters(network);
+    const std::size_t samples = targets.samples();
+    const std::size_t batch = options.batch;
+    expects(batch != 0 && options.epochs != 0, "minimize: batch and epochs must be at least 1");
+    expects(samples != 0 && targets.values.size() == samples * targets.columns,
+            "minimize: no training samples; give at least one batch of images");
+    expects(detail::all_finite(targets.values),
+            "minimize: a target is not finite; check the teacher's images and weights");
+    expects(targets.labels.empty() || targets.labels.size() == samples, "minimize: ", targets.labels.size(),
+            " labels for ", samples, " samples");
+    expects(options.held_out >= 0.0 && options.held_out < 1.0,
+            "minimize: held_out is a share of the samples, from 0 to below 1");
+    expects(detail::all_finite(std::span<const Real>{parameters}), "minimize: an initial parameter is not finite");
 
-  std::vector<std::size_t> order(samples);
-  std::iota(order.begin(), order.end(), std::size_t{0});
-  shuffle(std::span{order}, options.seed);
-  const auto held = static_cast<std::size_t>(std::lround(options.held_out * static_cast<double>(samples)));
-  const std::span<const std::size_t> held_out = std::span<const std::size_t>{order}.first(held);
-  const std::span<std::size_t> trained = std::span{order}.subspan(held);
-  expects(trained.size() >= batch, "minimize: ", trained.size(), " samples to train on (", held,
-          " held out), fewer than a batch of ", batch, "; give more images or a smaller batch");
-  std::vector<std::size_t> by_number(trained.begin(), trained.end());
-  const std::size_t steps_per_epoch = trained.size() / batch;
-  const std::size_t steps = steps_per_epoch * options.epochs;
-  const std::size_t validate_every = options.validate_every == 0 ? steps_per_epoch : options.validate_every;
+    std::vector<std::size_t> order(samples);
+    std::iota(order.begin(), order.end(), std::size_t{0});
+    shuffle(std::span{order}, options.seed);
+    const auto held = static_cast<std::size_t>(std::lround(options.held_out * static_cast<double>(samples)));
+    const std::span<const std::size_t> held_out = std::span<const std::size_t>{order}.first(held);
+    const std::span<std::size_t> trained = std::span{order}.subspan(held);
+    expects(trained.size() >= batch, "minimize: ", trained.size(), " samples to train on (", held,
+            " held out), fewer than a batch of ", batch, "; give more images or a smaller batch");
+    std::vector<std::size_t> by_number(trained.begin(), trained.end());
+    const std::size_t steps_per_epoch = trained.size() / batch;
+    const std::size_t steps = steps_per_epoch * options.epochs;
+    const std::size_t validate_every = options.validate_every == 0 ? steps_per_epoch : options.validate_every;
 
-  std::vector<ParameterGroup> groups{{0, parameters.size(), 1.0}};
-  if constexpr (GroupedNetwork<N>) {
-    const std::span<const ParameterGroup> own = Traits::groups(network);
-    groups.assign(own.begin(), own.end());
-  }
-  detail::TrainingState<Real, State> state;
-  for (const ParameterGroup& group : groups) {
-    expects(group.first <= parameters.size() && group.count <= parameters.size() - group.first,
-            "minimize: a parameter group reaches beyond the ", parameters.size(), " parameters");
-    state.optimizer.push_back(optimizer.start(std::span<const Real>{parameters.subspan(group.first, group.count)}));
-  }
-  const std::vector<State> fresh = state.optimizer;
-  state.snapshot.assign(parameters.begin(), parameters.end());
-  state.best.assign(parameters.begin(), parameters.end());
-  state.losses.assign(steps, 0.0);
-  const std::size_t measurements = held == 0 ? 0 : steps / validate_every + 2;
-  state.validations.assign(measurements, 0.0);
-  state.validation_steps.assign(measurements, 0);
-
-  detail::TargetRows<Real> rows{targets, std::max(batch, std::min(batch, held))};
-  aligned_vector<Real> output_gradients(batch * targets.columns);
-  auto outputs_of = [&](std::span<const std::size_t> chosen) {
-    const std::span<const Real> student = Traits::forward(network, chosen);
-    expects(student.size() == chosen.size() * targets.columns, "minimize: the network gives ", student.size(),
-            " outputs for ", chosen.size(), " samples, the targets have ", targets.columns, " columns");
-    return rows.join(chosen, student);
-  };
-  auto validate = [&] {
-    double sum = 0.0;
-    for (std::size_t first = 0; first < held; first += batch) {
-      const auto chosen = held_out.subspan(first, std::min(batch, held - first));
-      sum += objective.evaluate(outputs_of(chosen), std::span<Real>{}) * static_cast<double>(chosen.size());
+    std::vector<ParameterGroup> groups{{0, parameters.size(), 1.0}};
+    if constexpr (GroupedNetwork<N>) {
+      const std::span<const ParameterGroup> own = Traits::groups(network);
+      groups.assign(own.begin(), own.end());
     }
-    const double loss = sum / static_cast<double>(held);
+    detail::TrainingState<Real, State> state;
+    for (const ParameterGroup& group : groups) {
+      expects(group.first <= parameters.size() && group.count <= parameters.size() - group.first,
+              "minimize: a parameter group reaches beyond the ", parameters.size(), " parameters");
+      state.optimizer.push_back(optimizer.start(std::span<const Real>{parameters.subspan(group.first, group.count)}));
+    }
+    const std::vector<State> fresh = state.optimizer;
+    state.snapshot.assign(parameters.begin(), parameters.end());
+    state.best.assign(parameters.begin(), parameters.end());
+    state.losses.assign(steps, 0.0);
+    const std::size_t measurements = held == 0 ? 0 : steps / validate_every + 2;
+    state.validations.assign(measurements, 0.0);
+    state.validation_steps.assign(measurements, 0);
+
+    detail::TargetRows<Real> rows{targets, std::max(batch, std::min(batch, held))};
+    aligned_vector<Real> output_gradients(batch * targets.columns);
+    auto outputs_of = [&](std::span<const std::size_t> chosen) {
+      const std::span<const Real> student = Traits::forward(network, chosen);
+      expects(student.size() == chosen.size() * targets.columns, "minimize: the network gives ", student.size(),
+              " outputs for ", chosen.size(), " samples, the targets have ", targets.columns, " columns");
+      return rows.join(chosen, student);
+    };
+    auto validate = [&] {
+      double sum = 0.0;
+      for (std::size_t first = 0; first < held; first += batch) {
+        const auto chosen = held_out.subspan(first, std::min(batch, held - first));
+        sum += objective.evaluate(outputs_of(chosen), std::span<Real>{}) * static_cast<double>(chosen.size());
+      }
+      const double loss = sum / static_cast<double>(held);
+      auto& at = state.counters;
+      state.validations[at.validations] = loss;
+      state.validation_steps[at.validations++] = at.step;
+      ++at.stale;
+      if (loss < at.best_validation) {
+        at.best_validation = loss;
+        at.best_step = at.step;
+        at.stale = 0;
+        std::copy(parameters.begin(), parameters.end(), state.best.begin());
+      }
+      return loss;
+    };
+
+    Fingerprint identity;
+    identity.add(options.fingerprint).add(options.epochs).add(batch).add(options.seed).add(held).add(validate_every);
+    identity.add(options.patience).add(options.snapshot_every).add(options.backoff).add(parameters.size());
+    identity.add(targets.values).add(targets.labels);
+    for (const ParameterGroup& group : groups) identity.add(group.first).add(group.count).add(group.rate);
+    for (std::size_t step = 0; step != steps; ++step) identity.add(schedule.at(step).rate);
+    detail::add_behaviour<Real>(identity, optimizer);
+    auto save = [&] {
+      if (options.checkpoint.empty()) return;
+      CheckpointWriter writer{options.checkpoint, identity.value()};
+      state.visit(parameters, writer);
+      writer.finish();
+    };
+
     auto& at = state.counters;
-    state.validations[at.validations] = loss;
-    state.validation_steps[at.validations++] = at.step;
-    ++at.stale;
-    if (loss < at.best_validation) {
-      at.best_validation = loss;
-      at.best_step = at.step;
-      at.stale = 0;
-      std::copy(parameters.begin(), parameters.end(), state.best.begin());
+    const bool resumed = options.resume && !options.checkpoint.empty() &&
+                         detail::File{std::fopen(options.checkpoint.c_str(), "rb")} != nullptr;
+    if (resumed) {
+      CheckpointReader reader{options.checkpoint, identity.value()};
+      state.visit(parameters, reader);
+    } else if (held != 0) {
+      const double before = validate();
+      expects(std::isfinite(before), "minimize: the loss of the untrained network is not finite");
     }
-    return loss;
-  };
 
-  Fingerprint identity;
-  identity.add(options.fingerprint).add(options.epochs).add(batch).add(options.seed).add(held).add(validate_every);
-  identity.add(options.patience).add(options.snapshot_every).add(options.backoff).add(parameters.size());
-  identity.add(targets.values).add(targets.labels);
-  for (const ParameterGroup& group : groups) identity.add(group.first).add(group.count).add(group.rate);
-  for (std::size_t step = 0; step != steps; ++step) identity.add(schedule.at(step).rate);
-  detail::add_behaviour<Real>(identity, optimizer);
-  auto save = [&] {
-    if (options.checkpoint.empty()) return;
-    CheckpointWriter writer{options.checkpoint, identity.value()};
-    state.visit(parameters, writer);
-    writer.finish();
-  };
-
-  auto& at = state.counters;
-  const bool resumed = options.resume && !options.checkpoint.empty() &&
-                       detail::File{std::fopen(options.checkpoint.c_str(), "rb")} != nullptr;
-  if (resumed) {
-    CheckpointReader reader{options.checkpoint, identity.value()};
-    state.visit(parameters, reader);
-  } else if (held != 0) {
-    const double before = validate();
-    expects(std::isfinite(before), "minimize: the loss of the untrained network is not finite");
-  }
-
-  TrainingReport report;
-  for (std::size_t step = at.step, first = step; step != steps; step = at.step) {
-    const std::size_t within = step % steps_per_epoch;
-    if (within == 0 || step == first) {
-      std::copy(by_number.begin(), by_number.end(), trained.begin());
-      shuffle(trained, options.seed ^ SplitMix64{step / steps_per_epoch + 1}());
+    TrainingReport report;
+    for (std::size_t step = at.step, first = step; step != steps; step = at.step) {
+      const std::size_t within = step % steps_per_epoch;
+      if (within == 0 || step == first) {
+        std::copy(by_number.begin(), by_number.end(), trained.begin());
+        shuffle(trained, options.seed ^ SplitMix64{step / steps_per_epoch + 1}());
+      }
+      const std::span<const std::size_t> chosen{trained.subspan(within * batch, batch)};
+      const StepRate scheduled = schedule.at(step);
+      if (scheduled.restart) state.optimizer = fresh;
+      StepReport told{step + 1, steps, step / steps_per_epoch, 0.0, scheduled.rate * at.rate_factor};
+      told.restarted = scheduled.restart;
+      told.loss = objective.evaluate(outputs_of(chosen), std::span<Real>{output_gradients});
+      if (std::isfinite(told.loss)) {
+        if (step % std::max<std::size_t>(options.snapshot_every, 1) == 0)
+          std::copy(parameters.begin(), parameters.end(), state.snapshot.begin());
+        Traits::backward(network, std::span<const Real>{output_gradients});
+        const std::span<const Real> gradients = Traits::gradients(network);
+        for (std::size_t g = 0; g != groups.size(); ++g)
+          optimizer.step(state.optimizer[g], parameters.subspan(groups[g].first, groups[g].count),
+                         gradients.subspan(groups[g].first, groups[g].count), told.rate * groups[g].rate);
+        Traits::project(network);
+      }
+      told.restored = !std::isfinite(told.loss) || !detail::all_finite(std::span<const Real>{parameters});
+      if (told.restored) {
+        std::copy(state.snapshot.begin(), state.snapshot.end(), parameters.begin());
+        state.optimizer = fresh;
+        at.rate_factor *= options.backoff;
+        ++at.restores;
+        told.loss = std::numeric_limits<double>::quiet_NaN();
+      }
+      state.losses[step] = told.loss;
+      ++at.step;
+      const bool give_up = at.restores > options.max_restores;
+      if (held != 0 && (at.step % validate_every == 0 || at.step == steps || give_up)) told.validation = validate();
+      (listeners(static_cast<const StepReport&>(told)), ...);
+      const bool interrupted = options.stop != nullptr && options.stop->load(std::memory_order_relaxed);
+      if (interrupted || at.step % steps_per_epoch == 0) save();
+      if (give_up) report.ending = Ending::diverged;
+      if (options.patience != 0 && at.stale >= options.patience) report.ending = Ending::early;
+      if (interrupted && at.step != steps) report.ending = Ending::interrupted;
+      if (report.ending != Ending::finished) break;
     }
-    const std::span<const std::size_t> chosen{trained.subspan(within * batch, batch)};
-    const StepRate scheduled = schedule.at(step);
-    if (scheduled.restart) state.optimizer = fresh;
-    StepReport told{step + 1, steps, step / steps_per_epoch, 0.0, scheduled.rate * at.rate_factor};
-    told.restarted = scheduled.restart;
-    told.loss = objective.evaluate(outputs_of(chosen), std::span<Real>{output_gradients});
-    if (std::isfinite(told.loss)) {
-      if (step % std::max<std::size_t>(options.snapshot_every, 1) == 0)
-        std::copy(parameters.begin(), parameters.end(), state.snapshot.begin());
-      Traits::backward(network, std::span<const Real>{output_gradients});
-      const std::span<const Real> gradients = Traits::gradients(network);
-      for (std::size_t g = 0; g != groups.size(); ++g)
-        optimizer.step(state.optimizer[g], parameters.subspan(groups[g].first, groups[g].count),
-                       gradients.subspan(groups[g].first, groups[g].count), told.rate * groups[g].rate);
+
+    if (held != 0) {
+      std::copy(state.best.begin(), state.best.end(), parameters.begin());
       Traits::project(network);
     }
-    told.restored = !std::isfinite(told.loss) || !detail::all_finite(std::span<const Real>{parameters});
-    if (told.restored) {
-      std::copy(state.snapshot.begin(), state.snapshot.end(), parameters.begin());
-      state.optimizer = fresh;
-      at.rate_factor *= options.backoff;
-      ++at.restores;
-      told.loss = std::numeric_limits<double>::quiet_NaN();
-    }
-    state.losses[step] = told.loss;
-    ++at.step;
-    const bool give_up = at.restores > options.max_restores;
-    if (held != 0 && (at.step % validate_every == 0 || at.step == steps || give_up)) told.validation = validate();
-    (listeners(static_cast<const StepReport&>(told)), ...);
-    const bool interrupted = options.stop != nullptr && options.stop->load(std::memory_order_relaxed);
-    if (interrupted || at.step % steps_per_epoch == 0) save();
-    if (give_up) report.ending = Ending::diverged;
-    if (options.patience != 0 && at.stale >= options.patience) report.ending = Ending::early;
-    if (interrupted && at.step != steps) report.ending = Ending::interrupted;
-    if (report.ending != Ending::finished) break;
+    report.steps = at.step;
+    report.restores = at.restores;
+    report.best_validation = at.best_validation;
+    report.best_step = held != 0 ? at.best_step : at.step;
+    state.losses.resize(at.step);
+    state.validations.resize(at.validations);
+    state.validation_steps.resize(at.validations);
+    report.losses = std::move(state.losses);
+    report.validations = std::move(state.validations);
+    report.validation_steps = std::move(state.validation_steps);
+    return report;
   }
-
-  if (held != 0) {
-    std::copy(state.best.begin(), state.best.end(), parameters.begin());
-    Traits::project(network);
-  }
-  report.steps = at.step;
-  report.restores = at.restores;
-  report.best_validation = at.best_validation;
-  report.best_step = held != 0 ? at.best_step : at.step;
-  state.losses.resize(at.step);
-  state.validations.resize(at.validations);
-  state.validation_steps.resize(at.validations);
-  report.losses = std::move(state.losses);
-  report.validations = std::move(state.validations);
-  report.validation_steps = std::move(state.validation_steps);
-  return report;
-}
 
 }  // namespace fat::inline FAT_ABI
 

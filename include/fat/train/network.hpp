@@ -12,7 +12,8 @@
 
 namespace fat::inline FAT_ABI {
 
-/// A run of parameters [first, first + count) that moves at `rate` times the schedule's rate, with its own optimizer state.
+/// A run of parameters [first, first + count) that moves at `rate` times the schedule's rate, with its own optimizer
+/// state.
 struct ParameterGroup {
   std::size_t first = 0;
   std::size_t count = 0;
@@ -20,8 +21,8 @@ struct ParameterGroup {
   bool operator==(const ParameterGroup&) const = default;
 };
 
-/// How the loop reaches a network. The default calls the members of the same names; specialise it for a type that is not
-/// yours. `groups` is optional: without it all parameters form one group of rate 1.
+/// How the loop reaches a network. The default calls the members of the same names; specialise it for a type that is
+/// not yours. `groups` is optional: without it all parameters form one group of rate 1.
 template <class N>
 struct network_traits {
   template <class M>
@@ -54,24 +55,27 @@ struct network_traits {
 template <class N>
 using network_real_t = typename decltype(network_traits<N>::parameters(std::declval<N&>()))::element_type;
 
-/// A trainable network over a set of samples that it, or what it refers to, holds. Samples are addressed by number, so that
-/// a teacher's outputs are computed once and looked up afterwards.
+/// A trainable network over a set of samples that it, or what it refers to, holds. Samples are addressed by number, so
+/// that a teacher's outputs are computed once and looked up afterwards.
 ///   parameters()        span of the trained values, the same memory for the network's whole life
 ///   gradients()         span of the same length: dL/dparameter of the last backward
-///   forward(samples)    outputs of these samples before softmax, [samples.size(), outputs] row-major, valid until the next
+///   forward(samples)    outputs of these samples before softmax, [samples.size(), outputs] row-major, valid until the
+/// next
 ///                       forward
 ///   backward(outputs)   given dL/d(outputs of the last forward), overwrites gradients()
 ///   project()           moves the parameters back into their bounds; called after every optimizer step
 template <class N>
-concept Network =
-    requires(N& network) { typename network_real_t<N>; } && std::floating_point<network_real_t<N>> &&
-    requires(N& network, std::span<const std::size_t> samples, std::span<const network_real_t<N>> output_gradients) {
-      { network_traits<N>::parameters(network) } -> std::convertible_to<std::span<network_real_t<N>>>;
-      { network_traits<N>::gradients(network) } -> std::convertible_to<std::span<const network_real_t<N>>>;
-      { network_traits<N>::forward(network, samples) } -> std::convertible_to<std::span<const network_real_t<N>>>;
-      network_traits<N>::backward(network, output_gradients);
-      network_traits<N>::project(network);
-    };
+concept Network = requires(N& network) {
+  typename network_real_t<N>;
+}
+&&std::floating_point<network_real_t<N>>&& requires(N& network, std::span<const std::size_t> samples,
+                                                    std::span<const network_real_t<N>> output_gradients) {
+  { network_traits<N>::parameters(network) } -> std::convertible_to<std::span<network_real_t<N>>>;
+  { network_traits<N>::gradients(network) } -> std::convertible_to<std::span<const network_real_t<N>>>;
+  { network_traits<N>::forward(network, samples) } -> std::convertible_to<std::span<const network_real_t<N>>>;
+  network_traits<N>::backward(network, output_gradients);
+  network_traits<N>::project(network);
+};
 
 /// A Network that says how its parameters are grouped; the groups do not overlap.
 template <class N>

@@ -23,10 +23,11 @@ concept Optimizer = requires(const O& optimizer, std::span<const Real> start, st
                              std::span<const Real> gradients, optimizer_state_t<O, Real>& state, double rate) {
   optimizer.start(start);
   optimizer.step(state, parameters, gradients, rate);
-} && std::copyable<optimizer_state_t<O, Real>>;
+}
+&&std::copyable<optimizer_state_t<O, Real>>;
 
-/// A state a checkpoint can hold: `state.visit(f)` calls f(std::span<T>) for every buffer, always in one order; the spans'
-/// lengths follow from the parameters given to start. A trivially copyable state needs no visit.
+/// A state a checkpoint can hold: `state.visit(f)` calls f(std::span<T>) for every buffer, always in one order; the
+/// spans' lengths follow from the parameters given to start. A trivially copyable state needs no visit.
 template <class State>
 concept CheckpointableState = std::is_trivially_copyable_v<State> || requires(State& state) {
   state.visit([](auto) {});

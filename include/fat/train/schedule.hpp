@@ -29,8 +29,8 @@ struct ConstantRate {
   StepRate at(std::size_t) const noexcept { return {rate, false}; }
 };
 
-/// Cosine annealing with warm restarts: over a cycle of T steps the rate falls as rate / 2 * (1 + cos(pi * k / T)), then
-/// starts again; each cycle is `growth` times as long as the one before. Errors: a cycle of no steps, or growth 0.
+/// Cosine annealing with warm restarts: over a cycle of T steps the rate falls as rate / 2 * (1 + cos(pi * k / T)),
+/// then starts again; each cycle is `growth` times as long as the one before. Errors: a cycle of no steps, or growth 0.
 struct CosineRestarts {
   double rate = 1e-3;
   std::size_t cycle = 100;
@@ -52,8 +52,8 @@ struct CosineRestarts {
   }
 };
 
-/// The schedule of the method's authors: rate * exp(-decay * step) * |cos(pi * (step mod cycle) / (4 * cycle))| + floor,
-/// the optimizer reset at every cycle.
+/// The schedule of the method's authors: rate * exp(-decay * step) * |cos(pi * (step mod cycle) / (4 * cycle))| +
+/// floor, the optimizer reset at every cycle.
 struct AuthorsSchedule {
   double rate = 1e-3;
   std::size_t cycle = 400;

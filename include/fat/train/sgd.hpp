@@ -38,9 +38,9 @@ struct Sgd {
   template <class Real>
   void step(SgdState<Real>& state, std::span<std::type_identity_t<Real>> parameters,
             std::span<const std::type_identity_t<Real>> gradients, double rate) const {
-    expects(parameters.size() == state.velocity.size() && gradients.size() == state.velocity.size(), "Sgd: started with ",
-            state.velocity.size(), " parameters, stepped with ", parameters.size(), " and ", gradients.size(),
-            " gradients");
+    expects(parameters.size() == state.velocity.size() && gradients.size() == state.velocity.size(),
+            "Sgd: started with ", state.velocity.size(), " parameters, stepped with ", parameters.size(), " and ",
+            gradients.size(), " gradients");
     const auto keep = static_cast<Real>(momentum);
     const auto size = static_cast<Real>(rate);
     for (std::size_t i = 0; i != parameters.size(); ++i) {

@@ -12,8 +12,8 @@
 
 namespace fat::inline FAT_ABI {
 
-/// A layer y = W x + b that transforms may change: weights() is a tensor of rank 2 or more, bias() a tensor with one value
-/// an output channel; both give access to the layer's own memory. Optional members say where things stand:
+/// A layer y = W x + b that transforms may change: weights() is a tensor of rank 2 or more, bias() a tensor with one
+/// value an output channel; both give access to the layer's own memory. Optional members say where things stand:
 ///   static constexpr std::size_t channel_axis   axis of the weights that counts outputs (default 0)
 ///   static constexpr std::size_t input_axis     axis that counts the inputs of one group (default 1)
 ///   groups       number of groups (default 1), or
@@ -69,21 +69,21 @@ struct Connections {
 
 }  // namespace detail
 
-/// Which channels the weights of a layer join. Errors: weights without the axes, groups that do not divide the outputs, a
-/// bias of another length.
+/// Which channels the weights of a layer join. Errors: weights without the axes, groups that do not divide the outputs,
+/// a bias of another length.
 template <class L>
-  requires AffineLayer<L>
-detail::Connections connections(L& layer) {
-  const Shape shape = shape_of(layer.weights());
-  expects(shape.rank() >= 2, "affine layer: weights of shape ", shape, "; at least an output and an input axis are needed");
-  detail::Connections found{partition(shape, detail::output_axis<L>()), partition(shape, detail::input_axis<L>()), 1};
-  found.groups = detail::group_count(layer, found.outputs());
-  expects(found.groups != 0 && found.outputs() % found.groups == 0, "affine layer: ", found.outputs(), " outputs in ",
-          found.groups, " groups");
-  expects(size_of(layer.bias()) == found.outputs(), "affine layer: ", size_of(layer.bias()), " biases for ",
-          found.outputs(), " output channels");
-  return found;
-}
+  requires AffineLayer<L> detail::Connections connections(L& layer) {
+    const Shape shape = shape_of(layer.weights());
+    expects(shape.rank() >= 2, "affine layer: weights of shape ", shape,
+            "; at least an output and an input axis are needed");
+    detail::Connections found{partition(shape, detail::output_axis<L>()), partition(shape, detail::input_axis<L>()), 1};
+    found.groups = detail::group_count(layer, found.outputs());
+    expects(found.groups != 0 && found.outputs() % found.groups == 0, "affine layer: ", found.outputs(), " outputs in ",
+            found.groups, " groups");
+    expects(size_of(layer.bias()) == found.outputs(), "affine layer: ", size_of(layer.bias()), " biases for ",
+            found.outputs(), " output channels");
+    return found;
+  }
 
 /// Calls f(weight, output channel, input channel) for every weight, in row-major order.
 template <class L, class Function>
@@ -98,29 +98,29 @@ void for_each_weight(L& layer, Function&& f) {
 
 /// max |w| over the weights of each output channel.
 template <class L>
-  requires AffineLayer<L>
-std::vector<double> output_thresholds(L& layer) {
-  std::vector<double> thresholds(connections(layer).outputs());
-  for_each_weight(layer, [&](const auto& weight, std::size_t output, std::size_t) {
-    const double magnitude = weight < 0 ? -static_cast<double>(weight) : static_cast<double>(weight);
-    expects(magnitude <= 1e300, "affine layer: a weight of output channel ", output, " is not finite; repair the model");
-    thresholds[output] = magnitude > thresholds[output] ? magnitude : thresholds[output];
-  });
-  return thresholds;
-}
+  requires AffineLayer<L> std::vector<double> output_thresholds(L& layer) {
+    std::vector<double> thresholds(connections(layer).outputs());
+    for_each_weight(layer, [&](const auto& weight, std::size_t output, std::size_t) {
+      const double magnitude = weight < 0 ? -static_cast<double>(weight) : static_cast<double>(weight);
+      expects(magnitude <= 1e300, "affine layer: a weight of output channel ", output,
+              " is not finite; repair the model");
+      thresholds[output] = magnitude > thresholds[output] ? magnitude : thresholds[output];
+    });
+    return thresholds;
+  }
 
 /// max |w| over the weights that read each input channel.
 template <class L>
-  requires AffineLayer<L>
-std::vector<double> input_thresholds(L& layer) {
-  std::vector<double> thresholds(connections(layer).inputs());
-  for_each_weight(layer, [&](const auto& weight, std::size_t, std::size_t input) {
-    const double magnitude = weight < 0 ? -static_cast<double>(weight) : static_cast<double>(weight);
-    expects(magnitude <= 1e300, "affine layer: a weight of input channel ", input, " is not finite; repair the model");
-    thresholds[input] = magnitude > thresholds[input] ? magnitude : thresholds[input];
-  });
-  return thresholds;
-}
+  requires AffineLayer<L> std::vector<double> input_thresholds(L& layer) {
+    std::vector<double> thresholds(connections(layer).inputs());
+    for_each_weight(layer, [&](const auto& weight, std::size_t, std::size_t input) {
+      const double magnitude = weight < 0 ? -static_cast<double>(weight) : static_cast<double>(weight);
+      expects(magnitude <= 1e300, "affine layer: a weight of input channel ", input,
+              " is not finite; repair the model");
+      thresholds[input] = magnitude > thresholds[input] ? magnitude : thresholds[input];
+    });
+    return thresholds;
+  }
 
 }  // namespace fat::inline FAT_ABI
 

@@ -16,10 +16,11 @@ namespace fat::inline FAT_ABI {
 struct ChannelNoise {
   /// Largest magnitude of the weights that make channel k, and of those that read it.
   std::vector<double> first, second;
-  /// Variance that noise of variance 1 on the weights of the first layer leaves in channel k: the variances of what they read,
-  /// added up.
+  /// Variance that noise of variance 1 on the weights of the first layer leaves in channel k: the variances of what
+  /// they read, added up.
   std::vector<double> made;
-  /// What noise of variance 1 in channel k leaves behind the second layer: the squares of the weights that read it, added up.
+  /// What noise of variance 1 in channel k leaves behind the second layer: the squares of the weights that read it,
+  /// added up.
   std::vector<double> gain;
   /// What noise of variance 1 on the weights that read channel k leaves behind the second layer: their number times the
   /// variance of the channel.
@@ -34,9 +35,11 @@ struct ChannelNoise {
 
 namespace detail {
 
-/// Sum over k of (D1^2 made + value_step^2) gain / s^2 + D2^2 read s^2, least over T_second / D2 <= s <= T_first's share of D1,
-/// where D1 and D2 are the largest weights of the layers after scaling; infinite where a channel has no such s.
-inline double balanced_noise(const ChannelNoise& of, double d1, double d2, double levels, std::vector<double>* factors) {
+/// Sum over k of (D1^2 made + value_step^2) gain / s^2 + D2^2 read s^2, least over T_second / D2 <= s <= T_first's
+/// share of D1, where D1 and D2 are the largest weights of the layers after scaling; infinite where a channel has no
+/// such s.
+inline double balanced_noise(const ChannelNoise& of, double d1, double d2, double levels,
+                             std::vector<double>* factors) {
   double sum = 0.0;
   const double v1 = d1 * d1 / (levels * levels), v2 = d2 * d2 / (levels * levels);
   for (std::size_t k = 0; k != of.first.size(); ++k) {
@@ -59,14 +62,14 @@ inline double balanced_noise(const ChannelNoise& of, double d1, double d2, doubl
 
 }  // namespace detail
 
-/// Factors s_k that lower the noise behind the second layer when the weights of both layers are rounded to `levels` steps
-/// between 0 and their largest magnitude. Given the two largest magnitudes after scaling, the best s_k has a closed form,
-/// the fourth root of a ratio of noises between bounds; the two magnitudes are searched for on a grid that is refined once.
-/// Never noisier than all factors 1. Errors: lists of different lengths, no levels.
+/// Factors s_k that lower the noise behind the second layer when the weights of both layers are rounded to `levels`
+/// steps between 0 and their largest magnitude. Given the two largest magnitudes after scaling, the best s_k has a
+/// closed form, the fourth root of a ratio of noises between bounds; the two magnitudes are searched for on a grid that
+/// is refined once. Never noisier than all factors 1. Errors: lists of different lengths, no levels.
 inline std::vector<double> balancing_factors(const ChannelNoise& of, double levels = 127.0) {
   const std::size_t channels = of.first.size();
-  expects(of.second.size() == channels && of.made.size() == channels && of.gain.size() == channels && of.read.size() == channels &&
-              of.highest.size() == channels && of.locked.size() == channels,
+  expects(of.second.size() == channels && of.made.size() == channels && of.gain.size() == channels &&
+              of.read.size() == channels && of.highest.size() == channels && of.locked.size() == channels,
           "balance: ", channels, " channels, but not every list of ChannelNoise has so many entries");
   expects(levels > 0.0, "balance: ", levels, " levels; give a positive number");
   std::vector<double> factors(channels, 1.0);
@@ -78,7 +81,8 @@ inline std::vector<double> balancing_factors(const ChannelNoise& of, double leve
   const auto ones = [&] {
     double sum = 0.0;
     for (std::size_t k = 0; k != channels; ++k)
-      sum += (d1 * d1 / (levels * levels) * of.made[k] + of.value_step_squared) * of.gain[k] + d2 * d2 / (levels * levels) * of.read[k];
+      sum += (d1 * d1 / (levels * levels) * of.made[k] + of.value_step_squared) * of.gain[k] +
+             d2 * d2 / (levels * levels) * of.read[k];
     return sum;
   };
   best = ones();

@@ -36,9 +36,10 @@ double correct_bias(L& layer, std::span<const double> wanted, std::span<const do
 template <AffineLayer L, Tensor Quantized>
 void correct_bias_by_weights(L& layer, const Quantized& quantized_weights, std::span<const double> input_means) {
   const auto joins = connections(layer);
-  expects(input_means.size() == joins.inputs(), "correct_bias_by_weights: ", input_means.size(), " means for ", joins.inputs(), " inputs");
-  expects(size_of(quantized_weights) == size_of(layer.weights()), "correct_bias_by_weights: ", size_of(quantized_weights),
-          " quantized weights for ", size_of(layer.weights()));
+  expects(input_means.size() == joins.inputs(), "correct_bias_by_weights: ", input_means.size(), " means for ",
+          joins.inputs(), " inputs");
+  expects(size_of(quantized_weights) == size_of(layer.weights()),
+          "correct_bias_by_weights: ", size_of(quantized_weights), " quantized weights for ", size_of(layer.weights()));
   std::vector<double> wanted(joins.outputs());
   std::vector<double> found(joins.outputs());
   auto at = traits_of<Quantized>::begin(quantized_weights);
@@ -53,7 +54,9 @@ void correct_bias_by_weights(L& layer, const Quantized& quantized_weights, std::
 /// layer through ReLU or ReLU6. Infinite ends are allowed.
 inline double clipped_normal_mean(double mean, double deviation, double low, double high) {
   if (!(deviation > 0.0)) return std::fmin(std::fmax(mean, low), high);
-  auto density = [&](double z) { return std::isinf(z) ? 0.0 : std::exp(-0.5 * z * z) / std::sqrt(2.0 * std::numbers::pi); };
+  auto density = [&](double z) {
+    return std::isinf(z) ? 0.0 : std::exp(-0.5 * z * z) / std::sqrt(2.0 * std::numbers::pi);
+  };
   auto below = [](double z) { return 0.5 * std::erfc(-z / std::numbers::sqrt2); };
   const double a = (low - mean) / deviation;
   const double b = (high - mean) / deviation;

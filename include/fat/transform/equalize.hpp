@@ -9,15 +9,17 @@
 
 namespace fat::inline FAT_ABI {
 
-/// Factors s_k = sqrt(second_k / first_k): with them the weights that make channel k and the weights that read it have the
-/// same largest magnitude. Channels dead on either side keep 1. ReLU6 locks and limits channels as in rescale_depthwise.
+/// Factors s_k = sqrt(second_k / first_k): with them the weights that make channel k and the weights that read it have
+/// the same largest magnitude. Channels dead on either side keep 1. ReLU6 locks and limits channels as in
+/// rescale_depthwise.
 template <ScalableActivation A>
 std::vector<double> equalizing_factors(std::span<const double> first, A, std::span<const double> second,
                                        std::span<const double> channel_maxima, const RescaleOptions& options = {}) {
-  expects(first.size() == second.size(), "equalize: the first layer has ", first.size(), " output channels, the second ",
-          second.size(), " input channels; they must follow each other");
+  expects(first.size() == second.size(), "equalize: the first layer has ", first.size(),
+          " output channels, the second ", second.size(), " input channels; they must follow each other");
   expects(!A::bounded || channel_maxima.size() == first.size(), "equalize: ", channel_maxima.size(),
-          " calibration maxima for ", first.size(), " channels; ReLU6 needs the largest pre-activation of each channel");
+          " calibration maxima for ", first.size(),
+          " channels; ReLU6 needs the largest pre-activation of each channel");
   std::vector<double> factors(first.size(), 1.0);
   if (factors.empty()) return factors;
   const double least_first = options.negligible * *std::max_element(first.begin(), first.end());
@@ -34,7 +36,8 @@ std::vector<double> equalizing_factors(std::span<const double> first, A, std::sp
   return factors;
 }
 
-/// Equalizes one pair of layers in place; returns the factors. For Identity and ReLU the pair computes the same as before.
+/// Equalizes one pair of layers in place; returns the factors. For Identity and ReLU the pair computes the same as
+/// before.
 /// Errors: those of rescale_depthwise.
 template <AffineLayer First, ScalableActivation A, AffineLayer Second>
 std::vector<double> equalize(First& first, A activation, Second& second, std::span<const double> channel_maxima = {},
@@ -53,15 +56,16 @@ inline double imbalance(std::span<const double> factors) {
 }
 
 /// Moves what is always added to a channel from the layer that makes it to the layer that reads it: where the least
-/// pre-activation c_k over the calibration data is positive, b_first[k] -= c_k and b_second += W_second[:, k] c_k. The pair
-/// computes the same where ReLU never cuts, provided that the second layer adds no padding. Returns c.
+/// pre-activation c_k over the calibration data is positive, b_first[k] -= c_k and b_second += W_second[:, k] c_k. The
+/// pair computes the same where ReLU never cuts, provided that the second layer adds no padding. Returns c.
 /// Errors: layers that do not follow each other, minima missing.
 template <AffineLayer First, AffineLayer Second>
 std::vector<double> absorb_bias(First& first, Second& second, std::span<const double> channel_minima) {
   const std::size_t channels = connections(first).outputs();
   const auto joins = connections(second);
   expects(joins.inputs() == channels && channel_minima.size() == channels, "absorb_bias: ", channels, " channels, ",
-          joins.inputs(), " inputs of the second layer, ", channel_minima.size(), " calibration minima; they must be equal");
+          joins.inputs(), " inputs of the second layer, ", channel_minima.size(),
+          " calibration minima; they must be equal");
   std::vector<double> shift(channels);
   for (std::size_t k = 0; k != channels; ++k) shift[k] = std::max(0.0, channel_minima[k]);
   std::vector<double> gain(joins.outputs());

@@ -29,8 +29,8 @@ struct ChannelAffine {
   std::vector<double> shift;
 };
 
-/// scale = gamma / sqrt(variance + epsilon), shift = beta - mean * scale. `name` appears in errors: lengths that differ, a
-/// value that is NaN or infinite, variance + epsilon that is not positive.
+/// scale = gamma / sqrt(variance + epsilon), shift = beta - mean * scale. `name` appears in errors: lengths that
+/// differ, a value that is NaN or infinite, variance + epsilon that is not positive.
 template <Normalization Norm>
 ChannelAffine channel_affine(const Norm& norm, std::string_view name = "batch normalization") {
   const auto values = [](const auto& tensor) {
@@ -65,14 +65,16 @@ ChannelAffine channel_affine(const Norm& norm, std::string_view name = "batch no
   return affine;
 }
 
-/// Changes `layer` so that it computes norm(layer(x)): w *= k, b = beta + k (b - mean), k = gamma / sqrt(variance + epsilon)
-/// per output channel, in double. Convolutions of any grouping and dense layers alike.
-/// Errors, which begin with `name`: another number of channels, and those of channel_affine; the layer is then unchanged.
+/// Changes `layer` so that it computes norm(layer(x)): w *= k, b = beta + k (b - mean), k = gamma / sqrt(variance +
+/// epsilon) per output channel, in double. Convolutions of any grouping and dense layers alike.
+/// Errors, which begin with `name`: another number of channels, and those of channel_affine; the layer is then
+/// unchanged.
 template <AffineLayer Layer, Normalization Norm>
 void fold_batch_norm(Layer& layer, const Norm& norm, std::string_view name = "batch normalization") {
   const ChannelAffine affine = channel_affine(norm, name);
   const std::size_t outputs = connections(layer).outputs();
-  expects(affine.scale.size() == outputs, name, ": the normalization has ", affine.scale.size(), " channels, the layer ", outputs);
+  expects(affine.scale.size() == outputs, name, ": the normalization has ", affine.scale.size(),
+          " channels, the layer ", outputs);
   for_each_weight(layer, [&](auto& weight, std::size_t output, std::size_t) {
     using Real = std::remove_cvref_t<decltype(weight)>;
     weight = static_cast<Real>(static_cast<double>(weight) * affine.scale[output]);
@@ -80,7 +82,8 @@ void fold_batch_norm(Layer& layer, const Norm& norm, std::string_view name = "ba
   auto&& bias = layer.bias();
   auto at = traits_of<decltype(bias)>::begin(bias);
   for (std::size_t output = 0; output != outputs; ++output, ++at)
-    *at = static_cast<std::remove_cvref_t<decltype(*at)>>(static_cast<double>(*at) * affine.scale[output] + affine.shift[output]);
+    *at = static_cast<std::remove_cvref_t<decltype(*at)>>(static_cast<double>(*at) * affine.scale[output] +
+                                                          affine.shift[output]);
 }
 
 }  // namespace fat::inline FAT_ABI

@@ -8,7 +8,8 @@
 
 namespace fat::inline FAT_ABI {
 
-/// What stands between two layers. Identity and ReLU commute with every positive factor; ReLU6 only where no value is cut.
+/// What stands between two layers. Identity and ReLU commute with every positive factor; ReLU6 only where no value is
+/// cut.
 struct Identity {
   static constexpr bool bounded = false;
 };
@@ -24,15 +25,15 @@ struct ReLU6 {
 template <class A>
 concept ScalableActivation = std::same_as<A, Identity> || std::same_as<A, ReLU> || std::same_as<A, ReLU6>;
 
-/// w_first[k] *= s[k]; b_first[k] *= s[k]; w_second[:, k] /= s[k]: the pair computes the same for Identity and ReLU, and for
-/// ReLU6 where neither the value nor the scaled value exceeds 6.
+/// w_first[k] *= s[k]; b_first[k] *= s[k]; w_second[:, k] /= s[k]: the pair computes the same for Identity and ReLU,
+/// and for ReLU6 where neither the value nor the scaled value exceeds 6.
 /// Errors: layers whose channels do not match, a factor that is not positive and finite.
 template <AffineLayer First, AffineLayer Second>
 void rescale_channels(First& first, Second& second, std::span<const double> factors) {
   const std::size_t channels = connections(first).outputs();
   const std::size_t inputs = connections(second).inputs();
-  expects(channels == inputs, "rescale_channels: the first layer has ", channels, " output channels, the second ", inputs,
-          " input channels; they must follow each other");
+  expects(channels == inputs, "rescale_channels: the first layer has ", channels, " output channels, the second ",
+          inputs, " input channels; they must follow each other");
   expects(factors.size() == channels, "rescale_channels: ", factors.size(), " factors for ", channels, " channels");
   for (std::size_t k = 0; k != channels; ++k)
     expects(factors[k] > 0.0 && factors[k] <= 1e300, "rescale_channels: the factor of channel ", k, " is ", factors[k],

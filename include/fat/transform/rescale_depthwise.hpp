@@ -15,7 +15,8 @@ struct RescaleOptions {
   float lock = 5.9F;
   /// ReLU6 only: no channel's largest pre-activation is raised above this; 5.9 keeps the margin of the lock.
   float limit = 6.0F;
-  /// Filters below this share of the layer's largest weight count as dead: a factor for them would be a matter of noise.
+  /// Filters below this share of the layer's largest weight count as dead: a factor for them would be a matter of
+  /// noise.
   double negligible = 1e-7;
 };
 
@@ -30,7 +31,8 @@ struct DepthwiseRescaling {
 };
 
 /// The factors of NUMERICS 6 for filters of these thresholds (max |w| a channel), without touching a layer.
-/// channel_maxima: the largest pre-activation of each channel over the calibration data; may be empty unless ReLU6 is used.
+/// channel_maxima: the largest pre-activation of each channel over the calibration data; may be empty unless ReLU6 is
+/// used.
 template <ScalableActivation A>
 DepthwiseRescaling depthwise_factors(std::span<const double> thresholds, A, std::span<const double> channel_maxima,
                                      const RescaleOptions& options = {}) {
@@ -45,7 +47,8 @@ DepthwiseRescaling depthwise_factors(std::span<const double> thresholds, A, std:
   std::size_t count[2] = {0, 0};
   for (std::size_t k = 0; k != channels; ++k) {
     if constexpr (A::bounded) {
-      expects(channel_maxima[k] == channel_maxima[k], "rescale_depthwise: the calibration maximum of channel ", k, " is NaN");
+      expects(channel_maxima[k] == channel_maxima[k], "rescale_depthwise: the calibration maximum of channel ", k,
+              " is NaN");
       result.locked[k] = channel_maxima[k] >= static_cast<double>(options.lock);
     }
     if (!live(k)) continue;
@@ -65,9 +68,10 @@ DepthwiseRescaling depthwise_factors(std::span<const double> thresholds, A, std:
   return result;
 }
 
-/// Depthwise -> activation -> convolution: scales the filters (and biases) of `depthwise` to one threshold and the inputs of
-/// `convolution` back (the paper's section 3.3). For Identity and ReLU the pair computes the same as before for every
-/// input; for ReLU6 where the channel maxima hold. Calibrate again afterwards: the activation between has changed.
+/// Depthwise -> activation -> convolution: scales the filters (and biases) of `depthwise` to one threshold and the
+/// inputs of `convolution` back (the paper's section 3.3). For Identity and ReLU the pair computes the same as before
+/// for every input; for ReLU6 where the channel maxima hold. Calibrate again afterwards: the activation between has
+/// changed.
 /// Errors: channel counts that differ, missing maxima, weights or maxima that are not finite.
 /// channel_maxima: a tensor, a container or a span of reals.
 template <AffineLayer Depthwise, ScalableActivation A, AffineLayer Convolution, class Maxima>

@@ -31,14 +31,15 @@ std::int32_t nearest_code(Real units, const CodeLimits& limits) {
 
 }  // namespace detail
 
-/// Sum-preserving rounding of one filter. units: the weights divided by the step. Writes codes whose sum is the sum of the
-/// units, rounded, by rounding the other way where that costs least: each unit of sum is bought from the weight nearest to
-/// its midpoint. No code is further than 1 from its unit, so where a filter would need more (many saturated weights) the
-/// sum is approached as far as that allows. Closed form: one sort. Ties go to the lower index.
+/// Sum-preserving rounding of one filter. units: the weights divided by the step. Writes codes whose sum is the sum of
+/// the units, rounded, by rounding the other way where that costs least: each unit of sum is bought from the weight
+/// nearest to its midpoint. No code is further than 1 from its unit, so where a filter would need more (many saturated
+/// weights) the sum is approached as far as that allows. Closed form: one sort. Ties go to the lower index.
 /// A filter with a large threshold and a small sum otherwise shifts its response to a constant by whole steps.
 template <std::floating_point Real>
 void round_preserving_sum(std::span<const Real> units, const CodeLimits& limits, std::span<std::int32_t> codes) {
-  expects(units.size() == codes.size(), "round_preserving_sum: ", units.size(), " weights, room for ", codes.size(), " codes");
+  expects(units.size() == codes.size(), "round_preserving_sum: ", units.size(), " weights, room for ", codes.size(),
+          " codes");
   double wanted = 0.0;
   std::int64_t sum = 0;
   for (std::size_t i = 0; i != units.size(); ++i) {
@@ -66,8 +67,8 @@ void round_preserving_sum(std::span<const Real> units, const CodeLimits& limits,
   }
 }
 
-/// Squared error d' M d of a filter on data, d = codes - units; moments: row-major [n, n], the mean of x x' over the inputs
-/// x the filter meets. This is the specification of what learned rounding lowers.
+/// Squared error d' M d of a filter on data, d = codes - units; moments: row-major [n, n], the mean of x x' over the
+/// inputs x the filter meets. This is the specification of what learned rounding lowers.
 template <std::floating_point Real>
 double rounding_error(std::span<const Real> units, std::span<const Real> moments, std::span<const std::int32_t> codes) {
   const std::size_t n = units.size();
@@ -79,15 +80,16 @@ double rounding_error(std::span<const Real> units, std::span<const Real> moments
   return sum;
 }
 
-/// Learned rounding of one filter: lowers rounding_error by coordinate descent, starting from the given codes: each pass
-/// moves every code by one step where that helps, until none does (at most `passes` times). Never ends worse than it starts.
-/// slope: scratch of n values. moments is symmetric.
+/// Learned rounding of one filter: lowers rounding_error by coordinate descent, starting from the given codes: each
+/// pass moves every code by one step where that helps, until none does (at most `passes` times). Never ends worse than
+/// it starts. slope: scratch of n values. moments is symmetric.
 template <std::floating_point Real>
 void round_to_data(std::span<const Real> units, std::span<const Real> moments, const CodeLimits& limits,
                    std::span<std::int32_t> codes, std::span<Real> slope, std::size_t passes = 20) {
   const std::size_t n = units.size();
-  expects(codes.size() == n && slope.size() == n && moments.size() == n * n, "round_to_data: ", n, " weights, ", codes.size(),
-          " codes, ", slope.size(), " slopes, ", moments.size(), " moments; n, n, n and n * n are needed");
+  expects(codes.size() == n && slope.size() == n && moments.size() == n * n, "round_to_data: ", n, " weights, ",
+          codes.size(), " codes, ", slope.size(), " slopes, ", moments.size(),
+          " moments; n, n, n and n * n are needed");
   std::fill(slope.begin(), slope.end(), Real{0});
   for (std::size_t i = 0; i != n; ++i) {
     const Real d = static_cast<Real>(codes[i]) - units[i];

@@ -28,7 +28,9 @@ inline constexpr int vectors = 2;
 inline constexpr bool has_pairs = true;
 inline constexpr std::int32_t byte_offset = 0;
 
-FAT_KERNEL_INLINE Vector load_sums(const std::int32_t* p) { return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)); }
+FAT_KERNEL_INLINE Vector load_sums(const std::int32_t* p) {
+  return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
+}
 FAT_KERNEL_INLINE void store_sums(std::int32_t* p, Vector v) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), v); }
 
 alignas(32) inline constexpr std::int16_t ones[16] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
@@ -39,7 +41,9 @@ struct Quad {
   using Weights = __m256i;
   static constexpr int group = 4;
   static constexpr bool ordered = true;
-  FAT_KERNEL_INLINE static Weights load(const std::int8_t* b) { return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(b)); }
+  FAT_KERNEL_INLINE static Weights load(const std::int8_t* b) {
+    return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(b));
+  }
   FAT_KERNEL_INLINE static __m256i broadcast(const Element* a) {
     std::int32_t four;
     __builtin_memcpy(&four, a, 4);
@@ -55,7 +59,8 @@ struct Quad {
 #else
       __m256i t;
       asm("vpmaddubsw %3, %2, %1\n\tvpmaddwd %4, %1, %1\n\tvpaddd %1, %0, %0"
-          : "+x"(sums[v]), "=&x"(t) : "x"(a), "x"(w[v]), "m"(*reinterpret_cast<const __m256i*>(ones)));
+          : "+x"(sums[v]), "=&x"(t)
+          : "x"(a), "x"(w[v]), "m"(*reinterpret_cast<const __m256i*>(ones)));
 #endif
     }
   }
@@ -103,7 +108,8 @@ FAT_KERNEL_INLINE Scale make_scale(__m256i mantissa, __m256i shift, std::int32_t
   return s;
 }
 FAT_KERNEL_INLINE Scale load_scale(const std::int32_t* mantissa, const std::int8_t* shift, std::int32_t zero_point) {
-  return make_scale(load_sums(mantissa), _mm256_cvtepi8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(shift))), zero_point);
+  return make_scale(load_sums(mantissa), _mm256_cvtepi8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(shift))),
+                    zero_point);
 }
 FAT_KERNEL_INLINE Scale broadcast_scale(std::int32_t mantissa, std::int8_t shift, std::int32_t zero_point) {
   return make_scale(_mm256_set1_epi32(mantissa), _mm256_set1_epi32(shift), zero_point);
@@ -128,13 +134,15 @@ FAT_KERNEL_INLINE Vector shifted_codes(const std::uint8_t* codes, Vector start) 
 inline void widen(const std::uint8_t* bytes, std::size_t count, std::int16_t* out) {
   std::size_t i = 0;
   for (; i + 16 <= count; i += 16)
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(out + i), _mm256_cvtepu8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(bytes + i))));
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(out + i),
+                        _mm256_cvtepu8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(bytes + i))));
   for (; i != count; ++i) out[i] = bytes[i];
 }
 
 /// sums += x0 * w[..][0] + x1 * w[..][1], channel by channel.
 template <int Blocks>
-FAT_KERNEL_INLINE void add_tap_pair(Vector (&sums)[Blocks], const std::uint8_t* x0, const std::uint8_t* x1, const std::int16_t* w) {
+FAT_KERNEL_INLINE void add_tap_pair(Vector (&sums)[Blocks], const std::uint8_t* x0, const std::uint8_t* x1,
+                                    const std::int16_t* w) {
 #pragma GCC unroll 4
   for (int v = 0; v != Blocks; ++v) {
     const __m128i pairs = _mm_unpacklo_epi8(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(x0 + v * lanes)),
@@ -146,7 +154,8 @@ FAT_KERNEL_INLINE void add_tap_pair(Vector (&sums)[Blocks], const std::uint8_t* 
 
 /// Saturates to bytes, then holds them between low and high.
 template <int Vectors>
-FAT_KERNEL_INLINE void store_codes(std::uint8_t* out, const Vector (&sums)[Vectors], std::uint8_t low, std::uint8_t high) {
+FAT_KERNEL_INLINE void store_codes(std::uint8_t* out, const Vector (&sums)[Vectors], std::uint8_t low,
+                                   std::uint8_t high) {
   const __m128i least = _mm_set1_epi8(static_cast<char>(low)), most = _mm_set1_epi8(static_cast<char>(high));
   if constexpr (Vectors == 2) {
     const __m256i words = _mm256_permute4x64_epi64(_mm256_packs_epi32(sums[0], sums[1]), 0xD8);
@@ -207,10 +216,12 @@ FAT_KERNEL_INLINE void interleave(Vector a, Vector b, Vector c, ColumnBytes (&to
   Vector bytes[4];
   interleave_bytes(a, b, c, bytes);
 #pragma GCC unroll 4
-  for (int v = 0; v != 4; ++v) to[v] = {_mm256_and_si256(bytes[v], _mm256_set1_epi16(255)), _mm256_srli_epi16(bytes[v], 8)};
+  for (int v = 0; v != 4; ++v)
+    to[v] = {_mm256_and_si256(bytes[v], _mm256_set1_epi16(255)), _mm256_srli_epi16(bytes[v], 8)};
 }
 FAT_KERNEL_INLINE void add_products(Vector& sum, const ColumnBytes& bytes, const ColumnWeights& w) {
-  sum = _mm256_add_epi32(sum, _mm256_add_epi32(_mm256_madd_epi16(bytes.even, w.even), _mm256_madd_epi16(bytes.odd, w.odd)));
+  sum = _mm256_add_epi32(sum,
+                         _mm256_add_epi32(_mm256_madd_epi16(bytes.even, w.even), _mm256_madd_epi16(bytes.odd, w.odd)));
 }
 /// Saturates to bytes, undoing the order of interleave, and holds them between low and high.
 FAT_KERNEL_INLINE Vector narrow(const Vector (&sums)[4], std::uint8_t low, std::uint8_t high) {
@@ -218,8 +229,8 @@ FAT_KERNEL_INLINE Vector narrow(const Vector (&sums)[4], std::uint8_t low, std::
   return _mm256_min_epu8(_mm256_max_epu8(bytes, broadcast_bytes(low)), broadcast_bytes(high));
 }
 
-#include <fat/kernel/arch/tile.inl>
 #include <fat/kernel/arch/depthwise.inl>
+#include <fat/kernel/arch/tile.inl>
 
 inline constexpr Kernels kernels = with_depthwise3x3(make_kernels("avx2"));
 

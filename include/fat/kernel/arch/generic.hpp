@@ -97,14 +97,16 @@ inline void widen(const std::uint8_t* bytes, std::size_t count, std::int16_t* ou
 }
 
 template <int Blocks>
-FAT_KERNEL_INLINE void add_tap_pair(Vector (&sums)[Blocks], const std::uint8_t* x0, const std::uint8_t* x1, const std::int16_t* w) {
+FAT_KERNEL_INLINE void add_tap_pair(Vector (&sums)[Blocks], const std::uint8_t* x0, const std::uint8_t* x1,
+                                    const std::int16_t* w) {
   for (int v = 0; v != Blocks; ++v)
     for (int i = 0, c = v * lanes; i != lanes; ++i, ++c)
       sums[v].at[i] += static_cast<std::uint32_t>(x0[c] * w[2 * c] + x1[c] * w[2 * c + 1]);
 }
 
 template <int Vectors>
-FAT_KERNEL_INLINE void store_codes(std::uint8_t* out, const Vector (&sums)[Vectors], std::uint8_t low, std::uint8_t high) {
+FAT_KERNEL_INLINE void store_codes(std::uint8_t* out, const Vector (&sums)[Vectors], std::uint8_t low,
+                                   std::uint8_t high) {
   for (int v = 0; v != Vectors; ++v)
     for (int i = 0; i != lanes; ++i) {
       const auto code = static_cast<std::int32_t>(sums[v].at[i]);

@@ -34,7 +34,9 @@ struct Quad {
   using Weights = int16x4_t;
   static constexpr int group = 1;
   static constexpr bool ordered = false;
-  FAT_KERNEL_INLINE static Weights load(const std::int8_t* b) { return vget_low_s16(vmovl_s8(vreinterpret_s8_u32(load_four(b)))); }
+  FAT_KERNEL_INLINE static Weights load(const std::int8_t* b) {
+    return vget_low_s16(vmovl_s8(vreinterpret_s8_u32(load_four(b))));
+  }
   FAT_KERNEL_INLINE static std::int16_t broadcast(const Element* a) { return *a; }
   template <int Vectors>
   FAT_KERNEL_INLINE static void multiply_add(Vector (&sums)[Vectors], std::int16_t a, const Weights (&w)[Vectors]) {
@@ -58,7 +60,8 @@ FAT_KERNEL_INLINE Scale make_scale(int32x4_t mantissa, int32x4_t shift, std::int
   return s;
 }
 FAT_KERNEL_INLINE Scale load_scale(const std::int32_t* mantissa, const std::int8_t* shift, std::int32_t zero_point) {
-  return make_scale(vld1q_s32(mantissa), vmovl_s16(vget_low_s16(vmovl_s8(vreinterpret_s8_u32(load_four(shift))))), zero_point);
+  return make_scale(vld1q_s32(mantissa), vmovl_s16(vget_low_s16(vmovl_s8(vreinterpret_s8_u32(load_four(shift))))),
+                    zero_point);
 }
 FAT_KERNEL_INLINE Scale broadcast_scale(std::int32_t mantissa, std::int8_t shift, std::int32_t zero_point) {
   return make_scale(vdupq_n_s32(mantissa), vdupq_n_s32(shift), zero_point);
@@ -74,7 +77,9 @@ FAT_KERNEL_INLINE Vector requantize(Vector sums, const Scale& s) {
 
 FAT_KERNEL_INLINE Vector broadcast_sum(std::int32_t value) { return vdupq_n_s32(value); }
 FAT_KERNEL_INLINE Vector add_sums(Vector a, Vector b) { return vaddq_s32(a, b); }
-FAT_KERNEL_INLINE uint16x4_t widen_four(const std::uint8_t* codes) { return vget_low_u16(vmovl_u8(vreinterpret_u8_u32(load_four(codes)))); }
+FAT_KERNEL_INLINE uint16x4_t widen_four(const std::uint8_t* codes) {
+  return vget_low_u16(vmovl_u8(vreinterpret_u8_u32(load_four(codes))));
+}
 FAT_KERNEL_INLINE Vector shifted_codes(const std::uint8_t* codes, Vector start) {
   return vaddq_s32(start, vreinterpretq_s32_u32(vshlq_n_u32(vmovl_u16(widen_four(codes)), 20)));
 }
@@ -84,7 +89,8 @@ inline void widen(const std::uint8_t* bytes, std::size_t count, std::int16_t* ou
 }
 
 template <int Blocks>
-FAT_KERNEL_INLINE void add_tap_pair(Vector (&sums)[Blocks], const std::uint8_t* x0, const std::uint8_t* x1, const std::int16_t* w) {
+FAT_KERNEL_INLINE void add_tap_pair(Vector (&sums)[Blocks], const std::uint8_t* x0, const std::uint8_t* x1,
+                                    const std::int16_t* w) {
 #pragma GCC unroll 4
   for (int v = 0; v != Blocks; ++v) {
     const int16x4x2_t taps = vld2_s16(w + 2 * v * lanes);
@@ -94,7 +100,8 @@ FAT_KERNEL_INLINE void add_tap_pair(Vector (&sums)[Blocks], const std::uint8_t* 
 }
 
 template <int Vectors>
-FAT_KERNEL_INLINE void store_codes(std::uint8_t* out, const Vector (&sums)[Vectors], std::uint8_t low, std::uint8_t high) {
+FAT_KERNEL_INLINE void store_codes(std::uint8_t* out, const Vector (&sums)[Vectors], std::uint8_t low,
+                                   std::uint8_t high) {
 #pragma GCC unroll 8
   for (int v = 0; v != Vectors; ++v) {
     const uint16x4_t words = vqmovun_s32(sums[v]);
@@ -111,12 +118,23 @@ inline constexpr Kernels kernels = make_kernels("neon");
 }  // namespace kernel::arch_neon
 }  // namespace fat::inline FAT_ABI
 
-#define FAT_KERNEL_NEON_COMMON                                                                                     \
-  using arch_neon::add_sums; using arch_neon::add_tap_pair; using arch_neon::broadcast_scale; using arch_neon::broadcast_sum;          \
-  using arch_neon::lanes; using arch_neon::load_scale; using arch_neon::load_sums; using arch_neon::requantize; using arch_neon::Scale;     \
-  using arch_neon::shifted_codes; using arch_neon::store_codes; using arch_neon::store_sums; using arch_neon::Vector;                  \
-  using arch_neon::vectors; using arch_neon::widen;                                                                          \
-  inline constexpr int rows = 6;                                                                                   \
+#define FAT_KERNEL_NEON_COMMON      \
+  using arch_neon::add_sums;        \
+  using arch_neon::add_tap_pair;    \
+  using arch_neon::broadcast_scale; \
+  using arch_neon::broadcast_sum;   \
+  using arch_neon::lanes;           \
+  using arch_neon::load_scale;      \
+  using arch_neon::load_sums;       \
+  using arch_neon::requantize;      \
+  using arch_neon::Scale;           \
+  using arch_neon::shifted_codes;   \
+  using arch_neon::store_codes;     \
+  using arch_neon::store_sums;      \
+  using arch_neon::Vector;          \
+  using arch_neon::vectors;         \
+  using arch_neon::widen;           \
+  inline constexpr int rows = 6;    \
   inline constexpr bool has_pairs = false;
 
 #if defined(__clang__)

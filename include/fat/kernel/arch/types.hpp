@@ -11,8 +11,8 @@
 namespace fat::inline FAT_ABI {
 namespace kernel {
 
-/// Consecutive columns of packed weights. The depth is cut in groups of four; groups [0, quads) of `order` are multiplied
-/// byte by byte, the others as 16-bit pairs (only where the instruction set needs the difference).
+/// Consecutive columns of packed weights. The depth is cut in groups of four; groups [0, quads) of `order` are
+/// multiplied byte by byte, the others as 16-bit pairs (only where the instruction set needs the difference).
 struct Panel {
   const std::int8_t* weights = nullptr;
   /// Group numbers in packed order; null: 0, 1, 2...
@@ -21,8 +21,8 @@ struct Panel {
   std::size_t pairs = 0;
 };
 
-/// Constants of the output columns of a panel: code = clamp(zero point + round(sum * mantissa / 2^(32 + shift))), halves
-/// up, computed as (high half of ((sum << left) * mantissa) + rounding) >> right with left = max(1 - shift, 0),
+/// Constants of the output columns of a panel: code = clamp(zero point + round(sum * mantissa / 2^(32 + shift))),
+/// halves up, computed as (high half of ((sum << left) * mantissa) + rounding) >> right with left = max(1 - shift, 0),
 /// right = max(shift, 1) and rounding = half a unit and the zero point. Packing proves that nothing overflows.
 struct ColumnStage {
   /// Start of the sums: bias and the correction for zero points.
@@ -53,7 +53,8 @@ struct TileCall {
 
 /// One output row segment of a depthwise convolution: `columns` output pixels of all channels.
 struct DepthwiseCall {
-  /// taps[t] points to the input pixel of tap t for the first output pixel; each moves by `step` bytes per output pixel.
+  /// taps[t] points to the input pixel of tap t for the first output pixel; each moves by `step` bytes per output
+  /// pixel.
   const std::uint8_t* const* taps = nullptr;
   std::size_t tap_count = 0;
   std::size_t step = 0;
@@ -67,9 +68,10 @@ struct DepthwiseCall {
   std::size_t columns = 0;
 };
 
-/// One output row of a depthwise 3 x 3 convolution with stride 1 or 2. Channels come in blocks of 4 * lanes (the last is
-/// shorter, a multiple of 4); channel c of a block has place place_in_block(c, lanes), which is how `weights` (bytes [block]
-/// [kernel column][place][kernel row, and 0]) and the arrays of the stage, padded to whole blocks, are laid out.
+/// One output row of a depthwise 3 x 3 convolution with stride 1 or 2. Channels come in blocks of 4 * lanes (the last
+/// is shorter, a multiple of 4); channel c of a block has place place_in_block(c, lanes), which is how `weights` (bytes
+/// [block] [kernel column][place][kernel row, and 0]) and the arrays of the stage, padded to whole blocks, are laid
+/// out.
 struct Depthwise3x3Call {
   /// Input rows under the kernel's rows; null where that is outside the image.
   const std::uint8_t* rows[3] = {};
@@ -82,7 +84,8 @@ struct Depthwise3x3Call {
   std::uint8_t low = 0, high = 255;
 };
 
-/// Bytes are interleaved in each 128 bits on their own: 4 channels of every 16 go to one of four vectors of 32-bit lanes.
+/// Bytes are interleaved in each 128 bits on their own: 4 channels of every 16 go to one of four vectors of 32-bit
+/// lanes.
 constexpr std::size_t place_in_block(std::size_t channel, std::size_t lanes) {
   return channel % 16 / 4 * lanes + channel / 16 * 4 + channel % 4;
 }

@@ -14,7 +14,8 @@
 
 #if !defined(FAT_KERNEL_EMULATED)
 #if defined(__clang__)
-#pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512vnni"))), apply_to = function)
+#pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512vnni"))), \
+                             apply_to = function)
 #else
 #pragma GCC push_options
 #pragma GCC target("avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")
@@ -73,11 +74,14 @@ FAT_KERNEL_INLINE Scale make_scale(__m512i mantissa, __m512i shift, std::int32_t
   s.odd = _mm512_maskz_srli_epi64(all_eight, mantissa, 32);
   s.left = _mm512_maskz_max_epi32(all_lanes, _mm512_sub_epi32(one, shift), _mm512_setzero_si512());
   s.right = _mm512_maskz_max_epi32(all_lanes, shift, one);
-  s.rounding = _mm512_maskz_sllv_epi32(all_lanes, _mm512_set1_epi32(2 * zero_point + 1), _mm512_sub_epi32(s.right, one));
+  s.rounding =
+      _mm512_maskz_sllv_epi32(all_lanes, _mm512_set1_epi32(2 * zero_point + 1), _mm512_sub_epi32(s.right, one));
   return s;
 }
 FAT_KERNEL_INLINE Scale load_scale(const std::int32_t* mantissa, const std::int8_t* shift, std::int32_t zero_point) {
-  return make_scale(load_sums(mantissa), _mm512_maskz_cvtepi8_epi32(all_lanes, _mm_loadu_si128(reinterpret_cast<const __m128i*>(shift))), zero_point);
+  return make_scale(load_sums(mantissa),
+                    _mm512_maskz_cvtepi8_epi32(all_lanes, _mm_loadu_si128(reinterpret_cast<const __m128i*>(shift))),
+                    zero_point);
 }
 FAT_KERNEL_INLINE Scale broadcast_scale(std::int32_t mantissa, std::int8_t shift, std::int32_t zero_point) {
   return make_scale(_mm512_set1_epi32(mantissa), _mm512_set1_epi32(shift), zero_point);
@@ -103,23 +107,28 @@ inline void widen(const std::uint8_t* bytes, std::size_t count, std::int16_t* ou
 }
 
 template <int Blocks>
-FAT_KERNEL_INLINE void add_tap_pair(Vector (&sums)[Blocks], const std::uint8_t* x0, const std::uint8_t* x1, const std::int16_t* w) {
+FAT_KERNEL_INLINE void add_tap_pair(Vector (&sums)[Blocks], const std::uint8_t* x0, const std::uint8_t* x1,
+                                    const std::int16_t* w) {
 #pragma GCC unroll 4
   for (int v = 0; v != Blocks; ++v) {
     const __m128i one = _mm_loadu_si128(reinterpret_cast<const __m128i*>(x0 + v * lanes));
     const __m128i two = _mm_loadu_si128(reinterpret_cast<const __m128i*>(x1 + v * lanes));
     // bytes of both taps side by side in each 32-bit lane, as two 16-bit numbers
-    const __m512i pairs = _mm512_or_si512(_mm512_maskz_cvtepu8_epi32(all_lanes, one), _mm512_maskz_slli_epi32(all_lanes, _mm512_maskz_cvtepu8_epi32(all_lanes, two), 16));
+    const __m512i pairs =
+        _mm512_or_si512(_mm512_maskz_cvtepu8_epi32(all_lanes, one),
+                        _mm512_maskz_slli_epi32(all_lanes, _mm512_maskz_cvtepu8_epi32(all_lanes, two), 16));
     sums[v] = _mm512_add_epi32(sums[v], _mm512_madd_epi16(pairs, _mm512_loadu_si512(w + 2 * v * lanes)));
   }
 }
 
 template <int Vectors>
-FAT_KERNEL_INLINE void store_codes(std::uint8_t* out, const Vector (&sums)[Vectors], std::uint8_t low, std::uint8_t high) {
+FAT_KERNEL_INLINE void store_codes(std::uint8_t* out, const Vector (&sums)[Vectors], std::uint8_t low,
+                                   std::uint8_t high) {
   const __m512i least = _mm512_set1_epi32(low), most = _mm512_set1_epi32(high);
 #pragma GCC unroll 8
   for (int v = 0; v != Vectors; ++v) {
-    const __m128i bytes = _mm512_maskz_cvtepi32_epi8(all_lanes, _mm512_maskz_min_epi32(all_lanes, _mm512_maskz_max_epi32(all_lanes, sums[v], least), most));
+    const __m128i bytes = _mm512_maskz_cvtepi32_epi8(
+        all_lanes, _mm512_maskz_min_epi32(all_lanes, _mm512_maskz_max_epi32(all_lanes, sums[v], least), most));
     _mm_storeu_si128(reinterpret_cast<__m128i*>(out + v * lanes), bytes);
   }
 }
@@ -135,14 +144,17 @@ FAT_KERNEL_INLINE __m256i load_quarters(const std::uint8_t* p, std::size_t step)
   return _mm256_inserti128_si256(_mm256_castsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))),
                                  _mm_loadu_si128(reinterpret_cast<const __m128i*>(p + step)), 1);
 }
-FAT_KERNEL_INLINE Vector join(__m256i left, __m256i right) { return _mm512_maskz_inserti64x4(all_eight, _mm512_castsi256_si512(left), right, 1); }
+FAT_KERNEL_INLINE Vector join(__m256i left, __m256i right) {
+  return _mm512_maskz_inserti64x4(all_eight, _mm512_castsi256_si512(left), right, 1);
+}
 /// Segments 0: under the mask; 2 or 4: as many pieces, `step` bytes from one to the next.
 template <int Segments>
 FAT_KERNEL_INLINE Vector load_bytes(const std::uint8_t* p, std::size_t step, ByteMask mask) {
   if constexpr (Segments == 0) return _mm512_maskz_loadu_epi8(mask, p);
   if constexpr (Segments == 1) return _mm512_loadu_si512(p);
   if constexpr (Segments == 2)
-    return join(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)), _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p + step)));
+    return join(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)),
+                _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p + step)));
   return join(load_quarters(p, step), load_quarters(p + 2 * step, step));
 }
 template <int Segments>
@@ -153,7 +165,8 @@ FAT_KERNEL_INLINE void store_bytes(std::uint8_t* out, std::size_t step, ByteMask
   constexpr int lanes_each = Segments > 1 ? 8 / Segments : 8;
 #pragma GCC unroll 4
   for (int s = 0; s < Segments; ++s, out += step)
-    _mm512_mask_storeu_epi64(out - 8 * s * lanes_each, static_cast<__mmask8>(((1U << lanes_each) - 1U) << (s * lanes_each)), bytes);
+    _mm512_mask_storeu_epi64(out - 8 * s * lanes_each,
+                             static_cast<__mmask8>(((1U << lanes_each) - 1U) << (s * lanes_each)), bytes);
 }
 /// The constants of the first segment for all.
 template <int Segments>
@@ -215,21 +228,21 @@ using Vector = __m256i;
 using arch_avx2::add_sums;
 using arch_avx2::add_tap_pair;
 using arch_avx2::broadcast_bytes;
-using arch_avx2::byte_mask;
-using arch_avx2::ByteMask;
-using arch_avx2::load_bytes;
-using arch_avx2::narrow;
-using arch_avx2::spread;
-using arch_avx2::store_bytes;
 using arch_avx2::broadcast_scale;
 using arch_avx2::broadcast_sum;
+using arch_avx2::byte_mask;
+using arch_avx2::ByteMask;
 using arch_avx2::lanes;
+using arch_avx2::load_bytes;
 using arch_avx2::load_scale;
 using arch_avx2::load_sums;
+using arch_avx2::narrow;
 using arch_avx2::requantize;
 using arch_avx2::rows;
 using arch_avx2::Scale;
 using arch_avx2::shifted_codes;
+using arch_avx2::spread;
+using arch_avx2::store_bytes;
 using arch_avx2::store_codes;
 using arch_avx2::store_sums;
 using arch_avx2::vectors;
@@ -259,7 +272,9 @@ using Pair = Quad;
 using ColumnBytes = Vector;
 using ColumnWeights = Vector;
 FAT_KERNEL_INLINE ColumnWeights column_weights(Vector bytes) { return bytes; }
-FAT_KERNEL_INLINE void interleave(Vector a, Vector b, Vector c, Vector (&to)[4]) { arch_avx2::interleave_bytes(a, b, c, to); }
+FAT_KERNEL_INLINE void interleave(Vector a, Vector b, Vector c, Vector (&to)[4]) {
+  arch_avx2::interleave_bytes(a, b, c, to);
+}
 FAT_KERNEL_INLINE void add_products(Vector& sum, Vector bytes, Vector w) {
   const Vector weights[1] = {w};
   Vector sums[1] = {sum};
@@ -267,8 +282,8 @@ FAT_KERNEL_INLINE void add_products(Vector& sum, Vector bytes, Vector w) {
   sum = sums[0];
 }
 
-#include <fat/kernel/arch/tile.inl>
 #include <fat/kernel/arch/depthwise.inl>
+#include <fat/kernel/arch/tile.inl>
 
 inline constexpr Kernels kernels = with_depthwise3x3(make_kernels("avx_vnni"));
 

@@ -16,8 +16,8 @@ enum class Epilogue {
   dot          ///< sums[column] += product * c, summed over the rows; c is only read
 };
 
-/// Product of A [rows x depth], element (i, p) at a[i * a_row + p * a_depth], and B [depth x columns]: packed panels, or
-/// rows at b + p * b_row where b_row is not 0 (then columns is a multiple of the vector width).
+/// Product of A [rows x depth], element (i, p) at a[i * a_row + p * a_depth], and B [depth x columns]: packed panels,
+/// or rows at b + p * b_row where b_row is not 0 (then columns is a multiple of the vector width).
 struct MatrixProduct {
   const float* a = nullptr;
   std::size_t a_row = 0, a_depth = 1;
@@ -47,9 +47,9 @@ struct Depthwise {
   float high = std::numeric_limits<float>::infinity();
 };
 
-/// Backward through a clamp to [low, high] and the fake quantization of its result x: dx = dy where x is inside (low, high)
-/// and rounds to a code, else 0; residue += sum dy * (q - in * u), outside += sum dy * (1 - in), as in ThresholdSums.
-/// Codes count from the zero point. dx may be dy, or null where only the sums are wanted.
+/// Backward through a clamp to [low, high] and the fake quantization of its result x: dx = dy where x is inside (low,
+/// high) and rounds to a code, else 0; residue += sum dy * (q - in * u), outside += sum dy * (1 - in), as in
+/// ThresholdSums. Codes count from the zero point. dx may be dy, or null where only the sums are wanted.
 struct ThresholdBackward {
   const float* x = nullptr;
   const float* dy = nullptr;
@@ -68,7 +68,8 @@ struct Table {
   /// Floats that B [depth x columns] takes when packed.
   std::size_t (*packed_size)(std::size_t depth, std::size_t columns);
   /// Packs B, element (p, j) at b[p * row + j * column].
-  void (*pack)(const float* b, std::size_t row, std::size_t column, std::size_t depth, std::size_t columns, float* packed);
+  void (*pack)(const float* b, std::size_t row, std::size_t column, std::size_t depth, std::size_t columns,
+               float* packed);
   void (*multiply)(const MatrixProduct&);
   void (*depthwise)(const Depthwise&, std::size_t first, std::size_t last);
   /// dx (+)= gradient of a depthwise convolution: x is dy, y is dx, the shape is that of the forward pass.

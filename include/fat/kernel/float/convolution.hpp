@@ -9,13 +9,17 @@
 
 namespace fat::inline FAT_ABI::float_kernels {
 
-/// A convolution in groups, weights [out, kernel height, kernel width, in / groups]. A window of one pixel multiplies the
-/// activations where they lie; any other gathers a block of rows of patches at a time.
+/// A convolution in groups, weights [out, kernel height, kernel width, in / groups]. A window of one pixel multiplies
+/// the activations where they lie; any other gathers a block of rows of patches at a time.
 class Convolution {
  public:
   Convolution() = default;
   Convolution(const WindowShape& shape, std::size_t groups)
-      : s_(shape), groups_(groups), in_(s_.in_channels / groups), depth_(s_.taps() * in_), out_(s_.out_channels / groups) {}
+      : s_(shape),
+        groups_(groups),
+        in_(s_.in_channels / groups),
+        depth_(s_.taps() * in_),
+        out_(s_.out_channels / groups) {}
 
   std::size_t positions() const noexcept { return s_.out_height * s_.out_width; }
   /// Parts of work of forward: groups of rows, or of columns where there are few rows.
@@ -38,8 +42,8 @@ class Convolution {
   }
 
   /// Parts [first, last) of y = clamp(convolution(x) + bias).
-  void forward(const float* x, const float* packed, const float* bias, float low, float high, float* y, std::size_t first,
-               std::size_t last, float* scratch) const {
+  void forward(const float* x, const float* packed, const float* bias, float low, float high, float* y,
+               std::size_t first, std::size_t last, float* scratch) const {
     MatrixProduct m;
     m.c_row = s_.out_channels;
     m.low = low;
@@ -50,30 +54,33 @@ class Convolution {
     }
     const std::size_t begin = by_columns() ? 0 : first * kernels_->rows;
     const std::size_t end = by_columns() ? positions() : std::min(positions(), last * kernels_->rows);
-    for_each_block(x, begin, end, scratch, [&](std::size_t g, std::size_t row, std::size_t rows, const float* a, std::size_t a_row) {
-      set(m, a, a_row, packed, g, rows);
-      m.c = y + row * s_.out_channels + g * out_;
-      m.bias = bias == nullptr ? nullptr : bias + g * out_;
-      kernels_->multiply(m);
-    });
+    for_each_block(x, begin, end, scratch,
+                   [&](std::size_t g, std::size_t row, std::size_t rows, const float* a, std::size_t a_row) {
+                     set(m, a, a_row, packed, g, rows);
+                     m.c = y + row * s_.out_channels + g * out_;
+                     m.bias = bias == nullptr ? nullptr : bias + g * out_;
+                     kernels_->multiply(m);
+                   });
   }
 
-  /// sums[c] += sum over the pixels of dy[pixel][c] * convolution(x)[pixel][c] with other weights: the derivative of the loss
-  /// along a direction of the weights, one for each output channel, without the gradient of the weights.
+  /// sums[c] += sum over the pixels of dy[pixel][c] * convolution(x)[pixel][c] with other weights: the derivative of
+  /// the loss along a direction of the weights, one for each output channel, without the gradient of the weights.
   void dot(const float* x, const float* packed, const float* dy, float* sums, float* scratch) const {
     MatrixProduct m;
     m.epilogue = Epilogue::dot;
     m.c_row = s_.out_channels;
-    for_each_block(x, 0, positions(), scratch, [&](std::size_t g, std::size_t row, std::size_t rows, const float* a, std::size_t a_row) {
-      set(m, a, a_row, packed, g, rows);
-      m.c = const_cast<float*>(dy) + row * s_.out_channels + g * out_;  // only read by this epilogue
-      m.sums = sums + g * out_;
-      kernels_->multiply(m);
-    });
+    for_each_block(x, 0, positions(), scratch,
+                   [&](std::size_t g, std::size_t row, std::size_t rows, const float* a, std::size_t a_row) {
+                     set(m, a, a_row, packed, g, rows);
+                     m.c = const_cast<float*>(dy) + row * s_.out_channels + g * out_;  // only read by this epilogue
+                     m.sums = sums + g * out_;
+                     kernels_->multiply(m);
+                   });
   }
 
   /// dx = (accumulate: +=) gradient of the input.
-  void input_gradient(const float* dy, const float* packed_transposed, float* dx, bool accumulate, float* scratch) const {
+  void input_gradient(const float* dy, const float* packed_transposed, float* dx, bool accumulate,
+                      float* scratch) const {
     MatrixProduct m;
     m.a_row = s_.out_channels;
     m.depth = out_;
@@ -129,12 +136,15 @@ class Convolution {
   static constexpr std::size_t outside = static_cast<std::size_t>(-1);
 
   bool by_columns() const noexcept { return groups_ == 1 && positions() < 2 * kernels_->rows; }
-  std::size_t panels() const noexcept { return std::max<std::size_t>((out_ + kernels_->width - 1) / kernels_->width / 2, 1); }
+  std::size_t panels() const noexcept {
+    return std::max<std::size_t>((out_ + kernels_->width - 1) / kernels_->width / 2, 1);
+  }
   std::size_t block() const noexcept { return 8 * kernels_->rows; }
   /// Floats of a patch with room for whole vectors.
   std::size_t patch_row() const noexcept { return (depth_ + 47) / 16 * 16; }
 
-  void set(MatrixProduct& m, const float* a, std::size_t a_row, const float* packed, std::size_t g, std::size_t rows) const {
+  void set(MatrixProduct& m, const float* a, std::size_t a_row, const float* packed, std::size_t g,
+           std::size_t rows) const {
     m.a = a;
     m.a_row = a_row;
     m.b = packed + g * kernels_->packed_size(depth_, out_);
@@ -179,7 +189,8 @@ class Convolution {
         } else {
           for (std::size_t kc = 0; kc != s_.kernel_width; ++kc) {
             const std::size_t column = s_.input_column(c, kc);
-            f(patch + kc * in_, column == s_.in_width ? outside : (row * s_.in_width + column) * s_.in_channels + g * in_, in_);
+            f(patch + kc * in_,
+              column == s_.in_width ? outside : (row * s_.in_width + column) * s_.in_channels + g * in_, in_);
           }
         }
       }

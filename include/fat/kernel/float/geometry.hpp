@@ -8,8 +8,8 @@
 
 namespace fat::inline FAT_ABI {
 
-/// Input row of output row r and kernel row k: r * stride_height + k * dilation_height - pad_top, outside the image where
-/// that is negative or not less than in_height. Columns likewise.
+/// Input row of output row r and kernel row k: r * stride_height + k * dilation_height - pad_top, outside the image
+/// where that is negative or not less than in_height. Columns likewise.
 struct WindowShape {
   std::size_t in_height = 1, in_width = 1, in_channels = 1;
   std::size_t out_height = 1, out_width = 1, out_channels = 1;

@@ -50,11 +50,11 @@ constexpr int tile_rows = 12;
 /// The kernels for the best instruction set of this processor.
 inline const Table& native() {
 #if defined(__x86_64__)
-  static const Table& best = __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
-                                     __builtin_cpu_supports("avx512dq")
-                                 ? avx512::table()
-                             : __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") ? avx2::table()
-                                                                                             : portable::table();
+  static const Table& best =
+      __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq")
+          ? avx512::table()
+      : __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") ? avx2::table()
+                                                                        : portable::table();
   return best;
 #else
   return portable::table();

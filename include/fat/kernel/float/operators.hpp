@@ -36,7 +36,8 @@ Real hard_swish_slope(Real x) {
 
 /// Rows [first, last) of max or average pooling.
 template <class Real>
-void pool(const WindowShape& s, bool maximum, bool count_padding, std::size_t first, std::size_t last, const Real* x, Real* y) {
+void pool(const WindowShape& s, bool maximum, bool count_padding, std::size_t first, std::size_t last, const Real* x,
+          Real* y) {
   for (std::size_t r = first; r != last; ++r)
     for (std::size_t c = 0; c != s.out_width; ++c) {
       Real* to = y + (r * s.out_width + c) * s.out_channels;
@@ -129,7 +130,8 @@ Interpolation<Real> interpolation(std::size_t at, std::size_t in, std::size_t ou
   const Real i = static_cast<Real>(at);
   Real x = (i + Real{0.5}) * scale - Real{0.5};
   if (lattice == Lattice::asymmetric) x = i * scale;
-  if (lattice == Lattice::align_corners) x = out == 1 ? Real{0} : i * static_cast<Real>(in - 1) / static_cast<Real>(out - 1);
+  if (lattice == Lattice::align_corners)
+    x = out == 1 ? Real{0} : i * static_cast<Real>(in - 1) / static_cast<Real>(out - 1);
   if (lattice == Lattice::pytorch_half_pixel && out == 1) x = Real{0};
   const Real last = static_cast<Real>(in - 1);
   if (nearest) {
@@ -141,9 +143,11 @@ Interpolation<Real> interpolation(std::size_t at, std::size_t in, std::size_t ou
   return {low, std::min(low + 1, in - 1), x - static_cast<Real>(low)};
 }
 
-/// Calls visit(output pixel, input pixel, weight) for every term of resized rows [first, last); pixels count from the top left.
+/// Calls visit(output pixel, input pixel, weight) for every term of resized rows [first, last); pixels count from the
+/// top left.
 template <class Real, class Visit>
-void for_each_resized(const WindowShape& s, Lattice lattice, bool nearest, std::size_t first, std::size_t last, Visit&& visit) {
+void for_each_resized(const WindowShape& s, Lattice lattice, bool nearest, std::size_t first, std::size_t last,
+                      Visit&& visit) {
   for (std::size_t r = first; r != last; ++r) {
     const auto v = interpolation<Real>(r, s.in_height, s.out_height, lattice, nearest);
     for (std::size_t c = 0; c != s.out_width; ++c) {
@@ -157,7 +161,8 @@ void for_each_resized(const WindowShape& s, Lattice lattice, bool nearest, std::
   }
 }
 template <class Real>
-void resize(const WindowShape& s, Lattice lattice, bool nearest, std::size_t first, std::size_t last, const Real* x, Real* y) {
+void resize(const WindowShape& s, Lattice lattice, bool nearest, std::size_t first, std::size_t last, const Real* x,
+            Real* y) {
   const std::size_t row = s.out_width * s.out_channels;
   std::fill(y + first * row, y + last * row, Real{0});
   for_each_resized<Real>(s, lattice, nearest, first, last, [&](std::size_t out, std::size_t in, Real weight) {
@@ -167,14 +172,16 @@ void resize(const WindowShape& s, Lattice lattice, bool nearest, std::size_t fir
 template <class Real>
 void resize_backward(const WindowShape& s, Lattice lattice, bool nearest, const Real* dy, Real* dx) {
   for_each_resized<Real>(s, lattice, nearest, 0, s.out_height, [&](std::size_t out, std::size_t in, Real weight) {
-    for (std::size_t k = 0; k != s.out_channels; ++k) dx[in * s.in_channels + k] += weight * dy[out * s.out_channels + k];
+    for (std::size_t k = 0; k != s.out_channels; ++k)
+      dx[in * s.in_channels + k] += weight * dy[out * s.out_channels + k];
   });
 }
 
 /// Calls visit(offset in the larger, offset in the smaller, count) for the runs of an image of `rows` x `width` (in
 /// elements) that lies at (top, left) inside one of width `whole`. Padding and concatenation are such placements.
 template <class Visit>
-void for_each_run(std::size_t rows, std::size_t width, std::size_t whole, std::size_t top, std::size_t left, Visit&& visit) {
+void for_each_run(std::size_t rows, std::size_t width, std::size_t whole, std::size_t top, std::size_t left,
+                  Visit&& visit) {
   for (std::size_t r = 0; r != rows; ++r) visit((top + r) * whole + left, r * width, width);
 }
 

@@ -29,8 +29,8 @@ void for_each_product(const WindowShape& s, std::size_t groups, Visit&& visit) {
           }
 }
 
-/// The same for a depthwise convolution, weights [kernel height, kernel width, out]; output channel o reads input channel
-/// o / (out / in).
+/// The same for a depthwise convolution, weights [kernel height, kernel width, out]; output channel o reads input
+/// channel o / (out / in).
 template <class Visit>
 void for_each_depthwise_product(const WindowShape& s, Visit&& visit) {
   const std::size_t multiplier = s.out_channels / s.in_channels;
@@ -58,8 +58,8 @@ void convolution(const WindowShape& s, std::size_t groups, const Real* x, const 
 
 /// Adds the gradients of a convolution to dx, dw and db; any of them may be null.
 template <class Real>
-void convolution_backward(const WindowShape& s, std::size_t groups, const Real* x, const Real* w, const Real* dy, Real* dx,
-                          Real* dw, Real* db) {
+void convolution_backward(const WindowShape& s, std::size_t groups, const Real* x, const Real* w, const Real* dy,
+                          Real* dx, Real* dw, Real* db) {
   const auto visit = [&](std::size_t out, std::size_t in, std::size_t weight) {
     if (dx != nullptr) dx[in] += dy[out] * w[weight];
     if (dw != nullptr) dw[weight] += dy[out] * x[in];

@@ -33,8 +33,8 @@ void gemm(const A* a, const B* b, std::int32_t* c, std::size_t rows, std::size_t
     }
 }
 
-/// sums = sum over taps inside the image of (x - x_zero) * (w - w_zero[c]) + bias[c]. x NHWC, w [out, kh, kw, in / groups].
-/// w_zero or bias may be null (zeros).
+/// sums = sum over taps inside the image of (x - x_zero) * (w - w_zero[c]) + bias[c]. x NHWC, w [out, kh, kw, in /
+/// groups]. w_zero or bias may be null (zeros).
 template <class Code>
 void convolution(const Code* x, std::int32_t x_zero, const std::int8_t* w, const std::int32_t* w_zero,
                  const std::int32_t* bias, const Geometry& g, std::int32_t* sums) {
@@ -86,9 +86,11 @@ void finish(const std::int32_t* sums, std::size_t rows, std::size_t channels, co
   for (std::size_t row = 0; row != rows; ++row)
     for (std::size_t c = 0; c != channels; ++c) {
       const std::int32_t sum = sums[row * channels + c];
-      const std::int64_t code = std::int64_t{stage.zero_point} +
-                                requantize(sum, stage.multipliers[stage.per_tensor ? 0 : c], rounding);
-      codes[row * channels + c] = static_cast<Code>(code < stage.low ? stage.low : code > stage.high ? stage.high : code);
+      const std::int64_t code =
+          std::int64_t{stage.zero_point} + requantize(sum, stage.multipliers[stage.per_tensor ? 0 : c], rounding);
+      codes[row * channels + c] = static_cast<Code>(code < stage.low    ? stage.low
+                                                    : code > stage.high ? stage.high
+                                                                        : code);
     }
 }
 

@@ -46,7 +46,8 @@ struct MultiplyStage {
 namespace reference {
 
 /// zero_point + value, held between low and high.
-constexpr std::int32_t clamp_code(std::int32_t value, std::int32_t zero_point, std::int32_t low, std::int32_t high) noexcept {
+constexpr std::int32_t clamp_code(std::int32_t value, std::int32_t zero_point, std::int32_t low,
+                                  std::int32_t high) noexcept {
   const std::int64_t code = std::int64_t{value} + zero_point;
   return code < low ? low : code > high ? high : static_cast<std::int32_t>(code);
 }
@@ -55,22 +56,28 @@ constexpr std::int32_t clamp_code(std::int32_t value, std::int32_t zero_point, s
 template <class In, class Out, class Rounding = SingleRounding>
 void requantize(const In* x, std::size_t size, const RequantizeStage& s, Out* y, Rounding rounding = {}) {
   for (std::size_t i = 0; i != size; ++i)
-    y[i] = static_cast<Out>(clamp_code(fat::requantize(x[i] - s.zero_in, s.multiplier, rounding), s.zero_out, s.low, s.high));
+    y[i] = static_cast<Out>(
+        clamp_code(fat::requantize(x[i] - s.zero_in, s.multiplier, rounding), s.zero_out, s.low, s.high));
 }
 
 /// Sum of a[size] and b[b_size] repeated; b_size divides size.
 template <class A, class B, class Out, class Rounding = SingleRounding>
-void add(const A* a, const B* b, std::size_t size, std::size_t b_size, const AddStage& s, Out* y, Rounding rounding = {}) {
+void add(const A* a, const B* b, std::size_t size, std::size_t b_size, const AddStage& s, Out* y,
+         Rounding rounding = {}) {
   for (std::size_t i = 0; i != size; ++i) {
-    const std::int32_t left = fat::requantize((a[i] - s.a_zero) * (1 << AddStage::left_shift), s.a_multiplier, rounding);
-    const std::int32_t right = fat::requantize((b[i % b_size] - s.b_zero) * (1 << AddStage::left_shift), s.b_multiplier, rounding);
-    y[i] = static_cast<Out>(clamp_code(fat::requantize(left + right, s.multiplier, rounding), s.zero_out, s.low, s.high));
+    const std::int32_t left =
+        fat::requantize((a[i] - s.a_zero) * (1 << AddStage::left_shift), s.a_multiplier, rounding);
+    const std::int32_t right =
+        fat::requantize((b[i % b_size] - s.b_zero) * (1 << AddStage::left_shift), s.b_multiplier, rounding);
+    y[i] =
+        static_cast<Out>(clamp_code(fat::requantize(left + right, s.multiplier, rounding), s.zero_out, s.low, s.high));
   }
 }
 
 /// Product of a[size] and b[b_size] repeated; b_size divides size.
 template <class A, class B, class Out, class Rounding = SingleRounding>
-void multiply(const A* a, const B* b, std::size_t size, std::size_t b_size, const MultiplyStage& s, Out* y, Rounding rounding = {}) {
+void multiply(const A* a, const B* b, std::size_t size, std::size_t b_size, const MultiplyStage& s, Out* y,
+              Rounding rounding = {}) {
   for (std::size_t i = 0; i != size; ++i) {
     const std::int32_t product = (a[i] - s.a_zero) * (b[i % b_size] - s.b_zero);
     y[i] = static_cast<Out>(clamp_code(fat::requantize(product, s.multiplier, rounding), s.zero_out, s.low, s.high));
@@ -80,8 +87,8 @@ void multiply(const A* a, const B* b, std::size_t size, std::size_t b_size, cons
 /// Joins blocks: row r of the output is row r of `x` (width `in`) at offset `at` of rows of width `out`.
 /// Codes are taken to the output's grid.
 template <class In, class Out, class Rounding = SingleRounding>
-void concat(const In* x, std::size_t rows, std::size_t in, std::size_t out, std::size_t at, const RequantizeStage& s, Out* y,
-            Rounding rounding = {}) {
+void concat(const In* x, std::size_t rows, std::size_t in, std::size_t out, std::size_t at, const RequantizeStage& s,
+            Out* y, Rounding rounding = {}) {
   for (std::size_t row = 0; row != rows; ++row) requantize(x + row * in, in, s, y + row * out + at, rounding);
 }
 

@@ -19,7 +19,8 @@ struct HardSwishStage {
     HardSwishStage stage;
     stage.gate = FixedPointMultiplier::from_real(in_step / 128.0 / (3.0 / 32768.0));
     stage.output = FixedPointMultiplier::from_real(in_step / 128.0 / out_step);
-    expects(stage.output.shift <= 0, "HardSwishStage: the input's step is more than 128 times the output's; widen the output's range");
+    expects(stage.output.shift <= 0,
+            "HardSwishStage: the input's step is more than 128 times the output's; widen the output's range");
     return stage;
   }
 };

@@ -15,7 +15,8 @@ namespace fat::inline FAT_ABI {
 constexpr FixedPointMultiplier divide(FixedPointMultiplier multiplier, std::uint32_t count) noexcept {
   int shift = 31 - std::countl_zero(count);
   if (shift > 31 + multiplier.shift) shift = 31 + multiplier.shift;
-  return {static_cast<std::int32_t>((static_cast<std::int64_t>(multiplier.mantissa) << shift) / count), multiplier.shift - shift};
+  return {static_cast<std::int32_t>((static_cast<std::int64_t>(multiplier.mantissa) << shift) / count),
+          multiplier.shift - shift};
 }
 
 namespace reference {
@@ -65,7 +66,8 @@ void average_pool(const Code* x, const Geometry& g, bool count_padding, std::int
 
 /// Mean over `positions` of [positions, channels]: requantizes the sum of (x - zero_in) by s.multiplier / positions.
 template <class In, class Out, class Rounding = SingleRounding>
-void mean(const In* x, std::size_t positions, std::size_t channels, const RequantizeStage& s, Out* y, Rounding rounding = {}) {
+void mean(const In* x, std::size_t positions, std::size_t channels, const RequantizeStage& s, Out* y,
+          Rounding rounding = {}) {
   const FixedPointMultiplier multiplier = divide(s.multiplier, static_cast<std::uint32_t>(positions));
   for (std::size_t c = 0; c != channels; ++c) {
     std::int32_t sum = 0;

@@ -19,8 +19,8 @@ struct ResizeSample {
 namespace reference {
 
 template <class Code>
-void resize_nearest(const Code* x, std::size_t in_width, std::size_t channels, const ResizeSample* rows, std::size_t out_height,
-                    const ResizeSample* columns, std::size_t out_width, Code* y) {
+void resize_nearest(const Code* x, std::size_t in_width, std::size_t channels, const ResizeSample* rows,
+                    std::size_t out_height, const ResizeSample* columns, std::size_t out_width, Code* y) {
   for (std::size_t oy = 0; oy != out_height; ++oy)
     for (std::size_t ox = 0; ox != out_width; ++ox)
       for (std::size_t c = 0; c != channels; ++c) *y++ = x[(rows[oy].low * in_width + columns[ox].low) * channels + c];
@@ -28,15 +28,20 @@ void resize_nearest(const Code* x, std::size_t in_width, std::size_t channels, c
 
 /// Halves away from zero. zero: what the codes are relative to (TFLite: 0, so rounding depends on the code's sign).
 template <class Code>
-void resize_bilinear(const Code* x, std::size_t in_width, std::size_t channels, const ResizeSample* rows, std::size_t out_height,
-                     const ResizeSample* columns, std::size_t out_width, std::int32_t zero, Code* y) {
+void resize_bilinear(const Code* x, std::size_t in_width, std::size_t channels, const ResizeSample* rows,
+                     std::size_t out_height, const ResizeSample* columns, std::size_t out_width, std::int32_t zero,
+                     Code* y) {
   for (std::size_t oy = 0; oy != out_height; ++oy)
     for (std::size_t ox = 0; ox != out_width; ++ox)
       for (std::size_t c = 0; c != channels; ++c) {
         const ResizeSample r = rows[oy], k = columns[ox];
-        const auto at = [&](std::size_t row, std::size_t column) { return x[(row * in_width + column) * channels + c] - zero; };
-        const std::int64_t top = std::int64_t{at(r.low, k.low)} * (1024 - k.weight) + std::int64_t{at(r.low, k.high)} * k.weight;
-        const std::int64_t bottom = std::int64_t{at(r.high, k.low)} * (1024 - k.weight) + std::int64_t{at(r.high, k.high)} * k.weight;
+        const auto at = [&](std::size_t row, std::size_t column) {
+          return x[(row * in_width + column) * channels + c] - zero;
+        };
+        const std::int64_t top =
+            std::int64_t{at(r.low, k.low)} * (1024 - k.weight) + std::int64_t{at(r.low, k.high)} * k.weight;
+        const std::int64_t bottom =
+            std::int64_t{at(r.high, k.low)} * (1024 - k.weight) + std::int64_t{at(r.high, k.high)} * k.weight;
         const std::int64_t sum = top * (1024 - r.weight) + bottom * r.weight;
         *y++ = static_cast<Code>((sum + (sum > 0 ? 1 << 19 : -(1 << 19))) / (1 << 20) + zero);
       }

@@ -20,8 +20,10 @@ struct SoftmaxStage {
     constexpr double limit = 2147483647.0;
     const double scaled = step * static_cast<double>(1 << 26);
     SoftmaxStage stage{FixedPointMultiplier::from_real(scaled < limit / 2 ? scaled : limit / 2), 0};
-    if (stage.multiplier.shift < 0) stage = {{}, -256};  // a step below 2^-26: every exponential is 1
-    else stage.least_difference = -static_cast<std::int32_t>((31LL << 26) >> stage.multiplier.shift);
+    if (stage.multiplier.shift < 0)
+      stage = {{}, -256};  // a step below 2^-26: every exponential is 1
+    else
+      stage.least_difference = -static_cast<std::int32_t>((31LL << 26) >> stage.multiplier.shift);
     return stage;
   }
 };
@@ -67,7 +69,8 @@ constexpr std::int32_t reciprocal_of_one_plus(std::int32_t a) noexcept {
   return saturating_shift(x, 1);
 }
 
-/// Softmax of one row; code 0 of the output is probability 0, its step 1 / 256 (output zero point -128 for int8: `low`).
+/// Softmax of one row; code 0 of the output is probability 0, its step 1 / 256 (output zero point -128 for int8:
+/// `low`).
 template <class In, class Out>
 void softmax(const In* x, std::size_t size, const SoftmaxStage& stage, std::int32_t low, Out* y) {
   std::int32_t largest = x[0], sum = 0;
