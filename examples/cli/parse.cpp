@@ -17,12 +17,12 @@
 namespace cli {
 namespace {
 
+using fat::BiasCorrection;
 using fat::Finetuning;
 using fat::Granularity;
 using fat::RangeRule;
 using fat::Rescaling;
 using fat::Scheme;
-using fat::Switch;
 using fat::WeightRounding;
 
 const std::map<std::string, Scheme> schemes{{"symmetric", Scheme::symmetric}, {"asymmetric", Scheme::asymmetric}};
@@ -32,7 +32,10 @@ const std::map<std::string, RangeRule> observers{{"minmax", RangeRule::minmax},
                                                  {"percentile", RangeRule::percentile},
                                                  {"mse", RangeRule::mse},
                                                  {"entropy", RangeRule::entropy}};
-const std::map<std::string, Switch> switches{{"on", Switch::on}, {"off", Switch::off}, {"auto", Switch::automatic}};
+const std::map<std::string, BiasCorrection> corrections{{"on", BiasCorrection::on},
+                                                        {"off", BiasCorrection::off},
+                                                        {"auto", BiasCorrection::automatic},
+                                                        {"analytic", BiasCorrection::analytic}};
 const std::map<std::string, bool> booleans{{"on", true}, {"off", false}};
 const std::map<std::string, WeightRounding> roundings{
     {"nearest", WeightRounding::nearest}, {"sum", WeightRounding::sum}, {"learned", WeightRounding::learned}};
@@ -79,6 +82,45 @@ void choice(CLI::App& app, const std::string& flag, T& value, const std::map<std
   app.add_option(flag, value, help + " [" + preset + "]")->transform(CLI::CheckedTransformer(words).description(list));
 }
 
+/// NAME:key=value,key=value as the options of one layer. Errors: a key or a value that is none.
+fat::LayerOptions layer_options(const std::string& text) {
+  const auto refuse = [&](const std::string& why) {
+    throw CLI::ValidationError("--layer",
+                               "'" + text + "': " + why + "; give NAME:key=value,... with the keys bits, " +
+                                   "weight-scheme, granularity, train-activations, train-weights, train-biases");
+  };
+  const std::size_t colon = text.rfind(':');
+  if (colon == std::string::npos || colon == 0) refuse("no name before a colon");
+  fat::LayerOptions layer{.layer = text.substr(0, colon)};
+  for (const std::string& setting : CLI::detail::split(text.substr(colon + 1), ',')) {
+    const std::size_t equals = std::min(setting.find('='), setting.size());
+    const std::string key = setting.substr(0, equals);
+    const std::string word = setting.substr(std::min(equals + 1, setting.size()));
+    const auto choose = [&](auto& value, const auto& words) {
+      const auto found = words.find(word);
+      if (found == words.end()) refuse("'" + word + "' is no value of " + key);
+      value = found->second;
+    };
+    static const std::map<std::string, int> widths{{"2", 2}, {"3", 3}, {"4", 4}, {"5", 5},
+                                                   {"6", 6}, {"7", 7}, {"8", 8}};
+    if (key == "bits")
+      choose(layer.bits, widths);
+    else if (key == "weight-scheme")
+      choose(layer.weight_scheme, schemes);
+    else if (key == "granularity")
+      choose(layer.granularity, granularities);
+    else if (key == "train-activations")
+      choose(layer.train_activations, booleans);
+    else if (key == "train-weights")
+      choose(layer.train_weights, booleans);
+    else if (key == "train-biases")
+      choose(layer.train_biases, booleans);
+    else
+      refuse("'" + key + "' is no key");
+  }
+  return layer;
+}
+
 void add_images(CLI::App& app, Settings& s) {
   app.add_option("--images", s.images, "folder (recursive), list file with `path class` lines, or .npy tensors")
       ->required();
@@ -114,9 +156,18 @@ void add_quantize_options(CLI::App& app, Settings& s) {
   app.add_option("--percentile", o.percentile, "percent of the values the percentile observer keeps [99.99]")
       ->check(CLI::Range(std::nextafter(50.0, 51.0), 100.0))
       ->check(positive_number);
-  choice(app, "--bias-correction", o.bias_correction, switches, "move biases so that mean outputs are kept");
+  choice(app, "--bias-correction", o.bias_correction, corrections, "move biases so that mean outputs are kept");
   choice(app, "--rounding", o.rounding, roundings, "of weights");
   app.add_option("--keep-float", o.keep_float, "tensors or layers that stay float")->delimiter(',');
+  app.add_option_function<std::vector<std::string>>(
+         "--layer",
+         [&o](const std::vector<std::string>& all) {
+           for (const std::string& text : all) o.layers.push_back(layer_options(text));
+         },
+         "NAME:key=value,...: what one layer does differently (bits, granularity, train-weights, ...); may be repeated")
+      ->take_all()
+      ->expected(1)
+      ->allow_extra_args(false);
   choice(app, "--train-activations", o.train_activations, booleans, "train the thresholds of activations");
   choice(app, "--train-weights", o.train_weights, booleans, "train the thresholds of weights");
   choice(app, "--train-biases", o.train_biases, booleans, "train biases with them");

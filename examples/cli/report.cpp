@@ -113,7 +113,7 @@ Json options_json(const fat::QuantizeOptions& o) {
   constexpr std::array schemes{"symmetric", "asymmetric"};
   constexpr std::array granularities{"scalar", "per-channel"};
   constexpr std::array observers{"minmax", "percentile", "mse", "entropy"};
-  constexpr std::array switches{"off", "on", "auto"};
+  constexpr std::array corrections{"off", "on", "auto", "analytic"};
   constexpr std::array roundings{"nearest", "sum", "learned"};
   constexpr std::array rescalings{"none", "depthwise", "equalize", "balance", "auto"};
   constexpr std::array finetunings{"none", "thresholds", "pointwise", "both"};
@@ -124,7 +124,7 @@ Json options_json(const fat::QuantizeOptions& o) {
             {"bits", o.bits},
             {"activation_bits", o.activation_bits},
             {"observer", word(observers, o.observer)},
-            {"bias_correction", word(switches, o.bias_correction)},
+            {"bias_correction", word(corrections, o.bias_correction)},
             {"rounding", word(roundings, o.rounding)},
             {"keep_float", o.keep_float},
             {"calibration", o.calibration},
@@ -137,6 +137,16 @@ Json options_json(const fat::QuantizeOptions& o) {
             {"batch", o.batch},
             {"seed", o.seed},
             {"threads", o.threads}};
+  for (const fat::LayerOptions& each : o.layers) {
+    Json layer{{"layer", each.layer}};
+    if (each.bits) layer["bits"] = *each.bits;
+    if (each.weight_scheme) layer["weight_scheme"] = word(schemes, *each.weight_scheme);
+    if (each.granularity) layer["granularity"] = word(granularities, *each.granularity);
+    if (each.train_activations) layer["train_activations"] = *each.train_activations;
+    if (each.train_weights) layer["train_weights"] = *each.train_weights;
+    if (each.train_biases) layer["train_biases"] = *each.train_biases;
+    json["layers"].push_back(std::move(layer));
+  }
   if (o.train) json["train"] = *o.train;
   if (o.learning_rate) json["learning_rate"] = *o.learning_rate;
   return json;

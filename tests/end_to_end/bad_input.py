@@ -89,6 +89,14 @@ class BadInput(ProgramTest):
             self.assertIn(name, err)
         self.assertIn("3 of 7 images skipped", err)
 
+    def test_options_of_layers(self):
+        for words, says in (("conv", "no name before a colon"), ("conv:width=4", "'width' is no key"), ("conv:bits=9", "'9' is no value of bits"),
+                            ("conv:bits", "'' is no value of bits"), ("conv:granularity=none", "'none' is no value of granularity")):
+            code, _, err = fat(*self.quantize(), "--layer", words)
+            self.assertEqual(code, 2, err)
+            self.assertIn(f"--layer: '{words}': {says}", err)
+        self.refused(*self.quantize(), "--layer", "nothing:bits=4", says=["layers names 'nothing'"])
+
     def test_errors_of_the_library_name_the_model(self):
         self.refused(*self.quantize(), "--keep-float", "nothing_of_this_name", says=[f"fat: {self.model}: ", "nothing_of_this_name"])
         self.refused("quantize", self.model, "--images", self.images, "-o", self.out, says=[f"fat: {self.model}: finetune", "4"])

@@ -156,6 +156,11 @@ BOOST_AUTO_TEST_CASE(a_checkpoint_of_another_model_or_other_options_is_refused) 
   other.options.train_activations = false;
   expect_message([&] { other.train(); }, "checkpoint");
   other = s;
+  other.options.layers = {{.layer = "stem", .train_weights = false}, {.layer = "pw", .train_activations = false}};
+  expect_message([&] { other.train(); }, "checkpoint");
+  other.options.layers = {{.layer = "stem", .bits = 4}};  // what they are anyway
+  other.train();
+  other = s;
   std::get<fat::Convolution>(other.model.nodes[0].op).kernel[0] += 0.01F;
   expect_message([&] { other.train(); }, "belongs to another model");
 }
@@ -220,6 +225,37 @@ BOOST_AUTO_TEST_CASE(a_final_softmax_is_left_out_of_the_loss) {
   BOOST_TEST(trained.report.losses == plain.train().report.losses, boost::test_tools::per_element());
   BOOST_TEST(trained.model.nodes.size() == s.model.nodes.size());
   BOOST_TEST((trained.grids.activations.back() == s.grids.activations.back()));
+}
+
+/// Nodes of the small model: stem 0, dw 1, pw 2, sum 3, pool 4, mean 5, dense 6.
+BOOST_AUTO_TEST_CASE(layers_that_are_left_out_keep_their_grids_and_biases) {
+  Setting s;
+  s.options.layers = {{.layer = "stem", .train_weights = false},
+                      {.layer = "dw", .train_activations = false},
+                      {.layer = "pw", .train_biases = false},
+                      {.layer = "input", .train_activations = false}};
+  const auto bias = [](const fat::Model& model, std::size_t n) {
+    fat::array<float> found;
+    fat::with_weighted(model.nodes[n].op, [&](const auto& layer) { found = layer.offset; });
+    return found;
+  };
+  const fat::Finetuned trained = s.train();
+  for (const std::size_t n : {0U, 1U, 2U, 6U}) {
+    BOOST_TEST_INFO("node " << n);
+    BOOST_TEST((trained.grids.weights[n] == s.grids.weights[n]) == (n == 0));
+    BOOST_TEST((bias(trained.model, n) == bias(s.model, n)) == (n == 2));
+    const fat::ValueId made = s.model.nodes[n].output;
+    BOOST_TEST_INFO("node " << n);
+    if (n != 0)  // the stem's threshold wants to stay at its bound
+      BOOST_TEST((trained.grids.activations[made] == s.grids.activations[made]) == (n == 1));
+  }
+  BOOST_TEST((trained.grids.activations[s.model.input] == s.grids.activations[s.model.input]));
+
+  s.options.train_weights = s.options.train_activations = s.options.train_biases = false;
+  s.options.layers = {{.layer = "dense", .train_weights = true}};
+  const fat::Finetuned one = s.train();
+  for (const std::size_t n : {0U, 1U, 2U, 6U}) BOOST_TEST((one.grids.weights[n] == s.grids.weights[n]) == (n != 6));
+  BOOST_TEST((one.grids.activations == s.grids.activations));
 }
 
 BOOST_AUTO_TEST_SUITE_END()

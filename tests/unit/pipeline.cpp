@@ -119,7 +119,7 @@ BOOST_AUTO_TEST_CASE(bias_correction_keeps_the_mean_of_every_output) {
   Case c;
   fat::QuantizeOptions options = scalar_options();
   options.bits = 4;
-  const auto mean_error = [&](fat::Switch correction) {
+  const auto mean_error = [&](fat::BiasCorrection correction) {
     options.bias_correction = correction;
     const fat::QuantizedModel quantized = fat::quantize_model(c.model, c.images, options);
     fat::Simulation simulation{quantized};
@@ -136,7 +136,116 @@ BOOST_AUTO_TEST_CASE(bias_correction_keeps_the_mean_of_every_output) {
     for (const double sum : sums) worst = std::max(worst, std::abs(sum));
     return worst;
   };
-  BOOST_TEST(mean_error(fat::Switch::on) < 0.4 * mean_error(fat::Switch::off));
+  BOOST_TEST(mean_error(fat::BiasCorrection::on) < 0.4 * mean_error(fat::BiasCorrection::off));
+}
+
+/// Convolution, batch normalization with the statistics of `images`, ReLU6, depthwise convolution, ReLU, convolution.
+fat::Model normalized_model(const RandomImages& images) {
+  std::mt19937 random{11};
+  using fat::test::normal;
+  const auto build = [&](const fat::BatchNormalization& norm) {
+    std::mt19937 same{3};
+    fat::test::Builder b{{12, 12, 3}};
+    const fat::Window three{{3, 3}, {1, 1}, {1, 1}, {}};
+    fat::ValueId at =
+        b.add("first", fat::Convolution{{}, 1, {}, normal({8, 1, 1, 3}, same, 0.8F), normal({8}, same, 0.5F)}, {0});
+    at = b.add("norm", norm, {at});
+    at = b.add("cut", fat::ClampLayer{fat::relu6}, {at});
+    at = b.add("dw", fat::DepthwiseConvolution{three, 1, {}, normal({1, 3, 3, 8}, same, 0.4F), normal({8}, same, 0.1F)},
+               {at});
+    b.add("last", fat::Convolution{{}, 1, {}, normal({5, 1, 1, 8}, same, 0.5F), normal({5}, same, 0.1F)}, {at});
+    return b.take();
+  };
+  fat::BatchNormalization norm{normal({8}, random, 0.5F), normal({8}, random, 1.0F), normal({8}, random, 0.0F),
+                               normal({8}, random, 0.0F)};
+  for (float& g : norm.scale) g = 0.5F + std::abs(g);
+  for (float& v : norm.spread) v = 1.0F;
+  const fat::Model plain = build(norm);
+  std::vector<double> sum(8), square(8);
+  std::vector<float> image(plain.input_extent().size()), output(plain.output_extent().size());
+  std::size_t count = 0;
+  for (std::size_t i = 0; i != images.size(); ++i) {
+    images.load(i, image);
+    fat::FloatRunner{plain}.run(image, 1, output,
+                                [&](fat::ValueId value, std::size_t, std::size_t, std::span<float> data) {
+                                  if (value != plain.nodes[0].output) return;
+                                  for (std::size_t k = 0; k != data.size(); ++k) {
+                                    sum[k % 8] += static_cast<double>(data[k]);
+                                    square[k % 8] += static_cast<double>(data[k]) * static_cast<double>(data[k]);
+                                  }
+                                  count += data.size() / 8;
+                                });
+  }
+  for (std::size_t c = 0; c != 8; ++c) {
+    const double mean = sum[c] / static_cast<double>(count);
+    norm.center[c] = static_cast<float>(mean);
+    norm.spread[c] = static_cast<float>(square[c] / static_cast<double>(count) - mean * mean);
+  }
+  return build(norm);
+}
+
+BOOST_AUTO_TEST_CASE(analytic_bias_correction_uses_what_batch_normalizations_promise) {
+  const RandomImages images{{12, 12, 3}, 24};
+  const fat::Model model = normalized_model(images);
+  const fat::ChannelMeansByName means = fat::promised_means(model);
+  BOOST_TEST(means.size() == 2U);  // behind the normalization, behind the clamp
+  const auto& norm = std::get<fat::BatchNormalization>(model.nodes[1].op);
+  for (std::size_t c = 0; c != 8; ++c) {
+    BOOST_TEST(means.at("norm")[c] == static_cast<double>(norm.shift[c]), boost::test_tools::tolerance(1e-6));
+    BOOST_TEST(means.at("cut")[c] == fat::clipped_normal_mean(static_cast<double>(norm.shift[c]),
+                                                              static_cast<double>(norm.scale[c]), 0.0, 6.0));
+  }
+
+  fat::QuantizeOptions options = scalar_options();
+  options.bits = 3;
+  const auto quantize = [&](fat::BiasCorrection correction, fat::Rescaling rescale, fat::QuantizeReport& report) {
+    options.bias_correction = correction;
+    options.rescale = rescale;
+    return fat::quantize_model(model, images, options, {}, &report);
+  };
+  const fat::Model prepared = fat::prepare_model(model);
+  const std::vector<std::size_t> all = fat::draw_indices(24, 24, 0);
+  const fat::ImageBlock block = fat::load_block(images, all, model.input_extent().size(), 24);
+  // The mean over images and places of what the depthwise layer makes, channel by channel.
+  const auto dw_means = [&](const fat::Model& network) {
+    const fat::ValueId made = network.nodes[1].output;
+    std::vector<double> sums(8);
+    std::vector<float> output(24 * network.output_extent().size());
+    fat::FloatRunner{network}.run(
+        block.pixels, 24, output, [&](fat::ValueId value, std::size_t, std::size_t, std::span<float> data) {
+          if (value == made)
+            for (std::size_t k = 0; k != data.size(); ++k)
+              sums[k % 8] += static_cast<double>(data[k]) / (24.0 * static_cast<double>(data.size() / 8));
+        });
+    return sums;
+  };
+  for (const fat::Rescaling rescale : {fat::Rescaling::none, fat::Rescaling::depthwise}) {
+    fat::QuantizeReport report;
+    const fat::QuantizedModel off = quantize(fat::BiasCorrection::off, rescale, report);
+    fat::Model reference = prepared;
+    fat::Threads threads{1};
+    if (rescale == fat::Rescaling::depthwise) fat::rescale_depthwise(reference, block.pixels, threads);
+    const fat::QuantizedModel analytic = quantize(fat::BiasCorrection::analytic, rescale, report);
+    BOOST_TEST(says(report, "bias correction: 1 layers read"));
+    // The rounded weights alone, so that the rounding of activations does not hide their shift.
+    const std::vector<double> wanted = dw_means(reference), plain = dw_means(fat::simulation_model(off)),
+                              corrected = dw_means(fat::simulation_model(analytic));
+    double before = 0.0, after = 0.0;
+    for (std::size_t c = 0; c != 8; ++c) {
+      before += std::abs(plain[c] - wanted[c]);
+      after += std::abs(corrected[c] - wanted[c]);
+    }
+    BOOST_TEST_INFO("rescaling " << static_cast<int>(rescale) << ": " << before << " to " << after);
+    BOOST_TEST(after < 0.5 * before);
+  }
+
+  options.rounding = fat::WeightRounding::learned;
+  fat::QuantizeReport report;
+  BOOST_CHECK_THROW(quantize(fat::BiasCorrection::analytic, fat::Rescaling::none, report), fat::error);
+  options.rounding = fat::WeightRounding::nearest;
+  Case c;
+  c.rmse({.bias_correction = fat::BiasCorrection::analytic});
+  BOOST_TEST(says(c.report, "nothing was corrected"));
 }
 
 BOOST_AUTO_TEST_CASE(automatic_bias_correction_is_never_worse_on_the_images_it_saw) {
@@ -144,11 +253,11 @@ BOOST_AUTO_TEST_CASE(automatic_bias_correction_is_never_worse_on_the_images_it_s
   fat::QuantizeOptions options = scalar_options();
   for (const int bits : {3, 4, 8}) {
     options.bits = bits;
-    options.bias_correction = fat::Switch::off;
+    options.bias_correction = fat::BiasCorrection::off;
     const double off = c.rmse(options);
-    options.bias_correction = fat::Switch::on;
+    options.bias_correction = fat::BiasCorrection::on;
     const double on = c.rmse(options);
-    options.bias_correction = fat::Switch::automatic;
+    options.bias_correction = fat::BiasCorrection::automatic;
     BOOST_TEST(c.rmse(options) == std::min(on, off), boost::test_tools::tolerance(1e-9));
     BOOST_TEST(says(c.report, on < off ? "bias correction: on" : "bias correction: off"));
   }
@@ -159,7 +268,7 @@ BOOST_AUTO_TEST_CASE(learned_rounding_lowers_the_error_of_the_outputs) {
   fat::QuantizeOptions options = scalar_options();
   options.bits = 4;
   options.rescale = fat::Rescaling::depthwise;
-  options.bias_correction = fat::Switch::on;
+  options.bias_correction = fat::BiasCorrection::on;
   const double nearest = c.rmse(options);
   options.rounding = fat::WeightRounding::learned;
   BOOST_TEST(c.rmse(options) < nearest);
@@ -183,7 +292,7 @@ BOOST_AUTO_TEST_CASE(every_combination_gives_a_model_that_integers_run_like_the_
             options.rescale = rescale;
             options.rounding = rounding;
             options.finetune = finetune;
-            options.bias_correction = fat::Switch::on;
+            options.bias_correction = fat::BiasCorrection::on;
             options.epochs = 2;
             options.batch = 8;
             const fat::QuantizedModel quantized = fat::quantize_model(model, images, options);
@@ -199,12 +308,60 @@ BOOST_AUTO_TEST_CASE(layers_that_read_float_tensors_keep_their_weights) {
   fat::QuantizeOptions options = scalar_options();
   options.keep_float = {"dw"};
   options.rounding = fat::WeightRounding::learned;
-  options.bias_correction = fat::Switch::on;
+  options.bias_correction = fat::BiasCorrection::on;
   const fat::QuantizedModel quantized = fat::quantize_model(c.model, c.images, options);
   const auto& kept = std::get<fat::Convolution>(quantized.graph.nodes[2].op).kernel;
   const auto& original = std::get<fat::Convolution>(c.model.nodes[2].op).kernel;
   BOOST_TEST(!quantized.weights[2].has_value());
   BOOST_TEST(std::equal(kept.begin(), kept.end(), original.begin(), original.end()));
+}
+
+BOOST_AUTO_TEST_CASE(single_layers_take_their_own_options) {
+  Case c;
+  fat::QuantizeOptions options{.bits = 4};
+  options.layers = {{.layer = "stem", .bits = 3},
+                    {.layer = "dense", .granularity = fat::Granularity::scalar},
+                    {.layer = "dw", .weight_scheme = fat::Scheme::asymmetric},
+                    {.layer = "stem", .bits = 8}};
+  const fat::QuantizedModel plain = fat::quantize_model(c.model, c.images, {.bits = 4});
+  const fat::QuantizedModel own = fat::quantize_model(c.model, c.images, options);
+  const auto codes = [](const fat::QuantizedModel& m, std::size_t n) -> const fat::WeightEncoding& {
+    return *m.weights[n];
+  };
+  const auto largest = [&](std::size_t n) {
+    int most = 0;
+    for (const std::int8_t code : codes(own, n).codes) most = std::max(most, std::abs(static_cast<int>(code)));
+    return most;
+  };
+  BOOST_TEST(codes(own, 0).bits == 8);  // the later entry
+  BOOST_TEST(largest(0) == 127);
+  BOOST_TEST(codes(own, 1).bits == 4);
+  BOOST_TEST(largest(1) <= 8);
+  BOOST_TEST(std::count(codes(own, 1).zero_point.begin(), codes(own, 1).zero_point.end(), 0) < 8);
+  BOOST_TEST(codes(own, 2).codes == codes(plain, 2).codes);
+  BOOST_TEST(codes(own, 2).step.size() == 8U);
+  BOOST_TEST(codes(own, 6).step.size() == 1U);
+  std::vector<float> image(c.model.input_extent().size()), simulated(5), integers(5);
+  c.images.load(0, image);
+  fat::Simulation{own}.run(image, 1, simulated);
+  fat::IntegerModel{own}.run(image, 1, integers);
+  for (std::size_t k = 0; k != 5; ++k)
+    BOOST_TEST(std::abs(simulated[k] - integers[k]) < 2.5F * own.activations[own.graph.output]->step);
+}
+
+BOOST_AUTO_TEST_CASE(options_of_layers_are_checked_before_the_work) {
+  Case c;
+  struct Unread : RandomImages {
+    using RandomImages::RandomImages;
+    void load(std::size_t, std::span<float>) const { BOOST_ERROR("an image was read"); }
+  } images{c.model.input_extent(), 4};
+  const auto refused = [&](const fat::QuantizeOptions& options, const std::string& words) {
+    BOOST_CHECK_EXCEPTION(fat::quantize_model(c.model, images, options), fat::error,
+                          [&](const fat::error& e) { return std::string{e.what()}.find(words) != std::string::npos; });
+  };
+  refused({.layers = {{.layer = "stern", .bits = 4}}}, "layers names 'stern'");
+  refused({.layers = {{.layer = "stem", .bits = 9}}}, "bits of layer 'stem' is 9");
+  refused({.keep_float = {"stern"}}, "keep_float names 'stern'");
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -148,6 +148,39 @@ BOOST_AUTO_TEST_CASE(a_branch_between_the_layers_is_not_rescaled) {
   }
 }
 
+BOOST_AUTO_TEST_CASE(what_every_image_adds_is_absorbed_where_nothing_pads_or_cuts) {
+  fat::Threads threads{1};
+  const fat::test::RandomImages source{{9, 9, 3}, 6};
+  std::vector<float> images(6 * 9 * 9 * 3);
+  for (std::size_t i = 0; i != 6; ++i) source.load(i, std::span{images}.subspan(i * 243, 243));
+  for (const fat::Clamp& clamp : {fat::relu, fat::relu6}) {
+    fat::Model model = chain(clamp);
+    auto& dw = std::get<fat::DepthwiseConvolution>(model.nodes[1].op);
+    for (float& w : dw.kernel) w *= 0.02F;
+    dw.offset[2] = 3.0F;                                              // open on every image
+    dw.offset[3] = 7.0F;                                              // cut by ReLU6
+    std::get<fat::Convolution>(model.nodes[0].op).offset[1] = 50.0F;  // its reader pads
+    const std::vector<float> before = outputs(model, images);
+    fat::Model without = model;
+    fat::EqualizeOptions options;
+    options.iterations = 0;
+    const fat::ModelRescaling done = fat::equalize_model(model, images, threads, options);
+    const auto& pair = done.pairs[1];
+    BOOST_TEST(pair.first == "dw");
+    BOOST_TEST_REQUIRE(pair.absorbed.size() == 8U);
+    BOOST_TEST(pair.absorbed[2] > 1.0);
+    BOOST_TEST((pair.absorbed[3] > 5.0) == (clamp == fat::relu));
+    BOOST_TEST(done.pairs[0].absorbed.empty());
+    const auto now = fat::channel_ranges(model, std::vector<std::size_t>{1}, images, threads)[0];
+    BOOST_TEST(std::abs(now[2].low) < 1e-5F);
+    const std::vector<float> after = outputs(model, images);
+    for (std::size_t i = 0; i != after.size(); ++i) BOOST_TEST(std::abs(after[i] - before[i]) < 1e-4F);
+    options.absorb_biases = false;
+    for (const auto& each : fat::equalize_model(without, images, threads, options).pairs)
+      BOOST_TEST(each.absorbed.empty());
+  }
+}
+
 BOOST_AUTO_TEST_CASE(balancing_raises_the_weaker_layer_and_is_the_same_for_any_number_of_threads) {
   fat::Model one = chain(fat::relu), two = one;
   const std::vector<float> images = some_images(one);

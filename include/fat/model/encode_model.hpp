@@ -25,6 +25,42 @@ inline Model prepare_model(Model model) {
   return model;
 }
 
+/// The options of the value of every id and of the layer that makes it, nothing left empty.
+/// Errors: options for a layer that the model does not have.
+inline std::vector<LayerOptions> layer_options(const Model& model, const QuantizeOptions& options) {
+  const LayerOptions common{{},
+                            options.bits,
+                            options.weight_scheme,
+                            options.granularity,
+                            options.train_activations,
+                            options.train_weights,
+                            options.train_biases};
+  std::vector<LayerOptions> all(model.values.size(), common);
+  for (const LayerOptions& each : options.layers) {
+    LayerOptions& mine = all[detail::value_named(model, each.layer, "layers")];
+    const auto set = [&](auto LayerOptions::*choice) {
+      if (each.*choice) mine.*choice = each.*choice;
+    };
+    set(&LayerOptions::bits);
+    set(&LayerOptions::weight_scheme);
+    set(&LayerOptions::granularity);
+    set(&LayerOptions::train_activations);
+    set(&LayerOptions::train_weights);
+    set(&LayerOptions::train_biases);
+  }
+  return all;
+}
+
+namespace detail {
+
+/// Errors: options that name a tensor or layer which a prepared model does not have.
+inline void check_names(const Model& model, const QuantizeOptions& options) {
+  for (const std::string& name : options.keep_float) value_named(model, name, "keep_float");
+  for (const LayerOptions& each : options.layers) value_named(model, each.layer, "layers");
+}
+
+}  // namespace detail
+
 /// Grids by the options from the observed ranges of a prepared model. Values that share a grid get the hull of their
 /// ranges; a layer that reads a float value keeps float weights and gets no grid.
 inline ModelGrids model_grids(const Model& model, std::span<const Interval<float>> ranges,
@@ -40,12 +76,14 @@ inline ModelGrids model_grids(const Model& model, std::span<const Interval<float
     grids.activations[value] = plan.unit[value] ? unit_grid(options.scheme, options.activation_bits)
                                                 : activation_grid(hull, options.scheme, options.activation_bits);
   }
+  const std::vector<LayerOptions> choices = layer_options(model, options);
   for (const Node& node : model.nodes) {
+    const LayerOptions& mine = choices[node.output];
     std::vector<Grid<float>>& of_layer = grids.weights.emplace_back();
     if (grids.activations[node.inputs[0]])
       with_weighted(node.op, [&](const auto& layer) {
-        for (const Interval<float>& range : weight_ranges(layer, options.granularity))
-          of_layer.push_back(weight_grid(range, options.weight_scheme, options.bits));
+        for (const Interval<float>& range : weight_ranges(layer, *mine.granularity))
+          of_layer.push_back(weight_grid(range, *mine.weight_scheme, *mine.bits));
       });
   }
   return grids;
@@ -61,12 +99,13 @@ inline QuantizedModel encode_model(const Model& model, const ModelGrids& grids, 
   }
   quantized.weights.resize(model.nodes.size());
   if (notes != nullptr) notes->assign(model.nodes.size(), {});
+  const std::vector<LayerOptions> choices = layer_options(model, options);
   for (std::size_t n = 0; n != model.nodes.size(); ++n)
     with_weighted(quantized.graph.nodes[n].op, [&](auto& layer) {
       const auto& input = quantized.activations[model.nodes[n].inputs[0]];
       if (!input) return;
-      quantized.weights[n] =
-          encode_layer(layer, grids.weights[n], input->step, options.bits, notes == nullptr ? nullptr : &(*notes)[n]);
+      quantized.weights[n] = encode_layer(layer, grids.weights[n], input->step, *choices[model.nodes[n].output].bits,
+                                          notes == nullptr ? nullptr : &(*notes)[n]);
       layer.kernel = {};
       layer.offset = {};
     });

@@ -39,12 +39,13 @@ inline bool keeps_codes(const Operator& op) {
          std::holds_alternative<Resize>(op) || std::holds_alternative<Concat>(op);
 }
 
-inline ValueId value_named(const Model& model, std::string_view name) {
+/// The value of this name or of the layer of this name; `option` is what asks for it.
+inline ValueId value_named(const Model& model, std::string_view name, std::string_view option) {
   for (ValueId value = 0; value != model.values.size(); ++value)
     if (model.values[value].name == name) return value;
   for (const Node& node : model.nodes)
     if (node.name == name) return node.output;
-  fail("quantize_model: keep_float names '", name,
+  fail("quantize_model: ", option, " names '", name,
        "', which is no tensor or layer of the model; `fat inspect` lists them");
 }
 
@@ -73,7 +74,7 @@ inline TensorPlan plan_tensors(const Model& model, std::span<const std::string> 
     if (!detail::keeps_codes(node.op) && !std::holds_alternative<Softmax>(node.op) &&
         !std::holds_alternative<Sigmoid>(node.op))
       spoil(plan.unit, node.output);
-  for (const std::string& name : keep_float) spoil(plan.quantized, detail::value_named(model, name));
+  for (const std::string& name : keep_float) spoil(plan.quantized, detail::value_named(model, name, "keep_float"));
   return plan;
 }
 

@@ -22,10 +22,47 @@ struct EqualizeOptions {
   double tolerance = 1e-3;
   /// Replaces ReLU6 by ReLU between the layers first, as other tools do. It changes the function; see output_rmse.
   bool replace_relu6 = false;
+  /// Moves what every image adds to a channel into the layer behind it afterwards (absorb_bias), where that layer does
+  /// not pad.
+  bool absorb_biases = true;
 };
 
+namespace detail {
+
+/// Whether a layer reads nothing but its input: padding would stand for what was absorbed.
+inline bool unpadded(const Operator& op) {
+  bool none = false;
+  with_weighted(op, [&]<class Layer>(const Layer& layer) {
+    if constexpr (std::is_same_v<Layer, Dense>)
+      none = true;
+    else
+      none = layer.window.padding == Padding{};
+  });
+  return none;
+}
+
+/// absorb_bias on every pair that may. Channels that ReLU6 cuts, or that are 0 on some image, stay. With ReLU and ReLU6
+/// the function stays the same on the images.
+inline void absorb_biases(Model& model, std::span<const ScalablePair> pairs, std::span<const float> images,
+                          Threads& threads, double lock, std::vector<PairRescaling>& report) {
+  const auto ranges = channel_ranges(model, first_nodes(pairs), images, threads);
+  for (std::size_t p = 0; p != pairs.size(); ++p) {
+    const Node& first = model.nodes[pairs[p].first];
+    if (sole_reader(model, first.output) != pairs[p].second || !unpadded(model.nodes[pairs[p].second].op)) continue;
+    const bool relu6_between = clamp_of(first.op) == relu6;
+    std::vector<double> minima;
+    for (const Interval<float>& range : ranges[p])
+      minima.push_back(relu6_between && static_cast<double>(range.high) >= lock ? 0.0 : static_cast<double>(range.low));
+    if (std::none_of(minima.begin(), minima.end(), [](double low) { return low > 0.0; })) continue;
+    with_pair(model, pairs[p], [&](auto& a, auto& b) { report[p].absorbed = absorb_bias(a, b, minima); });
+  }
+}
+
+}  // namespace detail
+
 /// Cross-layer equalization of all pairs of weighted layers (convolution -> depthwise -> convolution ...), iterated
-/// until the factors settle; ReLU6 is kept exact on the images by locking and limiting channels.
+/// until the factors settle, then high-bias absorption; ReLU6 is kept exact on the images by locking and limiting
+/// channels.
 /// Errors: those of rescale_depthwise.
 inline ModelRescaling equalize_model(Model& model, std::span<const float> images, Threads& threads,
                                      const EqualizeOptions& options = {}) {
@@ -70,6 +107,8 @@ inline ModelRescaling equalize_model(Model& model, std::span<const float> images
           static_cast<std::size_t>(std::count_if(initial[p].begin(), initial[p].end(), [&](double x) {
             return x >= static_cast<double>(options.limits.lock);
           }));
+  if (options.absorb_biases)
+    detail::absorb_biases(model, pairs, images, threads, static_cast<double>(options.limits.lock), result.pairs);
   detail::finish_report(model, pairs, result.pairs);
   result.output_rmse = detail::output_distance(before, detail::outputs_of(model, images, threads));
   return result;

@@ -3,6 +3,7 @@
 #define FAT_MODEL_FINETUNE_HPP_INCLUDED
 
 #include <fat/model/calibrate.hpp>
+#include <fat/model/encode_model.hpp>
 #include <fat/model/student.hpp>
 #include <fat/train/adam.hpp>
 #include <fat/train/loss.hpp>
@@ -58,7 +59,9 @@ inline std::uint64_t training_fingerprint(const Model& model, const ModelGrids& 
   const auto add_grid = [&](const Grid<float>& g) {
     print.add(g.step).add(g.zero_point).add(g.code_min).add(g.code_max);
   };
-  print.add(options.finetune).add(options.train_activations).add(options.train_weights).add(options.train_biases);
+  print.add(options.finetune);
+  for (const LayerOptions& each : layer_options(model, options))
+    print.add(*each.train_activations).add(*each.train_weights).add(*each.train_biases);
   for (const auto& grid : grids.activations)
     if (grid) add_grid(*grid);
   for (const auto& of_layer : grids.weights)
@@ -98,14 +101,17 @@ inline std::string describe(const TrainingReport& report) {
 
 }  // namespace detail
 
-/// What quantize_model trains under these options.
-inline StudentOptions student_options(const QuantizeOptions& options) {
+/// What quantize_model trains of a model under these options. Errors: options for a layer that the model does not have.
+inline StudentOptions student_options(const Model& model, const QuantizeOptions& options) {
   StudentOptions student;
   const bool thresholds = options.finetune != Finetuning::pointwise;
-  student.parts.activations = thresholds && options.train_activations;
-  student.parts.weights = thresholds && options.train_weights;
-  student.parts.biases = thresholds && options.train_biases;
   student.parts.factors = options.finetune != Finetuning::thresholds;
+  for (const LayerOptions& each : layer_options(model, options)) {
+    StudentParts& parts = student.parts_of.emplace_back(student.parts);
+    parts.activations = thresholds && *each.train_activations;
+    parts.weights = thresholds && *each.train_weights;
+    parts.biases = thresholds && *each.train_biases;
+  }
   if (options.finetune == Finetuning::pointwise) student.factor_rate = 1.0;
   student.batch = options.batch;
   student.threads = options.threads;
@@ -143,7 +149,7 @@ Finetuned finetune(const Model& model, const ModelGrids& grids, std::span<const 
   const Model scored = detail::before_softmax(model);
   StudentNetwork student{scored, detail::used_grids(scored, grids),
                          [&](std::size_t sample, std::span<float> nhwc) { images.load(chosen[sample], nhwc); },
-                         student_options(options), observed};
+                         student_options(model, options), observed};
   expects(!student.parameters().empty(),
           "finetune: nothing to train; switch on the thresholds of activations or weights");
 
@@ -157,7 +163,7 @@ Finetuned finetune(const Model& model, const ModelGrids& grids, std::span<const 
   how.seed = options.seed;
   how.checkpoint = detail::checkpoint_file(options.checkpoint);
   how.resume = options.resume;
-  how.fingerprint = detail::training_fingerprint(scored, grids, options);
+  how.fingerprint = detail::training_fingerprint(model, grids, options);
   how.stop = options.stop;
   const auto held = static_cast<std::size_t>(std::lround(how.held_out * static_cast<double>(chosen.size())));
   if (chosen.size() - held < options.batch) how.held_out = 0.0;

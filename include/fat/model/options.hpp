@@ -34,10 +34,28 @@ enum class WeightRounding { nearest, sum, learned };
 enum class Rescaling { none, depthwise, equalize, balance, automatic };
 /// What is trained by distillation from the float network.
 enum class Finetuning { none, thresholds, pointwise, both };
-enum class Switch { off, on, automatic };
+/// How biases make up for what quantization does to mean outputs: not; by mean outputs on calibration images, layer
+/// after layer; the same where it lowers the output error; by the means that batch normalizations promise, no image
+/// looked at.
+enum class BiasCorrection { off, on, automatic, analytic };
 
-/// Every choice of quantize_model. Use designated initialisers: `{.scheme = fat::Scheme::symmetric, .calibration =
-/// 50}`.
+/// What one layer does differently; what is left empty follows the options of all layers.
+struct LayerOptions {
+  /// Its name, or that of the tensor it makes.
+  std::string layer{};
+  /// Of its weights.
+  std::optional<int> bits{};
+  std::optional<Scheme> weight_scheme{};
+  std::optional<Granularity> granularity{};
+  /// Whether the threshold of the tensor it makes, those of its weights and its biases take part in the training.
+  std::optional<bool> train_activations{};
+  std::optional<bool> train_weights{};
+  std::optional<bool> train_biases{};
+
+  bool operator==(const LayerOptions&) const = default;
+};
+
+/// Every choice of quantize_model. Use designated initialisers: `{.scheme = fat::Scheme::symmetric, .bits = 4}`.
 struct QuantizeOptions {
   /// Of activations. Symmetric: [-127, 127], or [0, 255] where nothing negative was observed.
   Scheme scheme = Scheme::asymmetric;
@@ -53,14 +71,15 @@ struct QuantizeOptions {
   RangeRule observer = RangeRule::minmax;
   /// Percent of the values that the percentile rule keeps inside the range; half of the rest lies beyond each end.
   double percentile = 99.99;
-  /// Moves biases so that every channel's mean output is the float network's on the calibration images. Automatic: on
-  /// where it lowers the output error on the calibration images.
-  Switch bias_correction = Switch::off;
+  /// Moves biases so that every channel's mean output is the float network's.
+  BiasCorrection bias_correction = BiasCorrection::off;
   /// Of weights.
   WeightRounding rounding = WeightRounding::nearest;
   /// Tensors (or layers, standing for their output) that stay float. A layer that reads a float tensor keeps float
   /// weights.
   std::vector<std::string> keep_float{};
+  /// What single layers do differently; of two entries for one layer the later one counts.
+  std::vector<LayerOptions> layers{};
   /// Images drawn by the seed to observe ranges; all of them where there are fewer.
   std::size_t calibration = 100;
   /// What is done to the float network first.
@@ -125,10 +144,16 @@ inline void notify(const Progress& progress, const ProgressEvent& event) {
 /// Errors: an option outside its range.
 inline void check(const QuantizeOptions& options) {
   expects(options.bits >= 2 && options.bits <= 8, "quantize_model: bits is ", options.bits, "; give 2 to 8");
+  for (const LayerOptions& each : options.layers)
+    expects(!each.bits || (*each.bits >= 2 && *each.bits <= 8), "quantize_model: bits of layer '",
+            std::string_view{each.layer}, "' is ", each.bits.value_or(0), "; give 2 to 8");
   expects(options.activation_bits >= 2 && options.activation_bits <= 8, "quantize_model: activation_bits is ",
           options.activation_bits, "; give 2 to 8");
   expects(options.percentile > 50.0 && options.percentile <= 100.0, "quantize_model: percentile is ",
           options.percentile, "; give more than 50 and at most 100 percent");
+  expects(options.bias_correction != BiasCorrection::analytic || options.rounding == WeightRounding::nearest,
+          "quantize_model: analytic bias correction is for weights rounded to the nearest code; choose bias correction "
+          "on, or rounding nearest");
   expects(options.calibration != 0, "quantize_model: calibration is 0; give at least one image");
   expects(options.threads != 0, "quantize_model: threads is 0; give at least 1");
   expects(options.batch != 0, "quantize_model: batch is 0; give at least 1");

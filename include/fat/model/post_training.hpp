@@ -97,7 +97,8 @@ inline PostTraining post_training(const Model& network, const Model& reference, 
     done.quantized = encode_model(changed, grids, options, &done.notes);
     return done;
   };
-  if (options.bias_correction != Switch::automatic) return encode(options.bias_correction == Switch::on);
+  if (options.bias_correction != BiasCorrection::automatic)
+    return encode(options.bias_correction == BiasCorrection::on);
   PostTraining without = encode(false);
   PostTraining with = encode(true);
   const bool better = simulated_rmse(with.quantized, images, wanted, options.threads) <
@@ -115,7 +116,7 @@ inline void correct_biases(Model& network, const ModelGrids& grids, const ImageB
   const auto rmse = [&](const Model& model) {
     return simulated_rmse(encode_model(model, grids, options), images, wanted, options.threads);
   };
-  if (options.bias_correction == Switch::automatic && rmse(changed) >= rmse(network)) return;
+  if (options.bias_correction == BiasCorrection::automatic && rmse(changed) >= rmse(network)) return;
   for (std::size_t n = 0; n != network.nodes.size(); ++n)
     with_weighted(network.nodes[n].op,
                   [&]<class Layer>(Layer& layer) { layer.bias() = std::get<Layer>(changed.nodes[n].op).bias(); });

@@ -2,6 +2,7 @@
 #ifndef FAT_MODEL_QUANTIZE_MODEL_HPP_INCLUDED
 #define FAT_MODEL_QUANTIZE_MODEL_HPP_INCLUDED
 
+#include <fat/model/analytic_correction.hpp>
 #include <fat/model/choose_rescaling.hpp>
 #include <fat/model/finetune.hpp>
 #include <fat/model/layer_report.hpp>
@@ -89,7 +90,7 @@ void finetune_in_place(Model& network, ModelGrids& grids, std::span<const Interv
 /// observe_ranges, model_grids, finetune, post_training. With training, weights are rounded by choice and biases
 /// corrected before it (the steps of weights rounded so stay as they are), and biases again after it where that brings
 /// the outputs nearer to the float network's. `report`, where given, gets a line for each layer.
-/// Errors: options out of range, no image, NaN or infinity in the weights or in a tensor (by name); those of finetune.
+/// Errors: options out of range or for layers that are none, no image, NaN or infinity in the weights or in a tensor (by name); those of finetune.
 ///   fat::QuantizedModel int8 = fat::quantize_model(model, images, {.granularity = fat::Granularity::scalar});
 template <ImageSource Images>
 QuantizedModel quantize_model(const Model& model, const Images& images, const QuantizeOptions& options = {},
@@ -99,12 +100,14 @@ QuantizedModel quantize_model(const Model& model, const Images& images, const Qu
   QuantizeReport unread;
   QuantizeReport& told = report == nullptr ? unread : *report;
   const Model original = prepare_model(model);
+  detail::check_names(original, options);
   Model network = original;
   const std::vector<std::size_t> chosen = draw_indices(images.size(), options.calibration, options.seed);
 
   // Images and float outputs for the steps that compare networks; no such step, no block.
   constexpr std::size_t most_compared = 64;
-  const bool corrects = options.bias_correction != Switch::off;
+  const bool corrects =
+      options.bias_correction == BiasCorrection::on || options.bias_correction == BiasCorrection::automatic;
   ImageBlock block;
   std::vector<float> wanted;
   if (corrects || options.rescale != Rescaling::none || options.rounding != WeightRounding::nearest) {
@@ -125,24 +128,33 @@ QuantizedModel quantize_model(const Model& model, const Images& images, const Qu
   const Model rescaled = network;
   QuantizeOptions last = options;
   const detail::Stopwatch correcting;
+  if (options.bias_correction == BiasCorrection::analytic) {
+    ChannelMeansByName means = promised_means(model);
+    rescale_means(means, network, told.rescaling.done.pairs);
+    const std::size_t layers = correct_biases_analytically(network, grids, means);
+    told.messages.emplace_back(Message{"bias correction: ", layers, " layers read what a batch normalization made; ",
+                                       layers == 0 ? "nothing was corrected" : "their biases were corrected"}
+                                   .view());
+  }
   if (options.finetune != Finetuning::none) {
     QuantizeOptions trained = options;
     if (options.rounding != WeightRounding::nearest) {
       Threads threads{options.threads};
       told.corrections = correct_model(network, rescaled, grids, block.pixels, threads, {options.rounding, corrects});
       trained.train_weights = false;
+      for (LayerOptions& each : trained.layers) each.train_weights.reset();
       last.rounding = WeightRounding::nearest;
     } else if (corrects) {
       correct_biases(network, grids, block, wanted, options);
     }
-    if (corrects) last.bias_correction = Switch::automatic;
+    if (corrects) last.bias_correction = BiasCorrection::automatic;
     if (corrects || options.rounding != WeightRounding::nearest) told.seconds["correct"] = correcting.seconds();
     detail::finetune_in_place(network, grids, ranges, original, images, trained, progress, told);
   }
   const detail::Stopwatch encoding;
   PostTraining done = post_training(network, rescaled, grids, block, wanted, last);
   told.seconds["encode"] = encoding.seconds();
-  if (last.bias_correction == Switch::automatic)
+  if (last.bias_correction == BiasCorrection::automatic)
     told.messages.push_back(done.corrected
                                 ? "bias correction: on, it brings the outputs nearer to the float network's"
                                 : "bias correction: off, it does not bring the outputs nearer to the float network's");

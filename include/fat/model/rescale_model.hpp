@@ -22,8 +22,9 @@ struct PairRescaling {
   std::string first;
   std::string second;
   std::vector<double> factors;
-  std::size_t locked = 0;  ///< channels kept because ReLU6 cuts them
-  double control = 0.0;    ///< T0; 0 where the pair was equalized
+  std::vector<double> absorbed{};  ///< what was taken from each channel after scaling; empty: nothing
+  std::size_t locked = 0;          ///< channels kept because ReLU6 cuts them
+  double control = 0.0;            ///< T0; 0 where the pair was equalized
   double first_sqnr_before = 0.0;
   double first_sqnr_after = 0.0;
   double second_sqnr_before = 0.0;

@@ -4,6 +4,7 @@
 
 #include <fat/model/forward.hpp>
 #include <fat/model/layerwise.hpp>
+#include <fat/quantizer/grid.hpp>
 #include <fat/transform/rescale_channels.hpp>
 
 #include <algorithm>
@@ -117,35 +118,49 @@ inline std::vector<ScalablePair> scalable_pairs(const Model& model, bool all = f
   return pairs;
 }
 
-/// Largest value of every channel of the outputs of some nodes before their clamps, over images [count, input extent].
+/// Range of every channel of the outputs of some nodes before their clamps, over images [count, input extent].
 /// Errors: images of another size, or none.
-inline std::vector<std::vector<double>> channel_maxima(const Model& model, std::span<const std::size_t> nodes,
-                                                       std::span<const float> images, Threads& threads) {
+inline std::vector<std::vector<Interval<float>>> channel_ranges(const Model& model, std::span<const std::size_t> nodes,
+                                                                std::span<const float> images, Threads& threads) {
   std::vector<ValueId> made;
   const Model open = detail::with_open_clamps(model, nodes, made);
   const std::size_t in = model.input_extent().size();
-  expects(!images.empty() && images.size() % in == 0, "channel_maxima: ", images.size(), " input values for images of ",
+  expects(!images.empty() && images.size() % in == 0, "channel_ranges: ", images.size(), " input values for images of ",
           in, "; give at least one whole calibration image");
   const std::size_t batch = images.size() / in;
-  std::vector<std::vector<std::vector<float>>> found(threads.size());
-  for (auto& of_worker : found)
-    for (const ValueId value : made)
-      of_worker.emplace_back(open.extent(value).channels, -std::numeric_limits<float>::infinity());
+  constexpr float infinity = std::numeric_limits<float>::infinity();
+  std::vector<std::vector<Interval<float>>> start;
+  for (const ValueId value : made)
+    start.emplace_back(open.extent(value).channels, Interval<float>{infinity, -infinity});
+  std::vector<std::vector<std::vector<Interval<float>>>> found(threads.size(), start);
   FloatRunner runner{open, {threads.size()}};
   std::vector<float> outputs(batch * open.output_extent().size());
   runner.run(images, batch, outputs, [&](ValueId value, std::size_t, std::size_t worker, std::span<float> data) {
     const auto at = std::find(made.begin(), made.end(), value);
     if (at == made.end()) return;
-    std::vector<float>& top = found[worker][static_cast<std::size_t>(at - made.begin())];
-    for (std::size_t i = 0; i != data.size(); i += top.size())
-      for (std::size_t c = 0; c != top.size(); ++c) top[c] = std::max(top[c], data[i + c]);
+    std::vector<Interval<float>>& range = found[worker][static_cast<std::size_t>(at - made.begin())];
+    for (std::size_t i = 0; i != data.size(); i += range.size())
+      for (std::size_t c = 0; c != range.size(); ++c) {
+        range[c].low = std::min(range[c].low, data[i + c]);
+        range[c].high = std::max(range[c].high, data[i + c]);
+      }
   });
+  for (const auto& of_worker : found)
+    for (std::size_t i = 0; i != start.size(); ++i)
+      for (std::size_t c = 0; c != start[i].size(); ++c) {
+        start[i][c].low = std::min(start[i][c].low, of_worker[i][c].low);
+        start[i][c].high = std::max(start[i][c].high, of_worker[i][c].high);
+      }
+  return start;
+}
+
+/// The upper ends of channel_ranges.
+inline std::vector<std::vector<double>> channel_maxima(const Model& model, std::span<const std::size_t> nodes,
+                                                       std::span<const float> images, Threads& threads) {
   std::vector<std::vector<double>> maxima;
-  for (std::size_t i = 0; i != made.size(); ++i) {
-    std::vector<double> top(found[0][i].begin(), found[0][i].end());
-    for (const auto& of_worker : found)
-      for (std::size_t c = 0; c != top.size(); ++c) top[c] = std::max(top[c], static_cast<double>(of_worker[i][c]));
-    maxima.push_back(std::move(top));
+  for (const std::vector<Interval<float>>& ranges : channel_ranges(model, nodes, images, threads)) {
+    std::vector<double>& top = maxima.emplace_back();
+    for (const Interval<float>& range : ranges) top.push_back(static_cast<double>(range.high));
   }
   return maxima;
 }

@@ -20,6 +20,8 @@ namespace fat::inline FAT_ABI {
 /// What a student trains and how it runs.
 struct StudentOptions {
   StudentParts parts = {};
+  /// What is trained of the value of every id (activations) and of the layer that makes it; empty: `parts` of them all.
+  std::vector<StudentParts> parts_of{};
   /// Rates of biases and of weight factors, relative to that of the thresholds.
   double bias_rate = 0.1;
   double factor_rate = 0.1;
@@ -51,6 +53,9 @@ class StudentNetwork {
         plan_(plan_tensors(model)),
         student_(model) {
     expects(options.batch != 0, "StudentNetwork: the batch is 0; give at least 1");
+    options_.parts_of.resize(options.parts_of.empty() ? model.values.size() : options.parts_of.size(), options.parts);
+    expects(options_.parts_of.size() == model.values.size(), "StudentNetwork: parts of ", options_.parts_of.size(),
+            " values for a model of ", model.values.size());
     for (const Node& node : student_.nodes) {
       layers_.emplace_back(student_, node);
       backward_.emplace_back(student_, node);
@@ -151,8 +156,8 @@ class StudentNetwork {
     StudentParameters<std::size_t> counts;
     grids_ = grids.activations;
     for (ValueId value = 0; value != count; ++value) {
-      const bool trained =
-          options_.parts.activations && grids_[value] && !plan_.unit[value] && plan_.group[value] == value;
+      const StudentParts& parts = options_.parts_of[value];
+      const bool trained = parts.activations && grids_[value] && !plan_.unit[value] && plan_.group[value] == value;
       activation_at_.push_back(counts.thresholds);
       if (!trained) {
         activations_.emplace_back(grids_[value].value_or(Grid<float>{}));
@@ -162,7 +167,7 @@ class StudentNetwork {
       for (ValueId other = 0; !observed.empty() && other != count; ++other)
         if (plan_.group[other] == value)
           hull = {std::min(hull.low, observed[other].low), std::max(hull.high, observed[other].high)};
-      activations_.emplace_back(*grids_[value], hull, options_.parts.bounds);
+      activations_.emplace_back(*grids_[value], hull, parts.bounds);
       counts.thresholds += activations_.back().count();
     }
     weights_.resize(model_->nodes.size());
@@ -170,7 +175,7 @@ class StudentNetwork {
       with_weighted(model_->nodes[n].op, [&](const auto& layer) {
         const Node& node = model_->nodes[n];
         const float unit = grids_[node.output] ? activations_[plan_.group[node.output]].extent() : 1.0F;
-        weights_[n].emplace(layer, grids.weights[n], options_.parts, unit, counts);
+        weights_[n].emplace(layer, grids.weights[n], options_.parts_of[node.output], unit, counts);
       });
     groups_ = {{0, counts.thresholds, 1.0},
                {counts.thresholds, counts.biases, options_.bias_rate},
