@@ -25,7 +25,7 @@ void compare(const fat::QuantizedModel& model, std::uint32_t seed) {
   std::mt19937 random{seed};
   std::vector<std::uint8_t> image(model.graph.input_extent().size());
   for (std::uint8_t& byte : image) byte = static_cast<std::uint8_t>(random());
-  const auto expected = fat::test::ReferenceNetwork{model}.run(image);
+  const auto expected = fat::test::ReferenceNetwork<>{model}.run(image);
   for (const fat::kernel::Kernels* kernels : fat::kernel::available())
     for (const std::size_t threads : {std::size_t{1}, std::size_t{3}}) {
       fat::IntegerModel engine{model, {.threads = threads, .kernels = kernels->name}};

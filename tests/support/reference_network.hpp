@@ -17,7 +17,9 @@
 
 namespace fat::test {
 
-/// Bytes of every value (raised by 128 where signed) for one image of bytes.
+/// Bytes of every value (raised by 128 where signed) for one image of bytes. Rounding is that of every requantization
+/// but those of dense layers, DenseRounding theirs; pools and softmax have arithmetic of their own.
+template <class Rounding = SingleRounding, class DenseRounding = Rounding>
 class ReferenceNetwork {
  public:
   using Bytes = std::vector<std::uint8_t>;
@@ -48,12 +50,12 @@ class ReferenceNetwork {
   const Extent& out() const { return model_.graph.extent(node_->output); }
   Bytes regridded(std::size_t i) const {
     Bytes codes(x(i).size());
-    reference::requantize(x(i).data(), codes.size(), detail::regrid_stage(grids_[i], y_), codes.data());
+    reference::requantize(x(i).data(), codes.size(), detail::regrid_stage(grids_[i], y_), codes.data(), Rounding{});
     return codes;
   }
 
-  template <class Sums>
-  void product(const Clamp& clamp, const Geometry& g, Sums sums_of) {
+  template <class Sums, class Policy = Rounding>
+  void product(const Clamp& clamp, const Geometry& g, Sums sums_of, Policy policy = {}) {
     y_.clamp_to(clamp);
     std::vector<FixedPointMultiplier> multipliers;
     std::vector<std::int32_t> zeros, sums(g.rows() * g.out_channels);
@@ -63,7 +65,7 @@ class ReferenceNetwork {
     }
     sums_of(x().data(), grids_[0].zero, weights_->codes.data(), zeros.data(), weights_->bias.data(), g, sums.data());
     reference::finish(sums.data(), g.rows(), g.out_channels,
-                      OutputStage{multipliers.data(), false, y_.zero, y_.low, y_.high}, y());
+                      OutputStage{multipliers.data(), false, y_.zero, y_.low, y_.high}, y(), policy);
   }
   void layer(const Convolution& op) {
     Geometry g = detail::geometry(op.window, in(), out());
@@ -73,7 +75,7 @@ class ReferenceNetwork {
   void layer(const Dense& op) {
     Geometry g;
     g.in_channels = in().size(), g.out_channels = out().channels;
-    product(op.clamp, g, reference::convolution<std::uint8_t>);
+    product(op.clamp, g, reference::convolution<std::uint8_t>, DenseRounding{});
   }
   void layer(const DepthwiseConvolution& op) {
     product(op.clamp, detail::geometry(op.window, in(), out()), reference::depthwise<std::uint8_t>);
@@ -81,13 +83,13 @@ class ReferenceNetwork {
 
   void layer(const Add& op) {
     y_.clamp_to(op.clamp);
-    reference::add(x(0).data(), x(1).data(), x(0).size(), x(1).size(), detail::add_stage(grids_[0], grids_[1], y_),
-                   y());
+    reference::add(x(0).data(), x(1).data(), x(0).size(), x(1).size(), detail::add_stage(grids_[0], grids_[1], y_), y(),
+                   Rounding{});
   }
   void layer(const Multiply& op) {
     y_.clamp_to(op.clamp);
     reference::multiply(x(0).data(), x(1).data(), x(0).size(), x(1).size(),
-                        detail::multiply_stage(grids_[0], grids_[1], y_), y());
+                        detail::multiply_stage(grids_[0], grids_[1], y_), y(), Rounding{});
   }
   void layer(const ClampLayer& op) {
     y_.clamp_to(op.clamp);
@@ -118,7 +120,8 @@ class ReferenceNetwork {
     for (std::size_t i = 0; i != means.size(); ++i) y()[i] = static_cast<std::uint8_t>(means[i] + y_.raise);
   }
   void layer(const GlobalAveragePool&) {
-    reference::mean(x().data(), in().height * in().width, in().channels, detail::regrid_stage(grids_[0], y_), y());
+    reference::mean(x().data(), in().height * in().width, in().channels, detail::regrid_stage(grids_[0], y_), y(),
+                    Rounding{});
   }
   void layer(const Concat& op) {
     const auto inner = [&](const Extent& e) {
