@@ -25,7 +25,8 @@ Model Importer::run() {
   read_input();
   for (const Node& node : graph.node()) read_node(node);
 
-  expects(graph.output_size() == 1, name_, ": the model has ", graph.output_size(), " outputs, one is supported");
+  expects(graph.output_size() == 1, name_, ": the model has ", graph.output_size(),
+          " outputs, one is supported; export it with the one that is wanted");
   const auto found = tensors_.find(graph.output(0).name());
   expects(found != tensors_.end(), name_, ": no node makes the output '", graph.output(0).name(), "'");
   expects(found->second.constant == nullptr, name_, ": the output '", graph.output(0).name(), "' is a constant");

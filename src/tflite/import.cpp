@@ -85,8 +85,10 @@ class Importer {
     require(graph_->tensors() != nullptr && graph_->operators() != nullptr && graph_->inputs() != nullptr &&
                 graph_->outputs() != nullptr,
             "the graph has no tensors, operators, inputs or outputs");
-    require(graph_->inputs()->size() == 1, "has ", graph_->inputs()->size(), " inputs; one is supported");
-    require(graph_->outputs()->size() == 1, "has ", graph_->outputs()->size(), " outputs; one is supported");
+    require(graph_->inputs()->size() == 1, "has ", graph_->inputs()->size(),
+            " inputs; one is supported: export it with the one that is wanted");
+    require(graph_->outputs()->size() == 1, "has ", graph_->outputs()->size(),
+            " outputs; one is supported: export it with the one that is wanted");
     read_tensors();
   }
 

@@ -126,6 +126,13 @@ BOOST_AUTO_TEST_CASE(a_file_is_written_whole_and_told_from_a_float_one) {
   BOOST_TEST(std::distance(std::filesystem::directory_iterator{folder.path()}, {}) == 1);
 }
 
+BOOST_AUTO_TEST_CASE(a_second_output_is_refused) {
+  // Concatenated messages are one message: this adds an output 'y' to the graph.
+  const std::string more{"\x3A\x05\x62\x03\x0A\x01y", 7};
+  const std::string bytes = fat::onnx::write(quantized(small_network(true))) + more;
+  check_message([&] { fat::onnx::read_quantized(bytes, "two"); }, "two: the model has 2 outputs, one is supported");
+}
+
 BOOST_AUTO_TEST_CASE(names_that_collide_are_kept_apart_or_refused) {
   fat::Model network = small_network(true);
   network.values[1].name = "image:codes";

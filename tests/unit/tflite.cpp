@@ -10,6 +10,8 @@
 
 #include <boost/test/unit_test.hpp>
 
+#include <cstdint>
+#include <cstring>
 #include <functional>
 
 namespace {
@@ -71,6 +73,29 @@ fat::Model plain_network() {
   b.add("dense", fat::Dense{{}, b.random({5, 16}, 0.5F), b.random({5}, 0.1F)}, {b.model.output});
   b.add("softmax", fat::Softmax{}, {b.model.output});
   return b.model;
+}
+
+/// Where a field of a FlatBuffers table stands; `table` is the place of the table.
+std::size_t field(const std::string& bytes, std::size_t table, std::size_t id) {
+  const auto at = [&](std::size_t place, auto value) {
+    std::memcpy(&value, bytes.data() + place, sizeof value);
+    return value;
+  };
+  const auto vtable = static_cast<std::size_t>(static_cast<std::ptrdiff_t>(table) - at(table, std::int32_t{}));
+  return table + at(vtable + 4 + 2 * id, std::uint16_t{});
+}
+std::size_t follow(const std::string& bytes, std::size_t place) {
+  std::uint32_t offset = 0;
+  std::memcpy(&offset, bytes.data() + place, sizeof offset);
+  return place + offset;
+}
+
+/// The file as if its graph had `count` entries in the list with this id: 1 are the inputs, 2 the outputs.
+std::string with_count(std::string bytes, std::size_t id, std::uint32_t count) {
+  const std::size_t graphs = follow(bytes, field(bytes, follow(bytes, 0), 2));
+  const std::size_t list = follow(bytes, field(bytes, follow(bytes, graphs + 4), id));
+  std::memcpy(bytes.data() + list, &count, sizeof count);
+  return bytes;
 }
 
 void check_same_codes(const fat::QuantizedModel& model) {
@@ -171,6 +196,10 @@ BOOST_AUTO_TEST_CASE(damaged_files_are_refused_with_the_reason) {
     check_message([&] { fat::tflite::read_quantized(damaged, "x"); }, part);
   };
   refuse(bytes.substr(0, bytes.size() / 2), "truncated or damaged");
+  for (const std::uint32_t count : {0U, 2U}) {
+    refuse(with_count(bytes, 1, count), (std::to_string(count) + " inputs; one is supported").c_str());
+    refuse(with_count(bytes, 2, count), (std::to_string(count) + " outputs; one is supported").c_str());
+  }
   refuse(replaced(bytes, std::string_view{"join.out\0", 9}, std::string_view{"mean.out\0", 9}),
          "two tensors are called");
   const std::string_view extents{"\4\0\0\0\1\0\0\0\x09\0\0\0\x08\0\0\0\3\0\0\0", 20};
