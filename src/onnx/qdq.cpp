@@ -197,12 +197,9 @@ void Importer::keep_codes(const Constant& w, int bias_input, std::size_t output_
   const Constant* const bias = bias_input >= 0 && has(bias_input) ? &constant(bias_input, "the bias") : nullptr;
   if (!w.steps && (bias == nullptr || !bias->steps)) return;
   const auto input = encodings.find(node.inputs[0]);
-  std::visit(
-      [&]<class Layer>(Layer& layer) {
-        if constexpr (WeightedLayer<Layer>)
-          keep_codes(layer, w, bias, output_axis, input == encodings.end() ? 0.0F : input->second.step);
-      },
-      node.op);
+  with_weighted(node.op, [&](auto& layer) {
+    keep_codes(layer, w, bias, output_axis, input == encodings.end() ? 0.0F : input->second.step);
+  });
 }
 
 template <WeightedLayer Layer>

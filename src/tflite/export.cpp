@@ -182,7 +182,7 @@ class Exporter {
   // As in the integer engine: a layer that touches a float tensor, or has float weights, runs in float.
   bool float_node(std::size_t node) const {
     const std::vector<ValueId>& inputs = node_at(node).inputs;
-    const bool weighted = std::visit([]<class Layer>(const Layer&) { return WeightedLayer<Layer>; }, node_at(node).op);
+    const bool weighted = with_weighted(node_at(node).op, [](const auto&) {});
     return is_float(node_at(node).output) || (weighted && !model_.weights[node].has_value()) ||
            std::any_of(inputs.begin(), inputs.end(), [this](ValueId input) { return is_float(input); });
   }
