@@ -3,10 +3,9 @@
 // names: folds=1,2,3,4 seeds=0 scheme=symmetric|asymmetric granularity=per-channel|scalar bits=8 activation_bits=8
 //   train=activations+weights (any of activations, weights, biases, factors, or none) rate=0.003 bias_rate=0.1
 //   factor_rate=0.1 epochs=6 batch=16 low=0.5 high=1 loss=batch|element|absolute cycles=1 held_out=0.1 images=300
-// threads=2
-//   rescale=none|depthwise|equalize|balance correct=none|nearest|sum|learned (biases corrected and weights rounded so
-// first) Logits and biases stay float values on their grids' accumulators; prints one line a fold and one for all folds
-// pooled.
+//   threads=2 rescale=none|depthwise|equalize|balance
+//   correct=none|nearest|sum|learned (biases corrected and weights rounded so first)
+// Logits and biases stay float values on their grids' accumulators; prints one line a fold and one for all folds pooled.
 #include <fat/io/image_set.hpp>
 #include <fat/io/onnx.hpp>
 #include <fat/model/finetune.hpp>
