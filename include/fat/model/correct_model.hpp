@@ -22,7 +22,7 @@ struct CorrectionOptions {
   bool biases = true;
   /// Images used at most; fewer where they need more memory than `memory` bytes.
   std::size_t images = 64;
-  std::size_t memory = std::size_t{400} << 20U;
+  std::size_t memory = std::size_t{768} << 20U;
   /// Learned rounding is for layers in which an output reads at most this many inputs; the rest keep the sum of each
   /// filter (depthwise layers) or the nearest code.
   std::size_t largest_filter = 1024;
