@@ -61,7 +61,8 @@ void write_page(const Settings& settings, const Rows& rows, const fat::Metrics& 
   for (const std::vector<std::string>& row : rows) {
     const std::string cell = &row == &rows.front() ? "th" : "td";
     page += "<tr>";
-    for (const std::string& entry : row) page += "<" + cell + ">" + escaped(entry) + "</" + cell + ">";
+    for (const std::string& entry : row)
+      page.append("<").append(cell).append(">").append(escaped(entry)).append("</").append(cell).append(">");
     page += "</tr>\n";
   }
   fat::write_file_atomically(settings.report, page + "</table></body></html>\n");

@@ -59,7 +59,7 @@ struct AsymmetricThreshold {
     const Grid<Real> made = grid(alpha_t, alpha_r);
     if (made.dead()) return {};
     const auto limit = static_cast<double>(left(alpha_t));
-    const double zero = static_cast<double>(free_zero_point(alpha_t, made));
+    const auto zero = static_cast<double>(free_zero_point(alpha_t, made));
     const bool moves = !ZeroPoint::clipped || (zero >= 0.0 && zero <= codes.steps);
     const double by_left = moves ? sums.outside : 0.0;
     double by_width = sums.residue / codes.steps;

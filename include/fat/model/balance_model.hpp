@@ -51,7 +51,7 @@ inline std::vector<std::vector<double>> channel_variances(const Model& model, st
     const std::size_t channels = sums.first.size();
     for (std::size_t i = 0; i != data.size(); i += channels)
       for (std::size_t c = 0; c != channels; ++c) {
-        const double x = static_cast<double>(data[i + c]);
+        const auto x = static_cast<double>(data[i + c]);
         sums.first[c] += x;
         sums.second[c] += x * x;
       }
@@ -59,7 +59,8 @@ inline std::vector<std::vector<double>> channel_variances(const Model& model, st
   std::vector<std::vector<double>> variances;
   for (std::size_t v = 0; v != values.size(); ++v) {
     const Extent& extent = model.extent(values[v]);
-    const double count = static_cast<double>(batch * (extent.size() / extent.channels));
+    const std::size_t pixels = extent.size() / extent.channels;
+    const auto count = static_cast<double>(batch * pixels);
     std::vector<double> variance(extent.channels);
     for (std::size_t c = 0; c != extent.channels; ++c) {
       double first = 0.0, second = 0.0;
@@ -101,7 +102,8 @@ ChannelNoise channel_noise(Model& model, const ScalablePair& pair, First& first,
   std::vector<double> counts;
   noise.gain = input_energies(second, counts);
   noise.read = counts;
-  const double taps = static_cast<double>(first.weights().size() / first.bias().size());
+  const std::size_t filter = first.weights().size() / first.bias().size();
+  const auto taps = static_cast<double>(filter);
   double mean_variance = 0.0;
   for (const double v : input_variance) mean_variance += v / static_cast<double>(input_variance.size());
   for (std::size_t k = 0; k != channels; ++k) {

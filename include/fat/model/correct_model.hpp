@@ -80,7 +80,8 @@ class ChannelMeans {
   std::vector<double> means() const {
     std::vector<double> means(channels_);
     for (std::size_t i = 0; i != sums_.size(); ++i) means[i % channels_] += sums_[i];
-    for (double& mean : means) mean /= static_cast<double>(sums_.size() / channels_ * pixels_);
+    const std::size_t images = sums_.size() / channels_;
+    for (double& mean : means) mean /= static_cast<double>(images * pixels_);
     return means;
   }
 

@@ -159,7 +159,7 @@ class FloatLayer {
         y[at] = static_cast<float>(x[0][at] * scale + shift);
     }
   }
-  void place(const detail::Placement& p, const float* x, float* y) const {
+  static void place(const detail::Placement& p, const float* x, float* y) {
     float_operators::for_each_run(
         p.rows, p.width, p.whole, p.top, p.left,
         [&](std::size_t to, std::size_t from, std::size_t n) { std::copy_n(x + from, n, y + to); });

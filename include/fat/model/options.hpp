@@ -55,7 +55,9 @@ struct LayerOptions {
   bool operator==(const LayerOptions&) const = default;
 };
 
-/// Every choice of quantize_model. Use designated initialisers: `{.scheme = fat::Scheme::symmetric, .bits = 4}`.
+/// Every choice of quantize_model. Use designated initialisers: `{.scheme = fat::Scheme::symmetric, .bits = 4}`. Here
+/// nothing is rescaled or trained unless asked for; the program `fat quantize` asks for `.rescale = automatic, .finetune
+/// = thresholds` by default.
 struct QuantizeOptions {
   /// Of activations. Symmetric: [-127, 127], or [0, 255] where nothing negative was observed.
   Scheme scheme = Scheme::asymmetric;

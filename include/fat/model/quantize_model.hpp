@@ -53,7 +53,7 @@ inline std::vector<std::string> rescaling_messages(const RescalingChoice& choice
   }
   if (choice.done.pairs.empty()) {
     if (choice.trials.size() <= 1)
-      messages.push_back(
+      messages.emplace_back(
           "rescale: the network has no layers that can be rescaled (a depthwise layer, then a convolution); "
           "nothing was done");
     return messages;
@@ -155,7 +155,7 @@ QuantizedModel quantize_model(const Model& model, const Images& images, const Qu
   PostTraining done = post_training(network, rescaled, grids, block, wanted, last);
   told.seconds["encode"] = encoding.seconds();
   if (last.bias_correction == BiasCorrection::automatic)
-    told.messages.push_back(done.corrected
+    told.messages.emplace_back(done.corrected
                                 ? "bias correction: on, it brings the outputs nearer to the float network's"
                                 : "bias correction: off, it does not bring the outputs nearer to the float network's");
   if (!done.corrections.empty()) told.corrections = std::move(done.corrections);

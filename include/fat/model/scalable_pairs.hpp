@@ -130,6 +130,7 @@ inline std::vector<std::vector<Interval<float>>> channel_ranges(const Model& mod
   const std::size_t batch = images.size() / in;
   constexpr float infinity = std::numeric_limits<float>::infinity();
   std::vector<std::vector<Interval<float>>> start;
+  start.reserve(made.size());
   for (const ValueId value : made)
     start.emplace_back(open.extent(value).channels, Interval<float>{infinity, -infinity});
   std::vector<std::vector<std::vector<Interval<float>>>> found(threads.size(), start);

@@ -58,7 +58,7 @@ class Entropy {
         filled += seen_.count(bin) != 0 ? 1.0 : 0.0;
       }
       for (std::size_t bin = from; bin != to; ++bin) {
-        double p = static_cast<double>(seen_.count(bin));
+        auto p = static_cast<double>(seen_.count(bin));
         const double q = p != 0.0 ? mass / filled / inside : 0.0;
         if (bin == first) p += below;
         if (bin + 1 == last) p += above;

@@ -52,7 +52,7 @@ constexpr Extremes extremes_of(double low, double negated_high, double bad) noex
 template <RealScalar Real>
 Extremes extremes_run(const Real* x, std::size_t n) {
   std::array<double, 3> totals{std::numeric_limits<double>::max(), std::numeric_limits<double>::max(), 0.0};
-  detail::fold_extremes(x, {1, 1, n}, {&totals[0], &totals[1], &totals[2]});
+  detail::fold_extremes(x, {1, 1, n}, {totals.data(), &totals[1], &totals[2]});
   return detail::extremes_of(totals[0], totals[1], totals[2]);
 }
 

@@ -30,7 +30,8 @@ class Histogram {
       const double position = static_cast<double>(x[i]) * bins_per_unit;
       const auto towards_zero = static_cast<std::int32_t>(position);
       const std::int32_t bin = towards_zero - (static_cast<double>(towards_zero) > position ? 1 : 0);
-      ++counts_[static_cast<std::size_t>(bin + static_cast<std::int32_t>(bins / 2))];
+      const std::int32_t place = bin + static_cast<std::int32_t>(bins / 2);
+      ++counts_[static_cast<std::size_t>(place)];
     }
     total_ += n;
   }
@@ -59,7 +60,7 @@ class Histogram {
   const Extremes& extremes() const noexcept { return extremes_; }
 
  private:
-  static constexpr double half = bins / 2;
+  static constexpr double half = 0.5 * bins;
 
   void reset(int exponent) {
     exponent_ = exponent;

@@ -53,7 +53,7 @@ struct Adam {
     expects(parameters.size() == state.first.size() && gradients.size() == state.first.size(), "Adam: started with ",
             state.first.size(), " parameters, stepped with ", parameters.size(), " and ", gradients.size(),
             " gradients");
-    const double t = static_cast<double>(++state.steps);
+    const auto t = static_cast<double>(++state.steps);
     const double first_bias = 1.0 - std::pow(beta1, t);
     const double second_root = std::sqrt(1.0 - std::pow(beta2, t));
     const bool kingma = form == Epsilon::kingma;

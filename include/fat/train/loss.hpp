@@ -31,7 +31,7 @@ double root_mean_square(const Outputs<Real>& outputs, std::span<Real> gradient, 
 /// log(sum exp(z)) of one row, stable for large z.
 template <class Real>
 double log_sum_exp(std::span<const Real> row) {
-  const double top = static_cast<double>(*std::max_element(row.begin(), row.end()));
+  const auto top = static_cast<double>(*std::max_element(row.begin(), row.end()));
   double sum = 0.0;
   for (const Real z : row) sum += std::exp(static_cast<double>(z) - top);
   return top + std::log(sum);
@@ -86,7 +86,7 @@ struct SmoothedAbsolute {
   template <class Real>
   double evaluate(const Outputs<Real>& outputs, std::span<Real> gradient) const {
     expect_matching(outputs, gradient);
-    const double rows = static_cast<double>(outputs.rows);
+    const auto rows = static_cast<double>(outputs.rows);
     double sum = 0.0;
     for (std::size_t i = 0; i != outputs.student.size(); ++i) {
       const double d = static_cast<double>(outputs.student[i]) - static_cast<double>(outputs.teacher[i]);

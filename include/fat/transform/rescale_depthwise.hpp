@@ -82,7 +82,7 @@ DepthwiseRescaling rescale_depthwise(Depthwise& depthwise, A activation, Convolu
     maxima.assign(traits_of<Maxima>::begin(channel_maxima), traits_of<Maxima>::end(channel_maxima));
   else
     for (const auto maximum : channel_maxima) maxima.push_back(static_cast<double>(maximum));
-  const DepthwiseRescaling result = depthwise_factors(output_thresholds(depthwise), activation, maxima, options);
+  DepthwiseRescaling result = depthwise_factors(output_thresholds(depthwise), activation, maxima, options);
   rescale_channels(depthwise, convolution, result.factors);
   return result;
 }

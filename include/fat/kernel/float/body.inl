@@ -420,7 +420,7 @@ inline void mask(const float* y, float* g, std::size_t n, float low, float high)
 inline void add_up(vec v, double& to) {
   float part[width];
   store(part, v);
-  for (int i = 0; i < width; ++i) to += static_cast<double>(part[i]);
+  for (const float p : part) to += static_cast<double>(p);
 }
 
 inline void threshold_backward(ThresholdBackward& t) {
