@@ -38,6 +38,8 @@ PIPELINES = {
     "rescale, bias correction": ["--rescale", "depthwise", "--bias-correction", "on", "--finetune", "none"],
     "balance": ["--rescale", "balance", "--finetune", "none"],
     "balance, bias correction": ["--rescale", "balance", "--bias-correction", "on", "--finetune", "none"],
+    "balance, bias correction, learned rounding": ["--rescale", "balance", "--bias-correction", "on", "--rounding", "learned",
+                                                   "--finetune", "none"],
     "auto, bias correction, learned rounding": [*CORRECTED, "--finetune", "none"],
     "auto, bias correction, learned rounding, thresholds": [*CORRECTED, "--finetune", "thresholds"],
     "rescale, thresholds": ["--rescale", "depthwise", "--finetune", "thresholds"],

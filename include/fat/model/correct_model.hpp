@@ -22,7 +22,7 @@ struct CorrectionOptions {
   bool biases = true;
   /// Images used at most; fewer where they need more memory than `memory` bytes.
   std::size_t images = 64;
-  std::size_t memory = std::size_t{768} << 20U;
+  std::size_t memory = std::size_t{448} << 20U;
   /// Learned rounding is for layers in which an output reads at most this many inputs; the rest keep the sum of each
   /// filter (depthwise layers) or the nearest code.
   std::size_t largest_filter = 1024;
@@ -31,8 +31,8 @@ struct CorrectionOptions {
 /// What was found at one layer.
 struct LayerCorrection {
   std::string name;
-  double largest_shift = 0.0;   ///< of a bias
-  double sqnr_db = 0.0;         ///< of the layer's output in the quantized network, after correction
+  double largest_shift = 0.0;  ///< of a bias
+  double sqnr_db = 0.0;        ///< of the layer's output in the quantized network on the first images, after correction
   std::size_t moved_codes = 0;  ///< weights that are not at their nearest code
 };
 
@@ -91,6 +91,21 @@ class ChannelMeans {
   std::vector<double> sums_;
 };
 
+/// Means of every channel of what each node of a float network makes before its clamp; a few images at a time.
+inline std::vector<ChannelMeans> float_means(const Model& model, std::span<const float> images, Threads& threads) {
+  const std::size_t in = model.input_extent().size(), count = images.size() / in, some = 4 * threads.size();
+  std::vector<ChannelMeans> means;
+  for (const Node& node : model.nodes) means.emplace_back(count, model.extent(node.output));
+  for (std::size_t first = 0; first < count; first += some) {
+    LayerwiseRunner runner{model, images.subspan(first * in, std::min(some, count - first) * in), threads};
+    for (std::size_t n = 0; n != model.nodes.size(); ++n) {
+      runner.run(n, model.nodes[n].op, [&](std::size_t image, std::span<float> y) { means[n].add(first + image, y); });
+      runner.release(n);
+    }
+  }
+  return means;
+}
+
 }  // namespace detail
 
 /// Replaces the weights of every quantized layer by values on their grids, rounded as asked, and shifts its biases so
@@ -107,10 +122,14 @@ inline std::vector<LayerCorrection> correct_model(Model& model, const Model& ref
   expects(reference.nodes.size() == model.nodes.size(), "correct_model: a reference of ", reference.nodes.size(),
           " nodes for a model of ", model.nodes.size());
   const std::size_t in = model.input_extent().size();
-  const std::size_t affordable = std::max<std::size_t>(1, options.memory / (2 * LayerwiseRunner::peak_bytes(model)));
-  const std::size_t count = std::min({images.size() / in, options.images, affordable});
+  constexpr std::size_t most_compared = 8;  // images on which the report compares the two networks
+  const std::size_t affordable = options.memory / LayerwiseRunner::peak_bytes(model);
+  const std::size_t count = std::min(
+      {images.size() / in, options.images, affordable <= most_compared ? std::size_t{1} : affordable - most_compared});
   const std::span<const float> used = images.first(count * in);
-  LayerwiseRunner wanted{reference, used, threads};
+  const std::size_t compared = std::min(count, most_compared);
+  const std::vector<detail::ChannelMeans> targets = detail::float_means(reference, used, threads);
+  LayerwiseRunner wanted{reference, used.first(compared * in), threads};
   LayerwiseRunner found{reference, used, threads};
   const auto round_to_grid = [&](ValueId value) {
     if (!grids.activations[value]) return;
@@ -125,8 +144,7 @@ inline std::vector<LayerCorrection> correct_model(Model& model, const Model& ref
     Node& node = model.nodes[n];
     LayerCorrection done{node.name};
     const Extent& extent = model.extent(node.output);
-    detail::ChannelMeans float_means{count, extent};
-    wanted.run(n, reference.nodes[n].op, [&](std::size_t image, std::span<float> y) { float_means.add(image, y); });
+    wanted.run(n);
     const bool quantized = !grids.weights[n].empty();
     if (quantized)
       with_weighted(node.op, [&]<class Layer>(Layer& layer) {
@@ -151,7 +169,7 @@ inline std::vector<LayerCorrection> correct_model(Model& model, const Model& ref
     found.run(n, with_clamp(node.op, {}), [&](std::size_t image, std::span<float> y) { means.add(image, y); });
     std::vector<double> shift(extent.channels, 0.0);
     if (quantized && options.biases) {
-      const std::vector<double> target = float_means.means();
+      const std::vector<double> target = targets[n].means();
       const std::vector<double> mean = means.means();
       with_weighted(node.op, [&](auto& layer) { done.largest_shift = correct_bias(layer, target, mean); });
       for (std::size_t c = 0; c != shift.size(); ++c) shift[c] = target[c] - mean[c];
@@ -165,7 +183,7 @@ inline std::vector<LayerCorrection> correct_model(Model& model, const Model& ref
     round_to_grid(node.output);
     if (quantized) {
       Distance distance;
-      for (std::size_t image = 0; image != count; ++image)
+      for (std::size_t image = 0; image != compared; ++image)
         distance.add(wanted.value(node.output, image), found.value(node.output, image));
       done.sqnr_db = distance.sqnr_db();
       report.push_back(done);
