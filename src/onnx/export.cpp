@@ -95,7 +95,7 @@ class Exporter {
   template <class T>
   std::string constant(const std::string& wanted, std::int32_t type, const Integers& dims,
                        const std::vector<T>& values) {
-    const std::string name = fresh(wanted);
+    std::string name = fresh(wanted);
     initializer(name, type, dims).set_raw_data(values.data(), values.size() * sizeof(T));
     return name;
   }
@@ -184,7 +184,7 @@ class Exporter {
     const ActivationEncoding& e = *model_.activations[v];
     const bool is_signed = is_int8(e);
     if (e.code_min == (is_signed ? -128 : 0) && e.code_max == (is_signed ? 127 : 255)) return from;
-    const std::string result = fresh(graph_.values[v].name + ":in_range");
+    std::string result = fresh(graph_.values[v].name + ":in_range");
     write_clamp(fresh_node(graph_.values[v].name + ":range"), from, range_of_codes(e), result);
     return result;
   }
@@ -323,7 +323,7 @@ class Exporter {
     const bool each = steps.size() > 1;
     const std::string codes = constant(name + ":bias:codes", TensorProto::INT32, dims, values(w.bias));
     const std::string step = constant(name + ":bias:step", TensorProto::FLOAT, each ? dims : Integers{}, steps);
-    const std::string result = fresh(name + ":bias");
+    std::string result = fresh(name + ":bias");
     auto& node = add("DequantizeLinear", fresh_node(name + ":bias:dequantize"), {codes, step}, result);
     if (each) set(node, "axis", std::int64_t{0});
     return result;
@@ -370,7 +370,7 @@ class Exporter {
   /// codes.
   std::string flattened(ValueId v) {
     const std::string wanted = node_->name + ":flat";
-    const std::string flat = fresh(wanted);
+    std::string flat = fresh(wanted);
     add("Flatten", fresh_node(wanted + "ten"), {tensors_[v]}, flat);
     if (!model_.activations[v]) return flat;
     const ActivationEncoding& e = *model_.activations[v];
@@ -378,7 +378,8 @@ class Exporter {
     const std::string zero =
         constant<std::uint8_t>(wanted + ":zero_point", is_int8(e) ? TensorProto::INT8 : TensorProto::UINT8, {},
                                {static_cast<std::uint8_t>(e.zero_point)});
-    const std::string codes = fresh(wanted + ":codes"), result = fresh(wanted + ":dequantized");
+    const std::string codes = fresh(wanted + ":codes");
+    std::string result = fresh(wanted + ":dequantized");
     add("QuantizeLinear", fresh_node(wanted + ":quantize"), {flat, step, zero}, codes);
     add("DequantizeLinear", fresh_node(wanted + ":dequantize"), {codes, step, zero}, result);
     return result;
@@ -392,7 +393,7 @@ class Exporter {
     if (in_extent(0).vector == in_extent(1).vector) return in(1);
     require(in_extent(1).vector, "joins a vector with an image, which ONNX does not have");
     const std::string shape = integers(node_->name + ":shape", {0, -1, 1, 1});
-    const std::string result = fresh(node_->name + ":pixel");
+    std::string result = fresh(node_->name + ":pixel");
     add("Reshape", fresh_node(node_->name + ":reshape"), {in(1), shape}, result);
     return result;
   }
