@@ -148,7 +148,7 @@ int inspect(const Settings& settings) {
     print_quantized(*loaded.quantized, json);
   if (graph.class_offset) std::printf("class = arg-max - %zu\n", *graph.class_offset);
   if (!graph.class_offset && out.size() == 1001)
-    warnings.push_back("1001 outputs: where the first one is the background, evaluate with --class-offset 1");
+    warnings.emplace_back("1001 outputs: where the first one is the background, evaluate with --class-offset 1");
   json["warnings"] = warnings;
   for (const std::string& warning : warnings) std::printf("warning: %s\n", printable(warning).c_str());
   write_json(settings, json);

@@ -85,7 +85,7 @@ class Exporter {
     return static_cast<std::uint32_t>(buffers_.size() - 1);
   }
 
-  std::int32_t add_tensor(std::vector<std::int32_t> shape, TensorType type, std::uint32_t buffer,
+  std::int32_t add_tensor(const std::vector<std::int32_t>& shape, TensorType type, std::uint32_t buffer,
                           const std::string& name, Offset<schema::QuantizationParameters> encoding = 0) {
     Offset<flatbuffers::Vector<std::int32_t>> signature = 0;
     if (buffer == 0) {

@@ -20,6 +20,7 @@ class DenseValues {
   }
   DenseValues(const DenseValues&) = delete;
   DenseValues& operator=(const DenseValues&) = delete;
+  ~DenseValues() = default;
   const Value* data() const noexcept { return data_; }
 
  private:

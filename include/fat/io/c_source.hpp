@@ -158,7 +158,7 @@ class CWriter {
   /// static const <type> <symbol>_<what>[] = {...}; returns its name.
   template <class Values>
   std::string constant(const char* type, std::size_t element, const std::string& what, const Values& values) {
-    const std::string name = symbol_ + "_" + what;
+    std::string name = symbol_ + "_" + what;
     constants_ += "static const " + std::string{type} + " " + name + "[" + std::to_string(values.size()) + "] = {";
     std::size_t column = 0;
     char digits[16];
