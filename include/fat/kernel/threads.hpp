@@ -15,11 +15,13 @@
 namespace fat::inline FAT_ABI {
 
 /// A fixed pool. `run(tasks, f)` calls f(task, worker) for every task < tasks, worker < size(); the calling thread is
-/// worker 0. Which worker takes a task is not fixed, so results must depend on the task only. One run at a time.
-/// The first exception of a task is rethrown by run. A waiting worker spins briefly, then sleeps.
+/// worker 0. Each worker begins with its own share of neighbouring tasks, so that what it made in one run it finds in its
+/// caches in the next, and then helps the others: which worker takes a task is not fixed, and results must depend on the
+/// task only. A worker that comes too late is not waited for. One run at a time. The first exception of a task is rethrown
+/// by run. A waiting worker looks out briefly, then sleeps.
 class Threads {
  public:
-  explicit Threads(std::size_t size = 1) {
+  explicit Threads(std::size_t size = 1) : shares_(size) {
     expects(size != 0, "Threads: at least one thread is needed");
     for (std::size_t worker = 1; worker < size; ++worker) workers_.emplace_back([this, worker] { serve(worker); });
   }
@@ -44,19 +46,38 @@ class Threads {
       (*static_cast<Callable*>(callable))(task, worker);
     };
     callable_ = const_cast<void*>(static_cast<const void*>(&function));
-    tasks_ = tasks;
+    for (std::size_t worker = 0; worker != size(); ++worker) {
+      shares_[worker].next.store(tasks * worker / size(), std::memory_order_relaxed);
+      shares_[worker].end = tasks * (worker + 1) / size();
+    }
     failure_ = nullptr;
-    next_.store(0, std::memory_order_relaxed);
-    busy_.store(workers_.size(), std::memory_order_relaxed);
+    gate_.store(open, std::memory_order_release);
     announce();
     work(0);
-    for (int spin = 0; busy_.load(std::memory_order_acquire) != 0; ++spin)
-      if (spin > spins) std::this_thread::yield();
+    gate_.fetch_sub(open, std::memory_order_acquire);  // whoever has not come by now has nothing to do
+    for (int wait = 0; gate_.load(std::memory_order_acquire) != 0; ++wait) idle(wait);
     if (failure_) std::rethrow_exception(failure_);
   }
 
  private:
-  static constexpr int spins = 4000;
+  /// Tasks that one worker begins with: those from `next` on, below `end`. On a cache line of its own.
+  struct alignas(64) Share {
+    std::atomic<std::size_t> next{0};
+    std::size_t end = 0;
+  };
+
+  static constexpr std::size_t open = ~(~std::size_t{0} >> 1U);
+  static constexpr int patience = 4000;  // some 50 microseconds
+
+  /// One moment of waiting: mostly a pause of the processor, now and then a place for another thread on this one.
+  static void idle(int wait) noexcept {
+    if (wait % 16 == 15) std::this_thread::yield();
+#if defined(__x86_64__) || defined(__i386__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    asm volatile("yield");
+#endif
+  }
 
   void announce() {
     {
@@ -66,38 +87,44 @@ class Threads {
     wake_.notify_all();
   }
   void work(std::size_t worker) {
-    for (std::size_t task = 0; (task = next_.fetch_add(1, std::memory_order_relaxed)) < tasks_;) {
-      try {
-        call_(callable_, task, worker);
-      } catch (...) {
-        const std::lock_guard lock{mutex_};
-        if (!failure_) failure_ = std::current_exception();
+    for (std::size_t other = worker; other != worker + size(); ++other) {
+      Share& share = shares_[other % size()];
+      for (std::size_t task = 0; (task = share.next.fetch_add(1, std::memory_order_relaxed)) < share.end;) {
+        try {
+          call_(callable_, task, worker);
+        } catch (...) {
+          const std::lock_guard lock{mutex_};
+          if (!failure_) failure_ = std::current_exception();
+        }
       }
     }
   }
   void serve(std::size_t worker) {
     std::size_t seen = 0;
     while (true) {
-      for (int spin = 0; spin != spins && generation_.load(std::memory_order_acquire) == seen; ++spin) {
-      }
+      for (int wait = 0; wait != patience && generation_.load(std::memory_order_acquire) == seen; ++wait) idle(wait);
       if (generation_.load(std::memory_order_acquire) == seen) {
         std::unique_lock lock{mutex_};
         wake_.wait(lock, [&] { return generation_.load(std::memory_order_relaxed) != seen; });
       }
-      ++seen;
+      seen = generation_.load(std::memory_order_acquire);
       if (stop_.load()) return;
-      work(worker);
-      busy_.fetch_sub(1, std::memory_order_release);
+      std::size_t inside = gate_.load(std::memory_order_relaxed);
+      while ((inside & open) != 0)
+        if (gate_.compare_exchange_weak(inside, inside + 1, std::memory_order_acquire, std::memory_order_relaxed)) {
+          work(worker);
+          gate_.fetch_sub(1, std::memory_order_release);
+          break;
+        }
     }
   }
 
+  std::vector<Share> shares_;
   std::vector<std::thread> workers_;
   void (*call_)(void*, std::size_t, std::size_t) = nullptr;
   void* callable_ = nullptr;
-  std::size_t tasks_ = 0;
   std::exception_ptr failure_;
-  std::atomic<std::size_t> next_{0};
-  std::atomic<std::size_t> busy_{0};
+  std::atomic<std::size_t> gate_{0};  ///< workers inside, and `open` while more may come
   std::atomic<std::size_t> generation_{0};
   std::atomic<bool> stop_{false};
   std::mutex mutex_;
