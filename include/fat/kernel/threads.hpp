@@ -18,7 +18,7 @@ namespace fat::inline FAT_ABI {
 /// worker 0. Each worker begins with its own share of neighbouring tasks, so that what it made in one run it finds in its
 /// caches in the next, and then helps the others: which worker takes a task is not fixed, and results must depend on the
 /// task only. A worker that comes too late is not waited for. One run at a time. The first exception of a task is rethrown
-/// by run. A waiting worker looks out briefly, then sleeps.
+/// by run. A waiting worker looks out for a while, then sleeps.
 class Threads {
  public:
   explicit Threads(std::size_t size = 1) : shares_(size) {
@@ -67,7 +67,7 @@ class Threads {
   };
 
   static constexpr std::size_t open = ~(~std::size_t{0} >> 1U);
-  static constexpr int patience = 4000;  // some 50 microseconds
+  static constexpr int patience = 100'000;  // a millisecond or a few: a sleeping worker is slow to wake
 
   /// One moment of waiting: mostly a pause of the processor, now and then a place for another thread on this one.
   static void idle(int wait) noexcept {
