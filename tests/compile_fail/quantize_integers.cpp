@@ -1,4 +1,4 @@
-// expect: RealTensor
+// expect: TensorNeedsParamsOfItsOwnReal
 #include <fat/core.hpp>
 
 auto wrong(const std::vector<int>& x, const fat::Params<float>& params) {
