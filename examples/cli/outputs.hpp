@@ -6,8 +6,8 @@
 
 namespace cli {
 
-/// Errors: an output whose folder does not exist or is not writable, that is a folder or write-protected, or that is the
-/// same file as an input, as an image to be read or as another output. Links are seen through; devices and pipes may be
+/// Errors: an output whose folder does not exist or is not writable, that is a folder or write-protected, or that is
+/// the same file as an input, an image to be read or another output. Links are seen through; devices and pipes may be
 /// written more than once.
 void check_outputs(const Settings& settings);
 

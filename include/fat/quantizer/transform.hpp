@@ -8,7 +8,7 @@
 
 namespace fat::inline FAT_ABI::detail {
 
-/// Result of the deleted overloads that let the compiler say why a call is refused: a tensor of float takes Params<float>,
+/// Result of deleted overloads that let the compiler say why a call is refused: a tensor of float takes Params<float>,
 /// one of double Params<double>, one of integers none.
 struct TensorNeedsParamsOfItsOwnReal;
 
