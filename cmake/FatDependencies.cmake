@@ -26,10 +26,6 @@ macro(fat_find_openblas)
 endmacro()
 
 macro(fat_find_zlib)
-  find_package(ZLIB QUIET)
-endmacro()
-
-macro(fat_find_zlib)
   if(NOT TARGET ZLIB::ZLIB)
     find_package(ZLIB QUIET)
   endif()

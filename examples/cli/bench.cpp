@@ -149,7 +149,6 @@ std::vector<double> total_times(Runner& runner, const fat::Model& model, std::si
 }  // namespace
 
 int bench(const Settings& settings) {
-  check_writable(settings.json);
   LoadedModel loaded = load_model(settings.model);
   if (loaded.floating)
     loaded.floating = prepared(settings.model, std::move(*loaded.floating));  // normalizations folded, clamps fused

@@ -43,7 +43,6 @@ Json print_code_differences(const fat::CodeDifferences& differences) {
 }  // namespace
 
 int compare(const Settings& settings) {
-  check_writable(settings.json);
   const LoadedModel a = load_prepared(settings.model);
   const LoadedModel b = load_prepared(settings.second_model);
   fat::expects(a.graph().input_extent().size() == b.graph().input_extent().size() &&

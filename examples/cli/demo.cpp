@@ -7,7 +7,6 @@
 namespace cli {
 
 int demo(const Settings& settings) {
-  check_writable(settings.json);
   const ::demo::DemoOptions options{.threads = settings.options.threads, .seed = settings.options.seed};
   std::vector<::demo::DemoRow> rows;
   {

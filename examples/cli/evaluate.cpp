@@ -9,7 +9,6 @@
 namespace cli {
 
 int evaluate(const Settings& settings) {
-  check_writable(settings.json);
   LoadedModel loaded = load_model(settings.model);
   drop_softmax(loaded);
   std::optional<LoadedModel> reference;

@@ -5,7 +5,6 @@
 
 #include <fat/io/c_source.hpp>
 #include <fat/io/encodings_json.hpp>
-#include <fat/io/file.hpp>
 #include <fat/io/images.hpp>
 #include <fat/io/onnx.hpp>
 #include <fat/io/quantized_npz.hpp>
@@ -13,7 +12,6 @@
 #include <fat/model/metrics.hpp>
 #include <fat/model/quantize_model.hpp>
 
-#include <unistd.h>
 #include <array>
 #include <cctype>
 #include <cmath>
@@ -161,25 +159,8 @@ void check_classes(const fat::ImageSet& images, const std::string& source, const
                 " outputs, the first ", class_offset, " of which are no class; check the classes and --class-offset");
 }
 
-void check_writable(const std::string& path) {
-  if (path.empty()) return;
-  bool device = false;
-  const fs::path target = fat::detail::follow_links(path, device);
-  std::error_code status;
-  if (device && !fs::is_directory(target, status)) return;
-  fs::path folder = target.parent_path();
-  if (folder.empty()) folder = ".";
-  fat::expects(fs::is_directory(folder, status), path, ": cannot be written: there is no such folder; create it first");
-  fat::expects(::access(folder.c_str(), W_OK) == 0, path,
-               ": cannot be written: the folder is not writable; choose another");
-  fat::expects(!fs::is_directory(path, status), path, ": is a folder; name a file to write");
-}
-
-void check_outputs(std::span<const std::string> paths) {
-  for (const std::string& path : paths) {
-    writer_for(path);
-    check_writable(path);
-  }
+void check_extensions(std::span<const std::string> paths) {
+  for (const std::string& path : paths) writer_for(path);
 }
 
 void write_quantized_model(const fat::QuantizedModel& model, const std::string& path, bool tensorrt) {

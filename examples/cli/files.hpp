@@ -24,14 +24,14 @@ struct LoadedModel {
   const fat::Model& graph() const { return floating ? *floating : quantized->graph; }
 };
 
-/// Calls f; its errors get the file's name in front where they lack it.
+/// Calls f; its errors get the file's name in front where they do not begin with it.
 template <class Function>
 auto naming(const std::string& path, Function f) {
   try {
     return f();
   } catch (const fat::error& problem) {
     const std::string_view message = problem.what();
-    if (message.find(path) != std::string_view::npos) throw;
+    if (message.starts_with(path + ": ")) throw;
     fat::fail(path, ": ", message);
   }
 }
@@ -71,11 +71,8 @@ fat::ImageSet load_images(const std::string& path, const std::string& labels, co
 void check_classes(const fat::ImageSet& images, const std::string& source, const fat::Model& model,
                    std::size_t class_offset);
 
-/// Errors: a folder that does not exist or cannot be written to. An empty path is fine.
-void check_writable(const std::string& path);
-
-/// The same for models, whose extension must be known too.
-void check_outputs(std::span<const std::string> paths);
+/// Errors: a model to write whose extension is not known.
+void check_extensions(std::span<const std::string> paths);
 
 /// Writes a quantized model by the extension of the path; an .onnx file in the form that TensorRT takes where asked.
 void write_quantized_model(const fat::QuantizedModel& model, const std::string& path, bool tensorrt = false);

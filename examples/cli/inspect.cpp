@@ -129,7 +129,6 @@ void print_quantized(const fat::QuantizedModel& model, Json& json) {
 }  // namespace
 
 int inspect(const Settings& settings) {
-  check_writable(settings.json);
   const LoadedModel loaded = load_model(settings.model);
   const fat::Model& graph = loaded.graph();
   Json json{{"model", settings.model}, {"quantized", loaded.quantized.has_value()}, {"layers", Json::array()}};

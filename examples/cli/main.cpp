@@ -1,4 +1,5 @@
 // The program `fat`: reads the command line, runs one command, turns errors into one line.
+#include "outputs.hpp"
 #include "printable.hpp"
 #include "settings.hpp"
 
@@ -18,6 +19,7 @@ int fail_with(const char* message) {
 }
 
 int run_command(const cli::Settings& settings) {
+  cli::check_outputs(settings);
   constexpr std::array commands{std::pair{"inspect", &cli::inspect},   std::pair{"quantize", &cli::quantize},
                                 std::pair{"evaluate", &cli::evaluate}, std::pair{"compare", &cli::compare},
                                 std::pair{"run", &cli::run},           std::pair{"bench", &cli::bench},

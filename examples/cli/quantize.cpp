@@ -116,9 +116,7 @@ std::vector<std::size_t> held_out(std::size_t total, const fat::QuantizeOptions&
 }  // namespace
 
 int quantize(const Settings& settings) {
-  check_outputs(settings.outputs);
-  check_writable(settings.json);
-  check_writable(settings.report);
+  check_extensions(settings.outputs);
   fat::Model model = load_float_model(settings.model);
   const std::size_t offset =
       settings.evaluate.empty() ? settings.class_offset.value_or(0) : class_offset_for(model, settings);

@@ -69,7 +69,6 @@ void write_codes(const std::string& path, const fat::Shape& shape, const std::ve
 int run(const Settings& settings) {
   const std::string& path = settings.outputs.front();
   fat::expects(extension_of(path) == ".npy", path, ": `fat run` writes .npy files; name one");
-  check_writable(path);
   const LoadedModel loaded = load_model(settings.model);
   const fat::Model& model = loaded.graph();
   const fat::ValueId value = chosen_value(settings, model);

@@ -34,10 +34,14 @@ struct ListLine {
 // Lines `path` or `path class`; blank lines and lines that start with # are passed over. A last word that is a number
 // is the class.
 std::vector<ListLine> read_lines(const std::string& list) {
+  std::error_code code;
+  expects(!fs::is_directory(list, code), list, ": is a folder; name a list of `path class` lines");
   std::ifstream file{list};
   expects(file.is_open(), list, ": cannot be opened; check the path and its permissions");
   std::vector<ListLine> lines;
-  for (std::string line; std::getline(file, line);) {
+  bool first = true;
+  for (std::string line; std::getline(file, line); first = false) {
+    if (first && line.starts_with("\xEF\xBB\xBF")) line.erase(0, 3);  // a byte order mark
     while (!line.empty() && std::isspace(static_cast<unsigned char>(line.back())) != 0) line.pop_back();
     if (line.empty() || line.front() == '#') continue;
     expects(line.find('\0') == std::string::npos, list, ": is not a text file; name a list of `path class` lines");
@@ -112,7 +116,8 @@ ImageSet::ImageSet(const std::vector<ImageEntry>& entries, const Extent& extent,
     for (Item& item : read_items[index]) items_.push_back(std::move(item));
   }
   if (items_.empty())
-    fail(skipped_.empty() ? std::string_view{"no image was given"} : std::string_view{skipped_.front()},
+    fail(skipped_.empty() ? std::string_view{"ImageSet: no image was given; list at least one"}
+                          : std::string_view{skipped_.front()},
          skipped_.size() > 1 ? " (and more: no image could be used)" : "");
 }
 
@@ -141,6 +146,7 @@ std::vector<ImageSet::Item> ImageSet::read_npy_items(const ImageEntry& entry) co
   expects(shape.rank() == rank || shape.rank() == rank + 1, entry.path, ": shape ", shape,
           "; one image or a batch of [", extent_.height, ",", extent_.width, ",", extent_.channels, "] is needed");
   const std::size_t count = shape.rank() == rank ? 1 : shape[0];
+  expects(count != 0, entry.path, ": shape ", shape, " holds no image; give at least one");
   const std::size_t first = shape.rank() - rank;
   const bool channels_last = extent_.vector ? shape[first] == extent_.channels
                                             : shape[first] == extent_.height && shape[first + 1] == extent_.width &&

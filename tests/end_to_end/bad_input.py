@@ -268,6 +268,85 @@ class BadInput(ProgramTest):
             closed.mkdir(mode=0o500)
             self.refused(*self.quantize(out=closed / "m.npz"), says=[closed / "m.npz"])
 
+    def replaces(self, *words, says):
+        """Refused, and every file of the folder keeps its bytes."""
+        before = {path: path.read_bytes() for path in self.folder.rglob("*") if path.is_file()}
+        self.refused(*words, says=says)
+        self.assertEqual({path: path.read_bytes() for path in before}, before)
+
+    def test_an_output_never_replaces_an_input(self):
+        labels, listed, tensor, link = (self.folder / name for name in ("labels.txt", "list.txt", "x.npy", "link.json"))
+        labels.write_text("".join(f"images/{i}.png 1\n" for i in range(4)))
+        listed.write_text("images/2.png\n")
+        write_npy(tensor, (1, 3, 8, 8), [0.5] * 192)
+        link.symlink_to("images/../labels.txt")
+        second, picture = self.folder / "second.onnx", self.images / "2.png"
+        write_onnx(second)
+        self.replaces(*self.quantize(out=self.model), says=[f"fat: {self.model}: -o would replace MODEL {self.model}; name another"])
+        around = self.images / ".." / "small.onnx"
+        self.replaces(*self.quantize(out=around), says=[f"fat: {around}: -o would replace MODEL {self.model}"])
+        self.replaces("inspect", self.model, "--json", self.model, says=["--json would replace MODEL"])
+        self.replaces("bench", self.model, "--json", self.model, says=["--json would replace MODEL"])
+        evaluate = ["evaluate", self.model, "--images", self.images, "--labels", labels, "--reference", second, "--json"]
+        for path, other in ((labels, "--labels"), (link, "--labels"), (second, "--reference"), (picture, "the image of --images")):
+            self.replaces(*evaluate, path, says=[f"fat: {path}: --json would replace {other} "])
+        for path in (tensor, listed):
+            self.replaces("evaluate", self.model, "--images", path, "--json", path, says=["--json would replace --images"])
+        self.replaces("evaluate", self.model, "--images", listed, "--json", picture, says=["would replace the image of --images"])
+        self.replaces("run", self.model, "--input", tensor, "-o", tensor, says=["-o would replace --input"])
+        for path, other in ((self.model, "MODEL_A"), (second, "MODEL_B")):
+            self.replaces("compare", self.model, second, "--images", self.images, "--json", path, says=[f"would replace {other} "])
+        self.replaces(*self.quantize(), "--evaluate", listed, "--report", picture, says=["--report would replace the image of --images"])
+        self.replaces(*self.quantize(images=tensor), "--evaluate", listed, "--report", picture, says=["the image of --evaluate"])
+        new, kept = self.images / "new.png", self.images / "figures.json"  # neither is an image to be read
+        kept.write_text("old")
+        for path in (new, kept):
+            self.succeed("evaluate", self.model, "--images", self.images, "--json", path)
+
+    def test_outputs_never_replace_each_other(self):
+        again, link, json_file = self.images / ".." / "out.npz", self.folder / "link", self.folder / "z.h"
+        link.symlink_to("out.npz")
+        for words in (["-o", self.out], ["-o", again], ["--json", again], ["--report", self.out], ["--json", link]):
+            self.replaces(*self.quantize(), *words, says=[f"fat: {words[1]}: {words[0]} would replace -o {self.out}; give each output"])
+        self.replaces(*self.quantize(), "--json", json_file, "--report", json_file, says=["--report would replace --json"])
+        state = self.folder / "state"
+        self.replaces(*self.quantize(), "--checkpoint", self.out, says=["--checkpoint would replace -o"])
+        for name in ("training.fat", "training.fat.partial"):
+            self.replaces(*self.quantize(), "--checkpoint", state, "--json", state / name, says=["no such folder"])
+        state.mkdir()
+        for name in ("training.fat", "training.fat.partial"):
+            self.replaces(*self.quantize(), "--checkpoint", state, "--json", state / name, says=["--checkpoint would replace --json"])
+        self.succeed(*self.quantize(), "--checkpoint", state, "--json", state / "figures.json", "-o", self.folder / "other.h")
+        for name in ("/dev/null", "/dev/stdout"):
+            self.succeed(*self.quantize(), "--json", name, "--report", name)
+
+    def test_write_protected_files_are_kept(self):
+        path = self.folder / "kept.npz"
+        path.write_text("precious")
+        path.chmod(0o444)
+        link = self.folder / "link.npz"
+        link.symlink_to(path)
+        for name in (path, link):
+            self.replaces(*self.quantize(out=name), says=[f"fat: {name}: is write-protected; "])
+            self.replaces("inspect", self.model, "--json", name, says=[f"fat: {name}: is write-protected; "])
+
+    def test_lists_and_tensors_that_hold_nothing_usable(self):
+        path = self.folder / "zero.npy"
+        write_npy(path, (0, 3, 8, 8), [])
+        self.refused("evaluate", self.model, "--images", path, says=[f"fat: {path}: shape [0,3,8,8] holds no image; "])
+        self.refused("evaluate", self.model, "--images", self.images, "--labels", self.images, says=[f"fat: {self.images}: is a folder; "])
+        marked = self.folder / "marked.txt"
+        marked.write_bytes(b"\xef\xbb\xbf" + b"".join(b"images/%d.png 1\n" % i for i in range(4)))
+        self.assertEqual(self.figures("evaluate", self.model, "--images", marked)["images"], 4)
+        self.succeed("evaluate", self.model, "--images", self.images, "--labels", marked)
+
+    def test_a_path_inside_an_error_does_not_hide_the_missing_prefix(self):
+        write_onnx(self.folder / "n.onnx")
+        done = subprocess.run([PROGRAM, "quantize", "n.onnx", "--images", str(self.images), "--finetune", "none", "--keep-float", "an.onnx", "-o",
+                               str(self.out)], cwd=self.folder, capture_output=True, text=True)
+        self.assertEqual(done.returncode, 1)
+        self.assertTrue(done.stderr.startswith("fat: n.onnx: "), done.stderr)
+
     @unittest.skipUnless(pathlib.Path("/dev/full").is_char_device(), "/dev/full is absent")
     def test_full_disk(self):
         device = self.folder / "full.npz"

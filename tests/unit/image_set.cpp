@@ -75,6 +75,19 @@ BOOST_AUTO_TEST_CASE(nothing_there_is_an_error) {
   BOOST_CHECK_THROW(fat::list_images(folder / "empty.txt"), fat::error);
 }
 
+BOOST_AUTO_TEST_CASE(a_byte_order_mark_is_skipped_and_a_folder_is_no_list) {
+  const Folder folder;
+  folder.text("list.txt",
+              "\xEF\xBB\xBF"
+              "z.png 3\n");
+  auto entries = fat::list_images(folder / "list.txt");
+  BOOST_REQUIRE(entries.size() == 1U);
+  BOOST_TEST(entries[0].path == folder / "z.png");
+  BOOST_CHECK_EXCEPTION(fat::attach_labels(entries, folder / "deep"), fat::error, [&](const fat::error& problem) {
+    return std::string_view{problem.what()}.starts_with((folder / "deep") + ": is a folder; ");
+  });
+}
+
 BOOST_AUTO_TEST_CASE(tensors_of_either_layout) {
   const Folder folder;
   fat::Threads threads{2};

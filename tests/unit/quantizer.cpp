@@ -12,6 +12,21 @@
 
 BOOST_AUTO_TEST_SUITE(unit_quantizer)
 
+namespace {
+
+// The deleted overloads word the errors of calls; a question whether a call compiles still gets its answer.
+template <class X, class Params>
+concept Quantizable = requires(const X& x, const Params& params) {
+  fat::quantize(fat::Quantizer<>{}, x, params);
+  fat::fake_quantize(fat::Quantizer<>{}, x, params);
+};
+static_assert(Quantizable<std::vector<float>, fat::Params<float>>);
+static_assert(Quantizable<std::vector<double>, fat::Params<double>>);
+static_assert(!Quantizable<std::vector<double>, fat::Params<float>>);
+static_assert(!Quantizable<std::vector<int>, fat::Params<float>>);
+
+}  // namespace
+
 BOOST_AUTO_TEST_CASE(dividing_rounds_as_a_division_does) {
   using Q = fat::Quantizer<fat::Symmetric, fat::Signed, fat::Divide>;
   std::mt19937 random{1};

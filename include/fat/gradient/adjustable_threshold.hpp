@@ -27,6 +27,8 @@ namespace detail {
 /// The policies of a threshold, checked and completed.
 template <class Q, class... Ps>
 struct ThresholdPolicies {
+  static_assert(AffineQuantizer<Q>,
+                "fat::AdjustableThreshold: give a Quantizer, e.g. AdjustableThreshold<Quantizer<Asymmetric>, float>");
   using D = ThresholdDefaults;
   template <class P>
   static constexpr bool known = Fills<P, BoundsSlot> || Fills<P, ProjectionSlot> || Fills<P, LeftLimitSlot> ||

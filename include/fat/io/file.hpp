@@ -6,6 +6,7 @@
 #include <fat/core/stdio_file.hpp>
 
 #include <sys/stat.h>
+#include <unistd.h>
 #include <cerrno>
 #include <cstdint>
 #include <cstdio>
@@ -75,6 +76,17 @@ inline std::filesystem::path follow_links(std::filesystem::path path, bool& devi
   return path;
 }
 
+/// Errors: `target`, which `path` leads to, is a file that may not be written. Renaming would replace it all the same,
+/// and root may write anything, so the permission itself is asked.
+inline void expect_not_protected(const std::filesystem::path& path, const std::filesystem::path& target) {
+  std::error_code code;
+  const auto status = std::filesystem::status(target, code);
+  if (!std::filesystem::exists(status)) return;
+  const bool allowed = (status.permissions() & std::filesystem::perms::owner_write) != std::filesystem::perms::none;
+  expects(allowed && ::access(target.c_str(), W_OK) == 0, path.string(),
+          ": is write-protected; allow it with chmod u+w or write to another place");
+}
+
 /// Whether `path` leads to what the stream writes to; pipes and devices, too, which filesystem::equivalent does not
 /// compare.
 inline bool leads_to(const std::filesystem::path& path, std::FILE* stream) {
@@ -98,7 +110,8 @@ inline bool write_to_device(const std::filesystem::path& path, std::string_view 
 /// Writes `bytes` beside `path` under a temporary name, then renames: `path` holds either what it held or all the
 /// bytes. A link stays one, what it leads to is written; a file keeps its permissions. A device, a pipe or an open file
 /// (/dev/stdout) is written as it is, never replaced.
-/// Errors: the folder is missing or not writable, the disk is full; the temporary file is removed.
+/// Errors: the folder is missing or not writable, the file is write-protected, the disk is full; the temporary file is
+/// removed.
 inline void write_file_atomically(const std::filesystem::path& path, std::string_view bytes) {
   std::error_code code;
   expects(!std::filesystem::is_directory(path, code), path.string(), ": is a folder; name a file to write");
@@ -108,6 +121,7 @@ inline void write_file_atomically(const std::filesystem::path& path, std::string
     const bool written = detail::write_to_device(target, bytes);
     return expects(written, path.string(), ": cannot be written: ", std::strerror(errno), "; write to another place");
   }
+  detail::expect_not_protected(path, target);
   std::filesystem::path temporary = target;
   temporary += ".part" + std::to_string(std::random_device{}());
   std::FILE* const file = std::fopen(temporary.c_str(), "wbx");

@@ -73,13 +73,18 @@ inline std::uint64_t training_fingerprint(const Model& model, const ModelGrids& 
   return print.value();
 }
 
+/// The file in a checkpoint folder that holds the state of the training.
+inline std::filesystem::path checkpoint_path(const std::string& folder) {
+  return std::filesystem::path{folder} / "training.fat";
+}
+
 inline std::string checkpoint_file(const std::string& folder) {
   if (folder.empty()) return {};
   std::error_code problem;
   std::filesystem::create_directories(folder, problem);
   expects(!problem, "finetune: cannot create the checkpoint folder ", std::string_view{folder}, ": ",
           std::string_view{problem.message()});
-  return (std::filesystem::path{folder} / "training.fat").string();
+  return checkpoint_path(folder).string();
 }
 
 /// One sentence on how a training went.

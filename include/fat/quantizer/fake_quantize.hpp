@@ -27,6 +27,9 @@ struct FakeQuantizeAlgorithm {
     detail::expect_channels("fake_quantize", shape, parts, params.channels());
     detail::transform_tensor<Cell, Real, Real>(x, out, parts, params.grids().columns());
   }
+  template <AffineQuantizer Q, Tensor X, class Real, class... Out>
+    requires(!std::same_as<value_type_of<X>, Real>)
+  detail::TensorNeedsParamsOfItsOwnReal operator()(const Q&, const X&, const Params<Real>&, Out&&...) const = delete;
 };
 
 /// fat::fake_quantize(q, x, params) and fat::fake_quantize(q, x, params, out).

@@ -35,6 +35,9 @@ struct QuantizeAlgorithm {
     detail::expect_channels("quantize", shape, parts, params.channels());
     detail::transform_tensor<Cell, value_type_of<X>, Code>(x, out, parts, params.grids().columns());
   }
+  template <AffineQuantizer Q, Tensor X, class Real, class... Out>
+    requires(!std::same_as<value_type_of<X>, Real>)
+  detail::TensorNeedsParamsOfItsOwnReal operator()(const Q&, const X&, const Params<Real>&, Out&&...) const = delete;
 };
 
 /// fat::quantize(q, x, params) and fat::quantize(q, x, params, out).

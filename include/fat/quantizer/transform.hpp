@@ -8,6 +8,10 @@
 
 namespace fat::inline FAT_ABI::detail {
 
+/// Result of deleted overloads that let the compiler say why a call is refused: a tensor of float takes Params<float>,
+/// one of double Params<double>, one of integers none.
+struct TensorNeedsParamsOfItsOwnReal;
+
 /// Preconditions of every algorithm from a tensor to a tensor with parameters by channel.
 template <class In, class Out>
 void expect_same_shape(const char* algorithm, const In& in, const Out& out) {

@@ -41,6 +41,7 @@ class Fingerprint {
 namespace detail {
 
 inline constexpr std::uint64_t checkpoint_magic = 0x3154504b43544146U;  // "FATCKPT1"
+inline constexpr const char* checkpoint_partial = ".partial";  // behind the name of a file that is being written
 
 }  // namespace detail
 
@@ -49,7 +50,9 @@ inline constexpr std::uint64_t checkpoint_magic = 0x3154504b43544146U;  // "FATC
 class CheckpointWriter {
  public:
   CheckpointWriter(std::string path, std::uint64_t fingerprint)
-      : path_(std::move(path)), partial_(path_ + ".partial"), file_(std::fopen(partial_.c_str(), "wb")) {
+      : path_(std::move(path)),
+        partial_(path_ + detail::checkpoint_partial),
+        file_(std::fopen(partial_.c_str(), "wb")) {
     expects(file_ != nullptr, "checkpoint: cannot create ", partial_, "; check that the folder exists and is writable");
     const std::uint64_t head[] = {detail::checkpoint_magic, fingerprint};
     write(std::as_bytes(std::span{head}));
