@@ -20,6 +20,7 @@ const std::unordered_map<std::string, Importer::Rule>& Importer::rules() {
       {"Div", &Importer::divide},
       {"Dropout", &Importer::identity},
       {"Flatten", &Importer::flatten},
+      {"Gather", &Importer::gather},
       {"Gemm", &Importer::gemm},
       {"GlobalAveragePool", &Importer::global_average_pool},
       {"GlobalMaxPool", &Importer::global_max_pool},
@@ -31,6 +32,7 @@ const std::unordered_map<std::string, Importer::Rule>& Importer::rules() {
       {"MaxPool", &Importer::pool},
       {"Min", &Importer::minimum},
       {"Mul", &Importer::multiply},
+      {"Neg", &Importer::negate},
       {"Pad", &Importer::pad},
       {"QuantizeLinear", &Importer::quantize_linear},
       {"ReduceMean", &Importer::reduce_mean},
@@ -39,6 +41,7 @@ const std::unordered_map<std::string, Importer::Rule>& Importer::rules() {
       {"Resize", &Importer::resize},
       {"Shape", &Importer::shape},
       {"Sigmoid", &Importer::sigmoid},
+      {"Slice", &Importer::slice},
       {"Softmax", &Importer::softmax},
       {"Squeeze", &Importer::squeeze},
       {"Sub", &Importer::subtract},
@@ -204,8 +207,7 @@ void Importer::matmul() {
 
 /// Weights [in, out], or [out, in] where transposed; a flattened image is read where it stands.
 void Importer::dense(const Tensor& x, const Constant& w, bool transposed, float alpha) {
-  require(x.layout != Layout::channels_first && x.layout != Layout::channels_last,
-          "the input is an image; a Flatten is missing");
+  require(dims(x).size() == 2, "the input is an image; a Flatten is missing");
   const auto rows = static_cast<std::size_t>(w.dims[0]), columns = static_cast<std::size_t>(w.dims[1]);
   const std::size_t out = transposed ? rows : columns, in = transposed ? columns : rows;
   const Extent from = extent(x);
@@ -268,13 +270,35 @@ void Importer::reduce_mean() {
   const Tensor x = activation(0);
   const Attributes attributes{*node_};
   const Integers given = has(1) ? plain_constant(1, "the axes").integers : attributes.integers("axes");
-  const Integers axes = normalized_axes(given, dims(x).size(), *node_);
-  const bool pixels = (x.layout == Layout::channels_first && axes == Integers{2, 3}) ||
-                      (x.layout == Layout::channels_last && axes == Integers{1, 2});
-  require(pixels, "only the mean over height and width is supported");
+  const Integers axes = normalized_axes(given, dims(x).size(), where());
+  const auto among = [&](std::int64_t axis) { return std::find(axes.begin(), axes.end(), axis) != axes.end(); };
+  const bool first = x.layout == Layout::channels_first, last = x.layout == Layout::channels_last;
+  const bool all = x.layout == Layout::positions;
+  require((first || last || all) && !axes.empty() && !among(0) && !among(last ? 3 : 1),
+          "only the mean over height and width is supported");
   const bool keep = attributes.integer("keepdims", 1) != 0;
-  const ValueId made = emit(GlobalAveragePool{}, {x.value}, {1, 1, extent(x).channels, !keep});
-  set_output({nullptr, made, keep ? x.layout : Layout::vector});
+  require(keep || !last || axes.size() == 2, "the mean over one axis of an image with channels last must keep it");
+  const Layout layout = keep ? x.layout : dims(x).size() == axes.size() + 2 ? Layout::vector : Layout::positions;
+  const Extent& in = extent(x);
+  const bool down = all || among(last ? 1 : 2) || in.height == 1, across = all || among(last ? 2 : 3) || in.width == 1;
+  if (down && across) {
+    const bool vector = layout == Layout::vector;
+    const ValueId made = emit(GlobalAveragePool{}, {before_partial_mean(x)}, {1, 1, in.channels, vector});
+    return set_output({nullptr, made, layout});
+  }
+  const Pair kernel{down ? in.height : 1, across ? in.width : 1};
+  set_output({nullptr, emit(Pool{Pool::Kind::average, {kernel, {}, {}, {}}, false}, {x.value}), layout});
+}
+
+/// Of a mean over rows and then over columns (or the other way round), what the first one reads.
+ValueId Importer::before_partial_mean(const Tensor& x) {
+  const ::fat::Node* const before = producer(x.value);
+  const Pool* const pool = before == nullptr || quantized_ ? nullptr : std::get_if<Pool>(&before->op);
+  if (pool == nullptr || pool->kind != Pool::Kind::average) return x.value;
+  const Extent& in = model_.extent(before->inputs[0]);
+  const bool whole =
+      pool->window == Window{{in.height, 1}, {}, {}, {}} || pool->window == Window{{1, in.width}, {}, {}, {}};
+  return whole ? before->inputs[0] : x.value;
 }
 
 void Importer::pad() {
@@ -312,16 +336,16 @@ void Importer::concat() {
   std::vector<ValueId> values;
   const Tensor first = materialized(activation(0));
   for (int i = 0; i != node_->input_size(); ++i) {
-    const Tensor x = materialized(activation(i));
-    const bool pixel =
-        extent(x).height * extent(x).width == 1 && x.layout != Layout::vector && first.layout != Layout::vector;
+    const Tensor x = i == 0 ? first : materialized(activation(i));
+    const bool pixel = extent(x).height * extent(x).width == 1 && dims(x).size() == 4 && dims(first).size() == 4;
     require(x.layout == first.layout || pixel, "the inputs differ in the order of their axes");
     values.push_back(x.value);
   }
   const auto rank = static_cast<std::int64_t>(dims(first).size());
   std::int64_t axis = Attributes{*node_}.integer("axis", 1);
   axis = axis < 0 ? axis + rank : axis;
-  require(axis > 0 && axis < rank, "axis ", axis, " cannot be joined");
+  require(axis > 0 && axis < rank && (axis == 1 || first.layout != Layout::positions), "axis ", axis,
+          " cannot be joined");
   const std::size_t stored = first.layout == Layout::vector          ? 2
                              : first.layout == Layout::channels_last ? static_cast<std::size_t>(axis) - 1
                              : axis == 1                             ? 2
@@ -347,8 +371,8 @@ void Importer::unary(Operator op) {
   set_output({nullptr, emit(std::move(op), {x.value}), x.layout});
 }
 
-void Importer::clamp(const Clamp& range) {
-  const Tensor x = activation(0);
+void Importer::clamp(const Clamp& range, int input) {
+  const Tensor x = activation(input);
   require(!std::isnan(range.low) && !std::isnan(range.high) && range.low <= range.high, "the bounds ", range.low,
           " and ", range.high, " are in disorder");
   const ValueId made = emit(ClampLayer{range}, {x.value});
@@ -366,14 +390,21 @@ void Importer::clip() {
                            : Clamp{scalar(1, none.low), scalar(2, none.high)});
 }
 
+/// Of the two inputs of a minimum or maximum, the one that is no constant.
+int Importer::beside_constant() const {
+  require(node_->input_size() == 2 && (tensor(0).constant == nullptr) != (tensor(1).constant == nullptr),
+          "only a tensor and a constant are supported");
+  return tensor(0).constant == nullptr ? 0 : 1;
+}
+
 void Importer::minimum() {
-  require(node_->input_size() == 2, "only the minimum with a constant is supported");
-  clamp({Clamp{}.low, scalar(1, Clamp{}.high)});
+  const int input = beside_constant();
+  clamp({Clamp{}.low, scalar(1 - input, Clamp{}.high)}, input);
 }
 
 void Importer::maximum() {
-  require(node_->input_size() == 2, "only the maximum with a constant is supported");
-  clamp({scalar(1, Clamp{}.low), Clamp{}.high});
+  const int input = beside_constant();
+  clamp({scalar(1 - input, Clamp{}.low), Clamp{}.high}, input);
 }
 
 void Importer::hard_sigmoid() {
