@@ -238,9 +238,9 @@ array<float> Importer::channel_values(const Constant& from, const Tensor& of) co
 
 float Importer::scalar(int input, float otherwise) const {
   if (!has(input)) return otherwise;
-  const Constant& value = plain_constant(input, "a bound");
+  const Constant& value = constant(input, "a bound");
   require(value.size() == 1, "input ", input, " must be one number");
-  return value.real(0);
+  return value.steps ? dequantized(value).real(0) : value.real(0);
 }
 
 /// Drops nodes that the output does not need (training leftovers, the pieces of joined patterns) and their values.

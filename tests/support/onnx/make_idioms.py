@@ -225,6 +225,20 @@ save("pixel_by_slice", [node("GlobalAveragePool", ["x"], "p"), node("Slice", ["p
                         node("Squeeze", ["b", "axis"], "c"), dense("c")], {**v, "from": i64(0, 0, 0, -1), "to": i64(most, most, 1, most), "i": i64(-1), "axis": i64(2, 3)})
 save("pixel_by_slice_9", [node("GlobalAveragePool", ["x"], "p"), node("Slice", ["p"], "a", starts=[0, 0], ends=[most, most], axes=[0, 2]), node("Flatten", ["a"], "b"), node("MatMul", ["b", "v"], "y")],
      v, opset=9)
+
+# Quantized: what onnxruntime's quantize_static makes of a padding value and of a mean in two steps
+(HERE / "quantized").mkdir(exist_ok=True)
+
+
+def requantized(x, y, step="step"):
+    return [node("QuantizeLinear", [x, step, "middle"], f"{y}_codes"), node("DequantizeLinear", [f"{y}_codes", step, "middle"], y)]
+
+
+grid = {"step": f32(0.05), "middle": np.uint8(128)}
+save("quantized/pad_value", [*requantized("x", "a"), node("DequantizeLinear", ["code", "step", "middle"], "value"), node("Pad", ["a", "p", "value"], "b"),
+                             *requantized("b", "y")], {**grid, "code": np.uint8(150), "p": i64(0, 0, 1, 2, 0, 0, 3, 0)})
+save("quantized/mean_twice", [*requantized("x", "a"), node("ReduceMean", ["a"], "b", axes=[3], keepdims=0), *requantized("b", "c", "half"),
+                              node("ReduceMean", ["c"], "d", axes=[2], keepdims=0), *requantized("d", "y", "half")], {**grid, "half": f32(0.025)}, (3, 8, 5))
 rng = earlier
 
 np.savez(HERE / "references.npz", **references)
