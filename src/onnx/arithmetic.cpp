@@ -32,10 +32,10 @@ void Importer::negate() { scale_and_shift(activation(0), -1.0F, 0.0F); }
 
 void Importer::arithmetic(char op) {
   const bool left = tensor(0).constant != nullptr, right = tensor(1).constant != nullptr;
-  require(!(left && right), "its constants cannot be computed");
+  require(!(left && right), "its constants cannot be computed; export with constant folding");
   if (right) return with_constant(op, activation(0), *tensor(1).constant, false);
   if (left) return with_constant(op, activation(1), *tensor(0).constant, true);
-  require(op != '/', "the quotient of two tensors is not supported");
+  require(op != '/', "the quotient of two tensors is not supported; multiply by a reciprocal constant");
   const Tensor a = activation(0);
   Tensor b = activation(1);
   if (op == '*' && join_hard_swish(a, b)) return;
@@ -50,7 +50,7 @@ void Importer::arithmetic(char op) {
 
 void Importer::with_constant(char op, const Tensor& x, const Constant& c, bool constant_first) {
   array<float> values = channel_values(c, x);
-  require(op != '/' || !constant_first, "a constant divided by a tensor is not supported");
+  require(op != '/' || !constant_first, "a constant divided by a tensor is not supported; replace it");
   if (op == '/')
     for (float& value : values) value = 1.0F / value;
   for (const float value : values)
@@ -146,7 +146,7 @@ Tensor Importer::join(Operator op, Tensor a, Tensor b, std::string_view suffix) 
   };
   if (pixel(a) && !pixel(b)) std::swap(a, b);
   require(a.layout == b.layout || (dims(a).size() == 4 && dims(b).size() == 4 && pixel(b)),
-          "the inputs differ in the order of their axes");
+          "the inputs differ in the order of their axes; transpose one");
   return {nullptr, emit(std::move(op), {a.value, b.value}, {}, suffix), a.layout};
 }
 

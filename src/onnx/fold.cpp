@@ -10,11 +10,13 @@ namespace fat::inline FAT_ABI::onnx {
 Integers normalized_axes(Integers axes, std::size_t rank, std::string_view where) {
   const auto signed_rank = static_cast<std::int64_t>(rank);
   for (std::int64_t& axis : axes) {
-    expects(axis >= -signed_rank && axis < signed_rank, where, ": axis ", axis, " for ", rank, " dimensions");
+    expects(axis >= -signed_rank && axis < signed_rank, where, ": axis ", axis, " for ", rank,
+            " dimensions; export the model again");
     if (axis < 0) axis += signed_rank;
   }
   std::sort(axes.begin(), axes.end());
-  expects(std::adjacent_find(axes.begin(), axes.end()) == axes.end(), where, ": an axis is given twice");
+  expects(std::adjacent_find(axes.begin(), axes.end()) == axes.end(), where,
+          ": an axis is given twice; export the model again");
   return axes;
 }
 
@@ -25,7 +27,7 @@ std::vector<AxisSlice> axis_slices(const ::onnx::NodeProto& node, const Integers
   const auto list = [&](const char* name, std::size_t input, const Integers& otherwise) {
     if (attribute_form) return attributes.integers(name, otherwise);
     if (input >= inputs.size() || inputs[input] == nullptr) return otherwise;
-    expects(inputs[input]->integral, where, ": its ", name, " must be integers");
+    expects(inputs[input]->integral, where, ": its ", name, " must be integers; export the model again");
     return inputs[input]->integers;
   };
   const Integers starts = list("starts", 1, {}), ends = list("ends", 2, {});
@@ -36,14 +38,14 @@ std::vector<AxisSlice> axis_slices(const ::onnx::NodeProto& node, const Integers
   const Integers steps = list("steps", 4, Integers(starts.size(), 1));
   expects(ends.size() == starts.size() && axes.size() == starts.size() && steps.size() == starts.size(), where, ": ",
           starts.size(), " starts, ", ends.size(), " ends, ", axes.size(), " axes and ", steps.size(),
-          " steps; they must be as many");
+          " steps; export the model again");
   std::vector<AxisSlice> result;
   for (const std::int64_t size : dims) result.push_back({0, 1, size});
   for (std::size_t i = 0; i != axes.size(); ++i) {
     AxisSlice& slice =
         result[axes[i] < 0 ? dims.size() - static_cast<std::size_t>(-axes[i]) : static_cast<std::size_t>(axes[i])];
     const std::int64_t size = slice.size, step = std::max(steps[i], -std::numeric_limits<std::int64_t>::max());
-    expects(step != 0, where, ": a step of 0");
+    expects(step != 0, where, ": a step of 0; export the model again");
     if (size == 0) continue;
     const std::int64_t low = step > 0 ? 0 : -1, high = step > 0 ? size : size - 1;
     const auto from_front = [size](std::int64_t at) { return at < 0 ? at + size : at; };
@@ -72,7 +74,7 @@ struct Folder {
     expects(ok, where, ": ", parts...);
   }
   const Constant& input(std::size_t i) const {
-    require(i < inputs.size() && inputs[i] != nullptr, "input ", i, " is missing");
+    require(i < inputs.size() && inputs[i] != nullptr, "input ", i, " is missing; export the model again");
     return *inputs[i];
   }
   Integers axes(std::size_t rank) const {
@@ -83,8 +85,8 @@ struct Folder {
   /// The size of a result; small files must not ask for much memory. `given`: elements of the inputs.
   std::size_t grown(const Integers& dims, std::size_t given) const {
     const auto size = static_cast<std::size_t>(count(dims, where));
-    require(size <= std::max(given, most_grown), "makes a constant of ", size, " elements; at most ", most_grown,
-            " are supported");
+    require(size <= std::max(given, most_grown), "makes a constant of ", size, " elements, at most ", most_grown,
+            " are supported; store it in the file");
     return size;
   }
 
@@ -101,7 +103,7 @@ struct Folder {
     const std::size_t available = from.size(), size = grown(dims, available);
     for (std::size_t i = 0; i != size; ++i) {
       const std::size_t at = place(i);
-      require(at < available, "reads outside its input");
+      require(at < available, "reads outside its input; export the model again");
       if (from.integral)
         result.integers.push_back(from.integers[at]);
       else
@@ -177,7 +179,8 @@ struct Folder {
     Integers sorted = order;
     std::sort(sorted.begin(), sorted.end());
     for (std::size_t i = 0; i != rank; ++i)
-      require(order.size() == rank && sorted[i] == static_cast<std::int64_t>(i), "perm is no permutation of the axes");
+      require(order.size() == rank && sorted[i] == static_cast<std::int64_t>(i),
+              "perm is no permutation of the axes; export the model again");
     const Integers strides = strides_of(from);
     Integers dims(rank), walked(rank);
     for (std::size_t i = 0; i != rank; ++i) {
@@ -233,7 +236,7 @@ struct Folder {
             " is not supported");
     result.type = static_cast<std::int32_t>(to);
     if (integral == result.integral && !result.steps) return result;
-    require(!result.steps, "computes with dequantized constants");
+    require(!result.steps, "computes with dequantized constants; quantize after folding");
     result.integral = integral;
     if (integral) {
       for (const float value : result.reals) {
@@ -273,7 +276,7 @@ struct Folder {
   Constant combine(Real real, Whole whole) const {
     const Constant& a = input(0);
     const Constant& b = input(1);
-    require(!a.steps && !b.steps, "computes with dequantized constants");
+    require(!a.steps && !b.steps, "computes with dequantized constants; quantize after folding");
     const std::size_t rank = std::max(a.dims.size(), b.dims.size());
     Integers dims(rank, 1);
     const auto extent = [rank](const Constant& c, std::size_t axis) {
@@ -282,7 +285,8 @@ struct Folder {
     };
     for (std::size_t i = 0; i != rank; ++i) {
       const std::int64_t left = extent(a, i), right = extent(b, i);
-      require(left == right || left == 1 || right == 1, "the shapes of two constants do not fit");
+      require(left == right || left == 1 || right == 1,
+              "the shapes of two constants do not fit; export the model again");
       dims[i] = left == 1 ? right : left;
     }
     const auto place = [&](const Constant& c, std::size_t flat) {
@@ -314,7 +318,7 @@ struct Folder {
   template <class Real>
   Constant each(Real real) const {
     Constant result = input(0);
-    require(!result.steps, "computes with dequantized constants");
+    require(!result.steps, "computes with dequantized constants; quantize after folding");
     for (float& value : result.reals) value = real(value);
     return computed(std::move(result));
   }

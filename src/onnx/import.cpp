@@ -16,7 +16,7 @@ Importer::Importer(::onnx::ModelProto& file, std::string_view name, bool quantiz
 
 Model Importer::run() {
   auto& graph = *file_.mutable_graph();
-  expects(graph.sparse_initializer_size() == 0, name_, ": sparse weights are not supported");
+  expects(graph.sparse_initializer_size() == 0, name_, ": sparse weights are not supported; store them dense");
   for (auto& tensor : *graph.mutable_initializer()) {
     set(tensor.name(), {std::make_shared<const Constant>(decode(tensor, name_))});
     tensor.clear_raw_data();
@@ -55,12 +55,12 @@ void Importer::read_input() {
             each.name(), "', one is supported");
     input = &each;
   }
-  expects(input != nullptr, name_, ": the model has no input");
+  expects(input != nullptr, name_, ": the model has no input; export it again");
   expects(input->type().has_tensor_type() && input->type().tensor_type().has_shape(), name_, ": the input '",
           input->name(), "' has no shape");
   const auto& type = input->type().tensor_type();
   expects(type.elem_type() == ::onnx::TensorProto::FLOAT, name_, ": the input '", input->name(),
-          "' is not of type float");
+          "' is not of type float; export in float");
   const int rank = type.shape().dim_size();
   expects(rank == 4 || rank == 2, name_, ": the input '", input->name(), "' has ", rank,
           " dimensions, 4 (images) or 2 are supported");
@@ -109,14 +109,14 @@ void Importer::set(const std::string& name, Tensor tensor) {
 void Importer::read_node(const Node& node) {
   node_ = &node;
   require(node.domain().empty() || node.domain() == "ai.onnx", "operators of '", node.domain(), "' are not supported");
-  require(node.output_size() != 0, "has no output");
+  require(node.output_size() != 0, "has no output; export the model again");
   std::vector<const Constant*> constants;
   bool constant = node.input_size() != 0;
   for (const std::string& input : node.input()) {
     constants.push_back(nullptr);
     if (input.empty()) continue;
     const auto found = tensors_.find(input);
-    require(found != tensors_.end(), "reads '", input, "', which no earlier node makes");
+    require(found != tensors_.end(), "reads '", input, "', which no earlier node makes; the file is damaged");
     constants.back() = found->second.constant.get();
     constant = constant && constants.back() != nullptr;
   }
@@ -140,7 +140,8 @@ const Tensor& Importer::tensor(int input) const {
 
 const Constant& Importer::constant(int input, std::string_view what) const {
   const Tensor& found = tensor(input);
-  require(found.constant != nullptr, what, " ('", node_->input(input), "') must be a constant");
+  require(found.constant != nullptr, what, " ('", node_->input(input),
+          "') must be a constant; fold constants at export");
   return *found.constant;
 }
 
@@ -152,14 +153,16 @@ const Constant& Importer::plain_constant(int input, std::string_view what) const
 
 Tensor Importer::activation(int input) {
   const Tensor& found = tensor(input);
-  require(found.constant == nullptr, "input ", input, " ('", node_->input(input), "') must not be a constant");
+  require(found.constant == nullptr, "input ", input, " ('", node_->input(input),
+          "') must not be a constant; fold constants at export");
   require(!found.codes, "reads the codes of '", node_->input(input), "'; a DequantizeLinear is missing");
   return found;
 }
 
 Tensor Importer::image(int input) {
   const Tensor found = activation(input);
-  require(found.layout == Layout::channels_first, "input '", node_->input(input), "' is no image with channels first");
+  require(found.layout == Layout::channels_first, "input '", node_->input(input),
+          "' is no image with channels first; transpose before it");
   return found;
 }
 
@@ -230,7 +233,7 @@ array<float> Importer::channel_values(const Constant& from, const Tensor& of) co
   for (std::size_t i = 0; fits && i != from.dims.size(); ++i)
     fits = rank - from.dims.size() + i == channel_axis || from.dims[i] == 1;
   require(fits, "a constant of ", from.size(), " values is neither one number nor one for each of ", wanted,
-          " channels");
+          " channels; reshape it");
   array<float> result{Shape{wanted}};
   for (std::size_t i = 0; i != wanted; ++i) result[i] = from.real(i);
   return result;

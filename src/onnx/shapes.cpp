@@ -9,10 +9,11 @@ void Importer::identity() {
   Tensor x = activation(0);
   if (node_->op_type() == "Cast") {
     const std::int64_t to = Attributes{*node_}.integer("to", 0);
-    require(to == ::onnx::TensorProto::FLOAT, "a cast of activations to type ", to, " is not supported");
+    require(to == ::onnx::TensorProto::FLOAT, "a cast of activations to type ", to,
+            " is not supported; export in float");
   }
   require(node_->op_type() != "Dropout" || node_->output_size() == 1 || uses_.count(node_->output(1)) == 0,
-          "the mask of a dropout is used");
+          "the mask of a dropout is read; export the model for inference");
   set_output(x);
 }
 
@@ -26,7 +27,8 @@ void Importer::constant_node() {
     result.reals = list ? attributes.reals("value_floats") : std::vector<float>{attributes.real("value_float", 0.0F)};
     if (list) result.dims = {static_cast<std::int64_t>(result.reals.size())};
   } else {
-    require(attributes.has("value_int") || attributes.has("value_ints"), "its form is not supported");
+    require(attributes.has("value_int") || attributes.has("value_ints"),
+            "its form is not supported; export with tensors as constants");
     const bool list = attributes.has("value_ints");
     result.integral = true;
     result.type = ::onnx::TensorProto::INT64;
@@ -57,7 +59,7 @@ void Importer::flatten() {
   const Tensor x = activation(0);
   const auto rank = static_cast<std::int64_t>(dims(x).size());
   const std::int64_t axis = Attributes{*node_}.integer("axis", 1);
-  require(axis == 1 || axis == 1 - rank, "only the images can stay apart (axis 1)");
+  require(axis == 1 || axis == 1 - rank, "axis ", axis, " is not supported; only the images can stay apart (axis 1)");
   reshape_to({0, -1});
 }
 
@@ -76,21 +78,21 @@ void Importer::reshape_to(const Integers& target) {
   const Integers from = dims(x);
   const auto size = static_cast<std::int64_t>(extent(x).size());
   require(target.size() >= 2 && target.size() <= 4, "a shape of ", target.size(),
-          " dimensions is not supported; 2 to 4 are");
+          " dimensions is not supported; use 2 to 4");
   Integers to = target;
   std::int64_t known = 1;
   std::int64_t* open = nullptr;
   for (std::size_t i = 1; i != to.size(); ++i) {
     if (to[i] == 0 && i < from.size()) to[i] = from[i];
     if (to[i] == -1) {
-      require(open == nullptr, "more than one open extent");
+      require(open == nullptr, "more than one open extent; export the model again");
       open = &to[i];
     } else {
       require(to[i] > 0 && to[i] <= size && known <= size / to[i], "the shape does not fit ", size, " elements");
       known *= to[i];
     }
   }
-  require(open == nullptr || target[0] != -1, "more than one open extent");
+  require(open == nullptr || target[0] != -1, "more than one open extent; export the model again");
   if (open != nullptr) *open = size / known;
   // A fixed first extent is the batch the file was exported with; each image is reshaped on its own.
   require(target[0] == 0 || target[0] == -1 || target[0] == batch_mark || target[0] > 0, "a bad first extent");
@@ -109,11 +111,11 @@ void Importer::reshape_to(const Integers& target) {
   }
   if (to.size() == 3) {
     require((first || (trivial && image)) && to[1] == static_cast<std::int64_t>(extent(x).channels),
-            "three dimensions must be channels and positions of an image with channels first");
+            "three dimensions must be channels and positions of an image with channels first; reshape otherwise");
     return set_output({nullptr, x.value, Layout::positions});
   }
   require(trivial || first || x.layout == Layout::flat_first,
-          "an image with channels last cannot be reshaped into another");
+          "an image with channels last cannot be reshaped into another; transpose before it");
   const Extent wanted{static_cast<std::size_t>(to[2]), static_cast<std::size_t>(to[3]), static_cast<std::size_t>(to[1]),
                       false};
   if (extent(x) == wanted) return set_output({nullptr, x.value, Layout::channels_first});
@@ -138,8 +140,8 @@ void Importer::remove_axes(const Integers& axes) {
   Integers kept;
   for (std::size_t i = 0; i != from.size(); ++i) {
     const bool dropped = std::find(axes.begin(), axes.end(), static_cast<std::int64_t>(i)) != axes.end();
-    require(!dropped || i != 0, "the batch cannot be removed");
-    require(!dropped || from[i] == 1, "axis ", i, " is not 1");
+    require(!dropped || i != 0, "the batch cannot be removed; name the axes");
+    require(!dropped || from[i] == 1, "axis ", i, " is ", from[i], ", not 1; name other axes");
     if (!dropped) kept.push_back(from[i]);
   }
   if (axes.empty()) return set_output(x);
@@ -154,7 +156,7 @@ void Importer::gather() {
   const bool whole = index.integral && index.size() == 1 && index.dims.size() <= 1 &&
                      from[static_cast<std::size_t>(axis[0])] == 1 &&
                      (index.integers[0] == 0 || index.integers[0] == -1);
-  require(whole, "only the one element of an axis of extent 1 can be taken");
+  require(whole, "only the one element of an axis of extent 1 can be taken; take the others with a Conv");
   remove_axes(index.dims.empty() ? axis : Integers{});
 }
 
@@ -176,7 +178,7 @@ void Importer::unsqueeze() {
   const Integers given = has(1) ? plain_constant(1, "the axes").integers : Attributes{*node_}.integers("axes");
   const Integers axes = normalized_axes(given, dims(x).size() + given.size(), where());
   const bool last = dims(x).size() == 2 && axes == Integers{1, 2};
-  require(last || (!axes.empty() && axes.front() > 1), "only axes behind the channels can be added");
+  require(last || (!axes.empty() && axes.front() > 1), "only axes behind the channels can be added; reshape otherwise");
   if (!last) {
     Integers target = dims(x);
     for (const std::int64_t axis : axes) target.insert(target.begin() + axis, 1);
@@ -194,7 +196,7 @@ void Importer::transpose() {
   const bool to_last = x.layout == Layout::channels_first && order == Integers{0, 2, 3, 1};
   const bool to_first = x.layout == Layout::channels_last && order == Integers{0, 3, 1, 2};
   require(to_last || to_first || order == same,
-          "only moving the channels of an image to the front or the end is supported");
+          "only moving the channels of an image to the front or the end is supported; remove other transposes");
   if (to_last) x.layout = Layout::channels_last;
   if (to_first) x.layout = Layout::channels_first;
   set_output(x);
