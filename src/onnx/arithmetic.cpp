@@ -20,17 +20,22 @@ float hard_sigmoid_factor(const ClampedLine& line) {
 }  // namespace
 
 void Importer::sum() {
-  if (node_->input_size() == 1) return set_output(activation(0));
-  require(node_->input_size() == 2, "only the sum of two tensors is supported");
-  arithmetic('+');
+  const int inputs = node_->input_size();
+  if (inputs == 2) return arithmetic('+');
+  Tensor result = activation(0);
+  for (int i = 1; i < inputs; ++i)
+    result = join(Add{}, result, activation(i), i + 1 == inputs ? "" : "/" + std::to_string(i));
+  set_output(result);
 }
+
+void Importer::negate() { scale_and_shift(activation(0), -1.0F, 0.0F); }
 
 void Importer::arithmetic(char op) {
   const bool left = tensor(0).constant != nullptr, right = tensor(1).constant != nullptr;
-  require(!(left && right), "its constants cannot be computed");
+  require(!(left && right), "its constants cannot be computed; export with constant folding");
   if (right) return with_constant(op, activation(0), *tensor(1).constant, false);
   if (left) return with_constant(op, activation(1), *tensor(0).constant, true);
-  require(op != '/', "the quotient of two tensors is not supported");
+  require(op != '/', "the quotient of two tensors is not supported; multiply by a reciprocal constant");
   const Tensor a = activation(0);
   Tensor b = activation(1);
   if (op == '*' && join_hard_swish(a, b)) return;
@@ -40,17 +45,17 @@ void Importer::arithmetic(char op) {
         one{Shape{extent(b).channels}, 1.0F};
     b.value = emit(BatchNormalization{minus, zero, zero, one, 0.0}, {b.value}, {}, "/negated");
   }
-  if (op == '*')
-    join(Multiply{}, a, b);
-  else
-    join(Add{}, a, b);
+  set_output(op == '*' ? join(Multiply{}, a, b) : join(Add{}, a, b));
 }
 
 void Importer::with_constant(char op, const Tensor& x, const Constant& c, bool constant_first) {
   array<float> values = channel_values(c, x);
-  require(op != '/' || !constant_first, "a constant divided by a tensor is not supported");
+  require(op != '/' || !constant_first, "a constant divided by a tensor is not supported; replace it");
   if (op == '/')
     for (float& value : values) value = 1.0F / value;
+  for (const float value : values)
+    require(std::isfinite(value), op == '/' ? "divides by" : "computes with", " a constant that is ",
+            op == '/' ? "0 or NaN" : "NaN or infinite", "; export the model again");
   if (op == '-' && !constant_first)
     for (float& value : values) value = -value;
   const bool scales = op == '*' || op == '/';
@@ -133,16 +138,16 @@ bool Importer::join_hard_swish(const Tensor& a, const Tensor& b) {
 }
 
 /// Sum or product of two activations; the larger one comes first.
-void Importer::join(Operator op, Tensor a, Tensor b) {
+Tensor Importer::join(Operator op, Tensor a, Tensor b, std::string_view suffix) {
   a = materialized(a);
   b = materialized(b);
   const auto pixel = [this](const Tensor& t) {
     return extent(t).height * extent(t).width == 1 && t.layout != Layout::vector;
   };
   if (pixel(a) && !pixel(b)) std::swap(a, b);
-  require(a.layout == b.layout || (a.layout != Layout::vector && pixel(b)),
-          "the inputs differ in the order of their axes");
-  set_output({nullptr, emit(std::move(op), {a.value, b.value}), a.layout});
+  require(a.layout == b.layout || (dims(a).size() == 4 && dims(b).size() == 4 && pixel(b)),
+          "the inputs differ in the order of their axes; transpose one");
+  return {nullptr, emit(std::move(op), {a.value, b.value}, {}, suffix), a.layout};
 }
 
 }  // namespace fat::inline FAT_ABI::onnx

@@ -16,9 +16,9 @@ Importer::Importer(::onnx::ModelProto& file, std::string_view name, bool quantiz
 
 Model Importer::run() {
   auto& graph = *file_.mutable_graph();
-  expects(graph.sparse_initializer_size() == 0, name_, ": sparse weights are not supported");
+  expects(graph.sparse_initializer_size() == 0, name_, ": sparse weights are not supported; store them dense");
   for (auto& tensor : *graph.mutable_initializer()) {
-    set(tensor.name(), {std::make_shared<const Constant>(decode(tensor))});
+    set(tensor.name(), {std::make_shared<const Constant>(decode(tensor, name_))});
     tensor.clear_raw_data();
   }
   count_uses();
@@ -35,6 +35,8 @@ Model Importer::run() {
   for (const Node& node : graph.node())
     if (node.output_size() != 0 && node.output(0) == graph.output(0).name()) node_ = &node;
   const Tensor output = materialized(found->second, {});
+  expects(output.layout != Layout::positions, name_, ": the output '", graph.output(0).name(),
+          "' has 3 dimensions, 2 or 4 are supported; reshape it");
   const bool image = output.layout != Layout::vector && extent(output).height * extent(output).width != 1;
   expects(!image || (output.layout == Layout::channels_first) == model_.channels_first, name_,
           ": input and output differ in the place of their channels; remove the transpose at one end");
@@ -53,12 +55,12 @@ void Importer::read_input() {
             each.name(), "', one is supported");
     input = &each;
   }
-  expects(input != nullptr, name_, ": the model has no input");
+  expects(input != nullptr, name_, ": the model has no input; export it again");
   expects(input->type().has_tensor_type() && input->type().tensor_type().has_shape(), name_, ": the input '",
           input->name(), "' has no shape");
   const auto& type = input->type().tensor_type();
   expects(type.elem_type() == ::onnx::TensorProto::FLOAT, name_, ": the input '", input->name(),
-          "' is not of type float");
+          "' is not of type float; export in float");
   const int rank = type.shape().dim_size();
   expects(rank == 4 || rank == 2, name_, ": the input '", input->name(), "' has ", rank,
           " dimensions, 4 (images) or 2 are supported");
@@ -77,7 +79,7 @@ void Importer::read_input() {
   const Layout layout = rank == 2 ? Layout::vector : last ? Layout::channels_last : Layout::channels_first;
   count({static_cast<std::int64_t>(extent.height), static_cast<std::int64_t>(extent.width),
          static_cast<std::int64_t>(extent.channels)},
-        input->name());
+        name_ + ": the input '" + input->name() + "'");
   model_.channels_first = !last;
   model_.input = model_.add_value(fresh_name(input->name()), extent);
   set(input->name(), {nullptr, model_.input, layout});
@@ -107,19 +109,23 @@ void Importer::set(const std::string& name, Tensor tensor) {
 void Importer::read_node(const Node& node) {
   node_ = &node;
   require(node.domain().empty() || node.domain() == "ai.onnx", "operators of '", node.domain(), "' are not supported");
-  require(node.output_size() != 0, "has no output");
+  require(node.output_size() != 0, "has no output; export the model again");
   std::vector<const Constant*> constants;
   bool constant = node.input_size() != 0;
   for (const std::string& input : node.input()) {
     constants.push_back(nullptr);
     if (input.empty()) continue;
     const auto found = tensors_.find(input);
-    require(found != tensors_.end(), "reads '", input, "', which no earlier node makes");
+    require(found != tensors_.end(), "reads '", input, "', which no earlier node makes; the file is damaged");
     constants.back() = found->second.constant.get();
     constant = constant && constants.back() != nullptr;
   }
+  require(node.op_type() != "Dropout" || !has(2) || plain_constant(2, "training_mode").size() != 1 ||
+              plain_constant(2, "training_mode").real(0) == 0.0F,
+          "is in training mode; export the model for inference");
   if (constant) {
-    if (auto result = fold(node, constants)) return set_output({std::make_shared<const Constant>(std::move(*result))});
+    if (auto result = fold(node, constants, where()))
+      return set_output({std::make_shared<const Constant>(std::move(*result))});
   }
   const auto rule = rules().find(node.op_type());
   expects(rule != rules().end(), name_, ": operator ", node.op_type(), " (node '", name_of(node),
@@ -134,7 +140,8 @@ const Tensor& Importer::tensor(int input) const {
 
 const Constant& Importer::constant(int input, std::string_view what) const {
   const Tensor& found = tensor(input);
-  require(found.constant != nullptr, what, " ('", node_->input(input), "') must be a constant");
+  require(found.constant != nullptr, what, " ('", node_->input(input),
+          "') must be a constant; fold constants at export");
   return *found.constant;
 }
 
@@ -146,14 +153,16 @@ const Constant& Importer::plain_constant(int input, std::string_view what) const
 
 Tensor Importer::activation(int input) {
   const Tensor& found = tensor(input);
-  require(found.constant == nullptr, "input ", input, " ('", node_->input(input), "') must not be a constant");
+  require(found.constant == nullptr, "input ", input, " ('", node_->input(input),
+          "') must not be a constant; fold constants at export");
   require(!found.codes, "reads the codes of '", node_->input(input), "'; a DequantizeLinear is missing");
   return found;
 }
 
 Tensor Importer::image(int input) {
   const Tensor found = activation(input);
-  require(found.layout == Layout::channels_first, "input '", node_->input(input), "' is no image with channels first");
+  require(found.layout == Layout::channels_first, "input '", node_->input(input),
+          "' is no image with channels first; transpose before it");
   return found;
 }
 
@@ -180,6 +189,8 @@ Integers Importer::dims(const Tensor& tensor) const {
       return {batch_mark, c, h, w};
     case Layout::channels_last:
       return {batch_mark, h, w, c};
+    case Layout::positions:
+      return {batch_mark, c, h * w};
     default:
       return {batch_mark, h * w * c};
   }
@@ -201,7 +212,7 @@ ValueId Importer::emit(Operator op, std::vector<ValueId> inputs, const Extent& d
   const ::fat::Node& node = model_.nodes.back();
   std::vector<Extent> extents;
   for (const ValueId input : node.inputs) extents.push_back(model_.extent(input));
-  model_.values[output].extent = infer_extent(node, extents, declared);
+  model_.values[output].extent = in_file(name_, [&] { return infer_extent(node, extents, declared); });
   producers_[output] = model_.nodes.size() - 1;
   return output;
 }
@@ -216,13 +227,13 @@ array<float> Importer::channel_values(const Constant& from, const Tensor& of) co
   if (from.steps) return channel_values(dequantized(from), of);
   if (from.size() == 1) return array<float>{Shape{1}, from.real(0)};
   const std::size_t wanted = channels(of);
-  const std::size_t channel_axis = of.layout == Layout::channels_first ? 1 : of.layout == Layout::channels_last ? 3 : 1;
-  const std::size_t rank = of.layout == Layout::channels_first || of.layout == Layout::channels_last ? 4 : 2;
+  const std::size_t channel_axis = of.layout == Layout::channels_last ? 3 : 1;
+  const std::size_t rank = dims(of).size();
   bool fits = from.dims.size() <= rank && from.size() == wanted;
   for (std::size_t i = 0; fits && i != from.dims.size(); ++i)
     fits = rank - from.dims.size() + i == channel_axis || from.dims[i] == 1;
   require(fits, "a constant of ", from.size(), " values is neither one number nor one for each of ", wanted,
-          " channels");
+          " channels; reshape it");
   array<float> result{Shape{wanted}};
   for (std::size_t i = 0; i != wanted; ++i) result[i] = from.real(i);
   return result;
@@ -230,9 +241,9 @@ array<float> Importer::channel_values(const Constant& from, const Tensor& of) co
 
 float Importer::scalar(int input, float otherwise) const {
   if (!has(input)) return otherwise;
-  const Constant& value = plain_constant(input, "a bound");
+  const Constant& value = constant(input, "a bound");
   require(value.size() == 1, "input ", input, " must be one number");
-  return value.real(0);
+  return value.steps ? dequantized(value).real(0) : value.real(0);
 }
 
 /// Drops nodes that the output does not need (training leftovers, the pieces of joined patterns) and their values.
@@ -275,7 +286,7 @@ void Importer::remove_unused() {
 Model read(std::string_view file, std::string_view name) {
   ::onnx::ModelProto model = parse(file, name);
   Model result = Importer{model, name, false}.run();
-  validate(result);
+  in_file(name, [&] { validate(result); });
   return result;
 }
 

@@ -24,6 +24,7 @@ enum class Layout {
   channels_first,  ///< [N,C,H,W]
   channels_last,   ///< [N,H,W,C]
   vector,          ///< [N,C]
+  positions,       ///< [N,C,H*W], an image still stored as such
   flat_first,      ///< [N,C*H*W], an image still stored as such
   flat_last        ///< [N,H*W*C], likewise
 };
@@ -63,8 +64,11 @@ class Importer {
 
   template <class... Parts>
   void require(bool ok, const Parts&... parts) const {
-    expects(ok, name_, ": ", label(*node_), ": ", parts...);
+    if (!ok) fail(where(), ": ", parts...);
   }
+
+  /// What begins the errors of the current node.
+  std::string where() const { return name_ + ": " + label(*node_); }
 
   // import.cpp: the graph
   void read_input();
@@ -105,11 +109,13 @@ class Importer {
   void global_average_pool();
   void global_max_pool();
   void reduce_mean();
+  ValueId before_partial_mean(const Tensor& x);
   void pad();
   void concat();
   void softmax();
   void unary(Operator op);
-  void clamp(const Clamp& range);
+  void clamp(const Clamp& range, int input = 0);
+  int beside_constant() const;
   void relu_rule() { clamp(relu); }
   void clip();
   void minimum();
@@ -125,12 +131,13 @@ class Importer {
   void multiply() { arithmetic('*'); }
   void divide() { arithmetic('/'); }
   void sum();
+  void negate();
   void arithmetic(char op);
   void with_constant(char op, const Tensor& x, const Constant& c, bool constant_first);
   void scale_and_shift(const Tensor& x, float a, float b);
   bool add_to_bias(const Tensor& x, const array<float>& shift);
   bool join_hard_swish(const Tensor& a, const Tensor& b);
-  void join(Operator op, Tensor a, Tensor b);
+  Tensor join(Operator op, Tensor a, Tensor b, std::string_view suffix = {});
 
   // shapes.cpp
   void identity();
@@ -138,6 +145,9 @@ class Importer {
   void reshape_to(const Integers& target);
   void flatten();
   void squeeze();
+  void remove_axes(const Integers& axes);
+  void gather();
+  void slice();
   void unsqueeze();
   void transpose();
   void shape();

@@ -20,6 +20,7 @@ const std::unordered_map<std::string, Importer::Rule>& Importer::rules() {
       {"Div", &Importer::divide},
       {"Dropout", &Importer::identity},
       {"Flatten", &Importer::flatten},
+      {"Gather", &Importer::gather},
       {"Gemm", &Importer::gemm},
       {"GlobalAveragePool", &Importer::global_average_pool},
       {"GlobalMaxPool", &Importer::global_max_pool},
@@ -31,6 +32,7 @@ const std::unordered_map<std::string, Importer::Rule>& Importer::rules() {
       {"MaxPool", &Importer::pool},
       {"Min", &Importer::minimum},
       {"Mul", &Importer::multiply},
+      {"Neg", &Importer::negate},
       {"Pad", &Importer::pad},
       {"QuantizeLinear", &Importer::quantize_linear},
       {"ReduceMean", &Importer::reduce_mean},
@@ -39,6 +41,7 @@ const std::unordered_map<std::string, Importer::Rule>& Importer::rules() {
       {"Resize", &Importer::resize},
       {"Shape", &Importer::shape},
       {"Sigmoid", &Importer::sigmoid},
+      {"Slice", &Importer::slice},
       {"Softmax", &Importer::softmax},
       {"Squeeze", &Importer::squeeze},
       {"Sub", &Importer::subtract},
@@ -63,7 +66,7 @@ Window Importer::window(const Extent& in, Pair kernel, bool pooling) {
     const Integers values = attributes.integers(name, {1, 1});
     require(values.size() == 2 &&
                 std::all_of(values.begin(), values.end(), [](std::int64_t v) { return v > 0 && v <= largest_step; }),
-            name, " must be two positive numbers");
+            name, " must be two positive numbers; only 2-D windows are supported");
     return Pair{static_cast<std::size_t>(values[0]), static_cast<std::size_t>(values[1])};
   };
   Window result{kernel, pair("strides"), pair("dilations"), {}};
@@ -85,7 +88,7 @@ Window Importer::window(const Extent& in, Pair kernel, bool pooling) {
   const Integers pads = automatic == "VALID" ? Integers{0, 0, 0, 0} : attributes.integers("pads", {0, 0, 0, 0});
   require(pads.size() == 4 &&
               std::all_of(pads.begin(), pads.end(), [](std::int64_t p) { return p >= 0 && p <= largest_step; }),
-          "pads must be four numbers of at least 0");
+          "pads must be four numbers of at least 0; export the model again");
   result.padding = {static_cast<std::size_t>(pads[0]), static_cast<std::size_t>(pads[1]),
                     static_cast<std::size_t>(pads[2]), static_cast<std::size_t>(pads[3])};
   if (!pooling || attributes.integer("ceil_mode", 0) == 0) return result;
@@ -114,7 +117,7 @@ void Importer::convolution() {
   require(declared == Integers{w.dims[2], w.dims[3]}, "kernel_shape is ", declared, ", the weights are ", height, " x ",
           width, "; export the model again");
   const std::int64_t group_attribute = Attributes{*node_}.integer("group", 1);
-  require(group_attribute > 0 && group_attribute <= most_elements, "group must be positive");
+  require(group_attribute > 0 && group_attribute <= most_elements, "group must be positive; export the model again");
   const auto groups = static_cast<std::size_t>(group_attribute);
   require(extent(x).channels == depth * groups && out % groups == 0, "weights for ", depth * groups, " channels in ",
           groups, " groups, the input has ", extent(x).channels);
@@ -154,7 +157,7 @@ void Importer::batch_normalization() {
   require(x.layout != Layout::channels_last, "expects channels first");
   const Attributes attributes{*node_};
   require(attributes.integer("training_mode", 0) == 0, "is in training mode; export the model for inference");
-  require(attributes.integer("spatial", 1) == 1, "spatial = 0 is not supported");
+  require(attributes.integer("spatial", 1) == 1, "spatial = 0 is not supported; export the model again");
   BatchNormalization op;
   array<float>* const parts[] = {&op.scale, &op.shift, &op.center, &op.spread};
   for (int i = 0; i != 4; ++i) {
@@ -170,9 +173,9 @@ void Importer::batch_normalization() {
 
 void Importer::gemm() {
   const Attributes attributes{*node_};
-  require(attributes.integer("transA", 0) == 0, "transA is not supported");
+  require(attributes.integer("transA", 0) == 0, "transA is not supported; transpose the tensor before it");
   const Constant& w = constant(1, "the weights");
-  require(w.dims.size() == 2, "the weights must have 2 dimensions");
+  require(w.dims.size() == 2, "the weights must have 2 dimensions; reshape them");
   dense(activation(0), w, attributes.integer("transB", 0) != 0, attributes.real("alpha", 1.0F));
   if (!has(2)) return;
   const Constant& c = constant(2, "the bias");
@@ -188,13 +191,13 @@ void Importer::gemm() {
 
 void Importer::matmul() {
   const Constant& w = constant(1, "the second factor");
-  require(w.dims.size() == 2, "the second factor must have 2 dimensions");
+  require(w.dims.size() == 2, "the second factor must have 2 dimensions; reshape it");
   const Tensor x = activation(0);
   if (x.layout != Layout::channels_last) return dense(x, w, false, 1.0F);
   // Applied at every pixel: a 1x1 convolution.
   const auto in = static_cast<std::size_t>(w.dims[0]), out = static_cast<std::size_t>(w.dims[1]);
   require(in == extent(x).channels && out != 0, "weights for ", in, " channels, the input has ", extent(x).channels);
-  require(!w.steps, "quantized weights applied to an image are not supported");
+  require(!w.steps, "quantized weights applied to an image are not supported; use a 1x1 Conv");
   array<float> kernel{Shape{out, 1, 1, in}};
   for (std::size_t o = 0; o != out; ++o)
     for (std::size_t i = 0; i != in; ++i) kernel[o * in + i] = w.real(i * out + o);
@@ -204,8 +207,7 @@ void Importer::matmul() {
 
 /// Weights [in, out], or [out, in] where transposed; a flattened image is read where it stands.
 void Importer::dense(const Tensor& x, const Constant& w, bool transposed, float alpha) {
-  require(x.layout != Layout::channels_first && x.layout != Layout::channels_last,
-          "the input is an image; a Flatten is missing");
+  require(dims(x).size() == 2, "the input is an image; a Flatten is missing");
   const auto rows = static_cast<std::size_t>(w.dims[0]), columns = static_cast<std::size_t>(w.dims[1]);
   const std::size_t out = transposed ? rows : columns, in = transposed ? columns : rows;
   const Extent from = extent(x);
@@ -228,10 +230,11 @@ void Importer::pool() {
   const Tensor x = image(0);
   const Attributes attributes{*node_};
   const bool max = node_->op_type() == "MaxPool";
-  require(!max || node_->output_size() == 1 || uses_.count(node_->output(1)) == 0, "indices are not supported");
+  require(!max || node_->output_size() == 1 || uses_.count(node_->output(1)) == 0,
+          "its indices are read, which is not supported; remove their reader");
   const Integers size = attributes.integers("kernel_shape");
   require(size.size() == 2 && size[0] > 0 && size[1] > 0 && size[0] <= largest_step && size[1] <= largest_step,
-          "kernel_shape must be two positive numbers");
+          "kernel_shape must be two positive numbers; only 2-D windows are supported");
   Pool op{max ? Pool::Kind::max : Pool::Kind::average,
           window(extent(x), {static_cast<std::size_t>(size[0]), static_cast<std::size_t>(size[1])}, true), false};
   const Integers declared = attributes.integers("pads", {0, 0, 0, 0});
@@ -268,19 +271,43 @@ void Importer::reduce_mean() {
   const Tensor x = activation(0);
   const Attributes attributes{*node_};
   const Integers given = has(1) ? plain_constant(1, "the axes").integers : attributes.integers("axes");
-  const Integers axes = normalized_axes(given, dims(x).size(), *node_);
-  const bool pixels = (x.layout == Layout::channels_first && axes == Integers{2, 3}) ||
-                      (x.layout == Layout::channels_last && axes == Integers{1, 2});
-  require(pixels, "only the mean over height and width is supported");
+  const Integers axes = normalized_axes(given, dims(x).size(), where());
+  const auto among = [&](std::int64_t axis) { return std::find(axes.begin(), axes.end(), axis) != axes.end(); };
+  const bool first = x.layout == Layout::channels_first, last = x.layout == Layout::channels_last;
+  const bool all = x.layout == Layout::positions;
+  require((first || last || all) && !axes.empty() && !among(0) && !among(last ? 3 : 1),
+          "only the mean over height and width is supported; replace it by one");
   const bool keep = attributes.integer("keepdims", 1) != 0;
-  const ValueId made = emit(GlobalAveragePool{}, {x.value}, {1, 1, extent(x).channels, !keep});
-  set_output({nullptr, made, keep ? x.layout : Layout::vector});
+  require(keep || !last || axes.size() == 2,
+          "the mean over one axis of an image with channels last must keep it; take both axes at once");
+  const Layout layout = keep ? x.layout : dims(x).size() == axes.size() + 2 ? Layout::vector : Layout::positions;
+  const Extent& in = extent(x);
+  const bool down = all || among(last ? 1 : 2) || in.height == 1, across = all || among(last ? 2 : 3) || in.width == 1;
+  if (down && across) {
+    const bool vector = layout == Layout::vector;
+    const ValueId made = emit(GlobalAveragePool{}, {before_partial_mean(x)}, {1, 1, in.channels, vector});
+    return set_output({nullptr, made, layout});
+  }
+  const Pair kernel{down ? in.height : 1, across ? in.width : 1};
+  set_output({nullptr, emit(Pool{Pool::Kind::average, {kernel, {}, {}, {}}, false}, {x.value}), layout});
+}
+
+/// Of a mean over rows and then over columns (or the other way round), what the first one reads.
+ValueId Importer::before_partial_mean(const Tensor& x) {
+  const ::fat::Node* const before = producer(x.value);
+  const Pool* const pool = before == nullptr || quantized_ ? nullptr : std::get_if<Pool>(&before->op);
+  if (pool == nullptr || pool->kind != Pool::Kind::average) return x.value;
+  const Extent& in = model_.extent(before->inputs[0]);
+  const bool whole =
+      pool->window == Window{{in.height, 1}, {}, {}, {}} || pool->window == Window{{1, in.width}, {}, {}, {}};
+  return whole ? before->inputs[0] : x.value;
 }
 
 void Importer::pad() {
   const Tensor x = activation(0);
   const Attributes attributes{*node_};
-  require(attributes.text("mode", "constant") == "constant", "only constant padding is supported");
+  require(attributes.text("mode", "constant") == "constant",
+          "only constant padding is supported; replace the padding mode");
   const Integers pads = has(1) ? plain_constant(1, "the padding").integers : attributes.integers("pads");
   const float value = has(2) ? scalar(2, 0.0F) : attributes.real("value", 0.0F);
   const std::size_t rank = dims(x).size();
@@ -299,11 +326,12 @@ void Importer::pad() {
   require(all.size() == 2 * rank, all.size(), " paddings for ", rank, " dimensions");
   if (std::all_of(all.begin(), all.end(), [](std::int64_t p) { return p == 0; })) return set_output(x);
   const bool first = x.layout == Layout::channels_first;
-  require(first || x.layout == Layout::channels_last, "only images can be padded");
+  require(first || x.layout == Layout::channels_last, "only images can be padded; pad before flattening");
   const std::size_t h = first ? 2 : 1, w = h + 1, c = first ? 1 : 3;
-  require(all[0] == 0 && all[4] == 0 && all[c] == 0 && all[c + 4] == 0, "only height and width can be padded");
+  require(all[0] == 0 && all[4] == 0 && all[c] == 0 && all[c + 4] == 0,
+          "only height and width can be padded; pad channels with a Concat");
   for (const std::int64_t each : all)
-    require(each >= 0 && each <= largest_step, "padding by ", each, " is not supported");
+    require(each >= 0 && each <= largest_step, "padding by ", each, " is not supported; crop otherwise");
   const auto size = [&](std::size_t i) { return static_cast<std::size_t>(all[i]); };
   set_output({nullptr, emit(Pad{{size(h), size(w), size(h + 4), size(w + 4)}, value}, {x.value}), x.layout});
 }
@@ -312,16 +340,16 @@ void Importer::concat() {
   std::vector<ValueId> values;
   const Tensor first = materialized(activation(0));
   for (int i = 0; i != node_->input_size(); ++i) {
-    const Tensor x = materialized(activation(i));
-    const bool pixel =
-        extent(x).height * extent(x).width == 1 && x.layout != Layout::vector && first.layout != Layout::vector;
-    require(x.layout == first.layout || pixel, "the inputs differ in the order of their axes");
+    const Tensor x = i == 0 ? first : materialized(activation(i));
+    const bool pixel = extent(x).height * extent(x).width == 1 && dims(x).size() == 4 && dims(first).size() == 4;
+    require(x.layout == first.layout || pixel, "the inputs differ in the order of their axes; transpose one");
     values.push_back(x.value);
   }
   const auto rank = static_cast<std::int64_t>(dims(first).size());
   std::int64_t axis = Attributes{*node_}.integer("axis", 1);
   axis = axis < 0 ? axis + rank : axis;
-  require(axis > 0 && axis < rank, "axis ", axis, " cannot be joined");
+  require(axis > 0 && axis < rank && (axis == 1 || first.layout != Layout::positions), "axis ", axis,
+          " cannot be joined; join along another axis");
   const std::size_t stored = first.layout == Layout::vector          ? 2
                              : first.layout == Layout::channels_last ? static_cast<std::size_t>(axis) - 1
                              : axis == 1                             ? 2
@@ -338,7 +366,7 @@ void Importer::softmax() {
   const std::int64_t channel_axis = x.layout == Layout::channels_last ? 3 : 1;
   const bool over_channels = axis == channel_axis && (operator_set_ >= 13 || pixel || channel_axis == rank - 1);
   require(over_channels || (pixel && operator_set_ < 13 && axis == 1), "axis ", axis,
-          ": only the channels are supported");
+          ": only the channels are supported; transpose before it");
   set_output({nullptr, emit(Softmax{}, {x.value}), x.layout});
 }
 
@@ -347,8 +375,8 @@ void Importer::unary(Operator op) {
   set_output({nullptr, emit(std::move(op), {x.value}), x.layout});
 }
 
-void Importer::clamp(const Clamp& range) {
-  const Tensor x = activation(0);
+void Importer::clamp(const Clamp& range, int input) {
+  const Tensor x = activation(input);
   require(!std::isnan(range.low) && !std::isnan(range.high) && range.low <= range.high, "the bounds ", range.low,
           " and ", range.high, " are in disorder");
   const ValueId made = emit(ClampLayer{range}, {x.value});
@@ -366,14 +394,21 @@ void Importer::clip() {
                            : Clamp{scalar(1, none.low), scalar(2, none.high)});
 }
 
+/// Of the two inputs of a minimum or maximum, the one that is no constant.
+int Importer::beside_constant() const {
+  require(node_->input_size() == 2 && (tensor(0).constant == nullptr) != (tensor(1).constant == nullptr),
+          "only a tensor and a constant are supported; replace it");
+  return tensor(0).constant == nullptr ? 0 : 1;
+}
+
 void Importer::minimum() {
-  require(node_->input_size() == 2, "only the minimum with a constant is supported");
-  clamp({Clamp{}.low, scalar(1, Clamp{}.high)});
+  const int input = beside_constant();
+  clamp({Clamp{}.low, scalar(1 - input, Clamp{}.high)}, input);
 }
 
 void Importer::maximum() {
-  require(node_->input_size() == 2, "only the maximum with a constant is supported");
-  clamp({scalar(1, Clamp{}.low), Clamp{}.high});
+  const int input = beside_constant();
+  clamp({scalar(1 - input, Clamp{}.low), Clamp{}.high}, input);
 }
 
 void Importer::hard_sigmoid() {
@@ -388,7 +423,7 @@ void Importer::hard_sigmoid() {
 void Importer::resize() {
   const Tensor x = activation(0);
   const bool first = x.layout == Layout::channels_first;
-  require(first || x.layout == Layout::channels_last, "only images can be resized");
+  require(first || x.layout == Layout::channels_last, "only images can be resized; reshape before it");
   const Attributes attributes{*node_};
   const bool plain = node_->op_type() == "Upsample" || operator_set_ < 11;
   for (const char* name : {"antialias", "exclude_outside"})

@@ -12,12 +12,12 @@ namespace fat::inline FAT_ABI::onnx {
 
 static_assert(std::endian::native == std::endian::little, "raw tensor data is little-endian");
 
-std::int64_t count(const Integers& dims, std::string_view name) {
+std::int64_t count(const Integers& dims, std::string_view where) {
   std::int64_t product = 1;
   for (const std::int64_t extent : dims) {
-    expects(extent >= 0 && extent <= most_elements, "onnx: tensor '", name, "' has extent ", extent);
+    expects(extent >= 0 && extent <= most_elements, where, " has extent ", extent, "; the file is damaged");
     product *= extent;
-    expects(product <= most_elements, "onnx: tensor '", name, "' has more than ", most_elements, " elements");
+    expects(product <= most_elements, where, " has more than ", most_elements, " elements; use a smaller model");
   }
   return product;
 }
@@ -27,9 +27,9 @@ namespace {
 using ::onnx::TensorProto;
 
 template <class From, class To>
-void copy_raw(const std::string& raw, std::size_t size, std::string_view name, std::vector<To>& to) {
-  expects(raw.size() == size * sizeof(From), "onnx: tensor '", name, "' needs ", size * sizeof(From), " bytes, it has ",
-          raw.size());
+void copy_raw(const std::string& raw, std::size_t size, std::string_view where, std::vector<To>& to) {
+  expects(raw.size() == size * sizeof(From), where, " needs ", size * sizeof(From), " bytes, it has ", raw.size(),
+          "; the file is damaged");
   to.resize(size);
   for (std::size_t i = 0; i != size; ++i) {
     From value;
@@ -39,89 +39,91 @@ void copy_raw(const std::string& raw, std::size_t size, std::string_view name, s
 }
 
 template <class Field, class To>
-void copy_field(const Field& field, std::size_t size, std::string_view name, std::vector<To>& to) {
-  expects(static_cast<std::size_t>(field.size()) == size, "onnx: tensor '", name, "' needs ", size, " values, it has ",
-          field.size());
+void copy_field(const Field& field, std::size_t size, std::string_view where, std::vector<To>& to) {
+  expects(static_cast<std::size_t>(field.size()) == size, where, " needs ", size, " values, it has ", field.size(),
+          "; the file is damaged");
   to.reserve(size);
   for (const auto value : field) to.push_back(static_cast<To>(value));
 }
 
 /// Sixteen-bit reals: in raw_data, or one in each int32.
 template <class Convert>
-void copy_halves(const TensorProto& tensor, std::size_t size, Convert convert, std::vector<float>& to) {
+void copy_halves(const TensorProto& tensor, std::size_t size, std::string_view where, Convert convert,
+                 std::vector<float>& to) {
   std::vector<std::uint16_t> bits;
   if (tensor.has_raw_data())
-    copy_raw<std::uint16_t>(tensor.raw_data(), size, tensor.name(), bits);
+    copy_raw<std::uint16_t>(tensor.raw_data(), size, where, bits);
   else
-    copy_field(tensor.int32_data(), size, tensor.name(), bits);
+    copy_field(tensor.int32_data(), size, where, bits);
   to.reserve(size);
   for (const std::uint16_t each : bits) to.push_back(convert(each));
 }
 
 template <class From>
-void copy_integers(const TensorProto& tensor, std::size_t size, Integers& to) {
+void copy_integers(const TensorProto& tensor, std::size_t size, std::string_view where, Integers& to) {
   if (tensor.has_raw_data())
-    copy_raw<From>(tensor.raw_data(), size, tensor.name(), to);
+    copy_raw<From>(tensor.raw_data(), size, where, to);
   else if constexpr (sizeof(From) == 8)
-    copy_field(tensor.int64_data(), size, tensor.name(), to);
+    copy_field(tensor.int64_data(), size, where, to);
   else
-    copy_field(tensor.int32_data(), size, tensor.name(), to);
+    copy_field(tensor.int32_data(), size, where, to);
 }
 
 }  // namespace
 
-Constant decode(const TensorProto& tensor) {
+Constant decode(const TensorProto& tensor, std::string_view file) {
+  const std::string where = std::string{file} + ": tensor '" + tensor.name() + "'";
   Constant result;
   result.dims.assign(tensor.dims().begin(), tensor.dims().end());
   result.type = tensor.data_type();
-  expects(tensor.data_location() != TensorProto::EXTERNAL, "onnx: tensor '", tensor.name(),
-          "' keeps its data in another file; save the model with its data inside");
-  const auto size = static_cast<std::size_t>(count(result.dims, tensor.name()));
+  expects(tensor.data_location() != TensorProto::EXTERNAL, where,
+          " keeps its data in another file; save the model with its data inside");
+  const auto size = static_cast<std::size_t>(count(result.dims, where));
   result.integral = true;
   switch (tensor.data_type()) {
     case TensorProto::FLOAT:
       result.integral = false;
       if (tensor.has_raw_data())
-        copy_raw<float>(tensor.raw_data(), size, tensor.name(), result.reals);
+        copy_raw<float>(tensor.raw_data(), size, where, result.reals);
       else
-        copy_field(tensor.float_data(), size, tensor.name(), result.reals);
+        copy_field(tensor.float_data(), size, where, result.reals);
       break;
     case TensorProto::DOUBLE:
       result.integral = false;
       if (tensor.has_raw_data())
-        copy_raw<double>(tensor.raw_data(), size, tensor.name(), result.reals);
+        copy_raw<double>(tensor.raw_data(), size, where, result.reals);
       else
-        copy_field(tensor.double_data(), size, tensor.name(), result.reals);
+        copy_field(tensor.double_data(), size, where, result.reals);
       break;
     case TensorProto::FLOAT16:
       result.integral = false;
-      copy_halves(tensor, size, half_to_float, result.reals);
+      copy_halves(tensor, size, where, half_to_float, result.reals);
       break;
     case TensorProto::BFLOAT16:
       result.integral = false;
-      copy_halves(tensor, size, bfloat_to_float, result.reals);
+      copy_halves(tensor, size, where, bfloat_to_float, result.reals);
       break;
     case TensorProto::INT64:
-      copy_integers<std::int64_t>(tensor, size, result.integers);
+      copy_integers<std::int64_t>(tensor, size, where, result.integers);
       break;
     case TensorProto::INT32:
-      copy_integers<std::int32_t>(tensor, size, result.integers);
+      copy_integers<std::int32_t>(tensor, size, where, result.integers);
       break;
     case TensorProto::INT16:
-      copy_integers<std::int16_t>(tensor, size, result.integers);
+      copy_integers<std::int16_t>(tensor, size, where, result.integers);
       break;
     case TensorProto::UINT16:
-      copy_integers<std::uint16_t>(tensor, size, result.integers);
+      copy_integers<std::uint16_t>(tensor, size, where, result.integers);
       break;
     case TensorProto::INT8:
-      copy_integers<std::int8_t>(tensor, size, result.integers);
+      copy_integers<std::int8_t>(tensor, size, where, result.integers);
       break;
     case TensorProto::UINT8:
     case TensorProto::BOOL:
-      copy_integers<std::uint8_t>(tensor, size, result.integers);
+      copy_integers<std::uint8_t>(tensor, size, where, result.integers);
       break;
     default:
-      fail("onnx: tensor '", tensor.name(), "' has elements of type ", tensor.data_type(), ", which is not supported");
+      fail(where, " has elements of type ", tensor.data_type(), ", which is not supported; convert the model to float");
   }
   return result;
 }

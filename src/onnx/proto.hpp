@@ -45,12 +45,13 @@ struct Constant {
   float real(std::size_t i) const { return integral ? static_cast<float>(integers[i]) : reals[i]; }
 };
 
-/// Number of elements of a shape. Errors: a negative extent, more than most_elements.
-std::int64_t count(const Integers& dims, std::string_view name);
+/// Number of elements of a shape. Errors: a negative extent, more than most_elements. `where` begins their messages:
+/// the file and the tensor or node.
+std::int64_t count(const Integers& dims, std::string_view where);
 
 /// Decodes a tensor, checking that its data has the size its shape asks for before allocating.
 /// Errors: unsupported element type, data in another file, missing or surplus data.
-Constant decode(const ::onnx::TensorProto& tensor);
+Constant decode(const ::onnx::TensorProto& tensor, std::string_view file);
 
 /// Parses a file's bytes. Errors: it is not an ONNX model, has no graph, an operator set outside 7 to 28.
 ::onnx::ModelProto parse(std::string_view file, std::string_view name);
@@ -77,6 +78,19 @@ class Attributes {
 const std::string& name_of(const ::onnx::NodeProto& node);
 /// "Conv 'features.0'": how errors call a node.
 std::string label(const ::onnx::NodeProto& node);
+
+/// Runs a check of the model; its errors then begin with the file.
+template <class Check>
+decltype(auto) in_file(std::string_view file, Check&& check) {
+  try {
+    return check();
+  } catch (const error& problem) {
+    std::string_view text = problem.what();
+    for (const std::string_view prefix : {"quantized model: ", "model: "})
+      if (text.starts_with(prefix)) text.remove_prefix(prefix.size());
+    fail(file, ": ", text);
+  }
+}
 
 }  // namespace fat::inline FAT_ABI::onnx
 

@@ -186,7 +186,7 @@ QuantizedModel read_quantized(std::string_view file, std::string_view name) {
             layer.clamp = read_clamp(metadata, name, node.name);
         },
         node.op);
-  Settler{importer, model}.run();
+  in_file(name, [&] { Settler{importer, model}.run(); });
   return model;
 }
 

@@ -1,5 +1,5 @@
 """Checks README.md and docs: every C++ listing stands in a compiled example, every link leads to a file, every option of the
-program is explained. Usage: check.py [PROGRAM]"""
+program is explained, every operator that is read is listed. Usage: check.py [PROGRAM]"""
 import pathlib
 import re
 import subprocess
@@ -33,12 +33,26 @@ def check_options(program, problems):
                 problems.append(f"docs/command_line.md: fat {command} takes {option}, which is not explained")
 
 
+def check_operators(problems):
+    """docs/interop.md lists every operator that is read."""
+    page = (PROJECT / "docs" / "interop.md").read_text()
+    for file, pattern in (("onnx/operators.cpp", r'^ *{"(\w+)", &Importer'), ("onnx/fold.cpp", r'op == "(\w+)"'),
+                          ("tflite/operators.hpp", r'return "([A-Z]\w+)"')):
+        found = re.findall(pattern, (PROJECT / "src" / file).read_text(), re.MULTILINE)
+        if not found:
+            problems.append(f"{file}: no operator found")
+        for operator in found:
+            if not re.search(rf"\b{operator}\b", page):
+                problems.append(f"docs/interop.md: {operator} of {file} is not listed")
+
+
 def main():
     examples = [lines_of(path.read_text()) for path in sorted((PROJECT / "examples").rglob("*.[ch]pp"))]
     pages = [PROJECT / "README.md", PROJECT / "CONTRIBUTING.md", *sorted((PROJECT / "docs").glob("*.md"))]
     problems = []
     for page in pages:
         check_page(page, examples, problems)
+    check_operators(problems)
     if len(sys.argv) > 1:
         check_options(sys.argv[1], problems)
     print("\n".join(problems) or f"{len(pages)} pages are in order")

@@ -30,10 +30,15 @@ std::vector<std::string> files(const std::filesystem::path& where) {
 const std::map<std::string, std::string> reasons{
     {"channels", "the input has 3"},
     {"clip_disorder", "disorder"},
+    {"constant_axis", "axis 7 for 1 dimensions"},
     {"cycle", "no earlier node makes"},
+    {"divide_by_0", "Div 'Div_y': divides by"},
+    {"divide_constants", "Div 'Div_h': a constant becomes NaN or infinite"},
+    {"dropout_training", "Dropout 'Dropout_y': is in training mode"},
     {"dynamic_weights", "must be a constant"},
     {"empty_weights", "empty"},
     {"external", "another file"},
+    {"gather_pixel", "axis of extent 1"},
     {"huge_extent", "needs"},
     {"huge_fill", "elements"},
     {"huge_pad", "pads"},
@@ -47,8 +52,13 @@ const std::map<std::string, std::string> reasons{
     {"no_output", "no node makes the output 'y'"},
     {"old", "operator set 6"},
     {"open_size", "leaves dimension 2 open"},
+    {"output_positions", "has 3 dimensions"},
+    {"positions_add_pixel", "order of their axes"},
     {"rank_3", "3 dimensions"},
     {"reshape", "shape"},
+    {"slice_image", "takes 6 of 8 along axis 2"},
+    {"slice_real_bounds", "must be integers"},
+    {"slice_step_0", "a step of 0"},
     {"twice", "two tensors are called 'y'"},
     {"two_inputs", "inputs 'x' and 'z'"},
     {"two_outputs", "2 outputs"},
@@ -104,16 +114,33 @@ BOOST_AUTO_TEST_CASE(idioms_become_the_layers_they_mean) {
   BOOST_TEST(kinds("matmul_add.onnx") == "dense,");
   BOOST_TEST(kinds("conv_add_constant.onnx") == "convolution,");
   BOOST_TEST(kinds("flatten_image.onnx") == "dense,");
+  BOOST_TEST(kinds("pad_pytorch_13.onnx") == "convolution,");
+  BOOST_TEST(kinds("mean_twice.onnx") == "global average pool,dense,");
+  BOOST_TEST(kinds("mean_twice_kept.onnx") == "global average pool,dense,");
+  BOOST_TEST(kinds("mean_of_view.onnx") == "global average pool,dense,");
+  BOOST_TEST(kinds("squeeze_twice.onnx") == "global average pool,dense,");
+  BOOST_TEST(kinds("pixel_by_index.onnx") == "global average pool,dense,");
+  BOOST_TEST(kinds("sum_3.onnx") == "convolution,clamp,global average pool,add,add,add,");
+}
+
+BOOST_AUTO_TEST_CASE(joined_flat_images_are_each_made_once) {
+  const fat::Model model = fat::onnx::load((folder / "concat_flat.onnx").string());
+  BOOST_TEST_REQUIRE(model.nodes.size() == 4);
+  BOOST_TEST(model.nodes[1].name == "Concat_y/flat");
+  BOOST_TEST(model.nodes[2].name == "Concat_y/flat/2");
 }
 
 BOOST_DATA_TEST_CASE(a_bad_file_is_refused_with_the_reason, boost::unit_test::data::make(files(folder / "bad")), name) {
+  const std::string file = (folder / "bad" / (name + ".onnx")).string();
   std::string message = "no error";
   try {
-    fat::onnx::load((folder / "bad" / (name + ".onnx")).string());
+    fat::onnx::load(file);
   } catch (const fat::error& error) {
     message = error.what();
   }
   BOOST_REQUIRE(reasons.contains(name));
+  BOOST_TEST(message.starts_with(file + ": "), "the message is: " << message);
+  for (const char* prefix : {": onnx: ", ": model: "}) BOOST_TEST(message.find(prefix) == std::string::npos);
   BOOST_TEST(message.find(reasons.at(name)) != std::string::npos, "the message is: " << message);
 }
 

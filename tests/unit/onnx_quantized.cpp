@@ -1,8 +1,10 @@
 // QDQ files: what is written is read back bit for bit; other people's idioms; what cannot be expressed; bad files.
 #include <fat/io/onnx.hpp>
+#include <fat/model/integer.hpp>
 
 #include "support/golden.hpp"
 #include "support/quantized_network.hpp"
+#include "support/run_model.hpp"
 #include "support/temporary.hpp"
 
 #include <boost/test/data/monomorphic.hpp>
@@ -143,6 +145,25 @@ BOOST_AUTO_TEST_CASE(names_that_collide_are_kept_apart_or_refused) {
   network = small_network(true);
   network.nodes[1].name = "stem";
   check_message([&] { fat::onnx::write(quantized(network)); }, "two layers are called 'stem'");
+}
+
+BOOST_AUTO_TEST_CASE(files_of_other_quantizers_give_the_reference_output) {
+  const std::filesystem::path folder = std::filesystem::path{FAT_PROJECT_DIR} / "tests/support/onnx";
+  const fat::NpyArrays references = fat::read_npz(folder / "references.npz");
+  for (const std::string name : {"quantized/mean_twice", "quantized/pad_value"}) {
+    BOOST_TEST_CONTEXT(name) {
+      const fat::QuantizedModel model = fat::onnx::load_quantized((folder / (name + ".onnx")).string());
+      const auto input = references.at(name + ".input").as<float>();
+      const auto expected = references.at(name + ".output").as<float>();
+      const fat::Extent in = model.graph.input_extent(), out = model.graph.output_extent();
+      const auto images = fat::test::exchanged(input, in.channels, in.height * in.width);
+      fat::array<float> outputs{fat::Shape{expected.size()}};
+      fat::IntegerModel{model}.run({images.data(), images.size()}, input.shape(0), {outputs.data(), outputs.size()});
+      outputs = fat::test::exchanged(outputs, out.height * out.width, out.channels);
+      const float step = model.activations[model.graph.output]->step;
+      for (std::size_t i = 0; i != expected.size(); ++i) BOOST_TEST(std::abs(outputs[i] - expected[i]) <= 1.01F * step);
+    }
+  }
 }
 
 BOOST_AUTO_TEST_CASE(contradictions_in_a_file_are_errors) {

@@ -157,6 +157,90 @@ save("resize_by_shape", [node("Shape", ["x"], "s"), node("Slice", ["s", "two", "
                          node("Resize", ["x", "", "", "t"], "y", mode="linear")],
      {"zero": i64(0), "two": i64(2), "four": i64(4)})
 
+# From here on with numbers of their own, so that what is added leaves the other files as they are.
+earlier, rng = rng, np.random.default_rng(2)
+least, most = -(1 << 63) + 1, (1 << 63) - 1
+
+
+def pytorch_pad(x, output, sides, value, rank=4):
+    """F.pad as PyTorch exports it from operator set 11 on: the sides, last axis first, become Pad's starts and ends."""
+    nodes = [node("ConstantOfShape", ["p_missing"], "p_zeros", value=numpy_helper.from_array(i64(0))),
+             node("Concat", ["p_sides", "p_zeros"], "p_all", axis=0), node("Reshape", ["p_all", "p_pairs"], "p_table"),
+             node("Slice", ["p_table", "p_last", "p_least", "p_first", "p_last"], "p_reversed"),
+             node("Transpose", ["p_reversed"], "p_columns", perm=[1, 0]), node("Reshape", ["p_columns", "p_last"], "p_list"),
+             node("Cast", ["p_list"], "p_cast", to=TensorProto.INT64), node("Pad", [x, "p_cast", "p_value"], output, mode="constant")]
+    return nodes, {"p_missing": i64(2 * rank - len(sides)), "p_sides": i64(*sides), "p_pairs": i64(-1, 2), "p_first": i64(0), "p_last": i64(-1),
+                   "p_least": i64(least), "p_value": f32(value)}
+
+
+for opset in (11, 13, 16):
+    nodes, constants = pytorch_pad("x", "h", (0, 1, 0, 1), 0)
+    save(f"pad_pytorch_{opset}", [*nodes, node("Conv", ["h", "w"], "y", strides=[2, 2])], {**constants, "w": weights(4, 3, 3, 3)}, opset=opset)
+nodes, constants = pytorch_pad("x", "y", (1, 2, 0, 3), 1.5)
+save("pad_pytorch_value", nodes, constants, batch=1)
+save("slice_weights_9", [node("Slice", ["t"], "w", starts=[-3, 1], ends=[most, -1], axes=[3, 0]), node("Conv", ["x", "w"], "y")],
+     {"t": weights(6, 3, 3, 5)}, opset=9)
+save("slice_weights_flipped", [node("Slice", ["t", "from", "to", "axes", "steps"], "w"), node("Conv", ["x", "w"], "y")],
+     {"t": weights(5, 3, 7, 4), "from": i64(-1, 100, 0), "to": i64(least, -100, 100), "axes": i64(-1, 0, 2), "steps": i64(-1, -2, 3)})
+save("slice_weights_no_axes", [node("Slice", ["t", "from", "to"], "w"), node("Conv", ["x", "w"], "y")],
+     {"t": weights(5, 4, 3, 3), "from": i64(1, -3), "to": i64(3, 100)}, opset=10)
+
+save("max_0_first", [node("Max", ["zero", "x"], "y")], {"zero": f32(0)})
+save("min_6_first", [node("Relu", ["x"], "h"), node("Min", ["six", "h"], "y")], {"six": f32(1)})
+save("sum_3", [node("Conv", ["x", "w"], "a"), node("Relu", ["x"], "b"), node("GlobalAveragePool", ["x"], "c"), node("Sum", ["c", "a", "b", "x"], "y")],
+     {"w": weights(3, 3, 1, 1)})
+save("neg", [node("Relu", ["x"], "h"), node("Neg", ["h"], "y")])
+save("dropout_inference", [node("Dropout", ["x", "ratio", "training"], "h"), node("Relu", ["h"], "y")], {"ratio": f32(0.5), "training": np.array(False)})
+save("concat_flat", [node("Flatten", ["x"], "a"), node("Relu", ["x"], "r"), node("Flatten", ["r"], "b"), node("Concat", ["a", "b"], "y", axis=1)],
+     shape=(3, 4, 2))
+
+# Means over height and width in two steps or over one axis of positions; a pixel by its index
+dense = lambda last: node("Gemm", [last, "v"], "y")
+v = {"v": weights(3, 4)}
+save("mean_twice", [node("ReduceMean", ["x"], "a", axes=[3], keepdims=0), node("ReduceMean", ["a"], "b", axes=[2], keepdims=0), dense("b")], v, (3, 8, 5))
+save("mean_twice_kept", [node("ReduceMean", ["x"], "a", axes=[-2]), node("ReduceMean", ["a"], "b", axes=[-1]), node("Flatten", ["b"], "c"), dense("c")], v,
+     (3, 8, 5))
+save("mean_rows", [node("ReduceMean", ["x"], "y", axes=[2])], shape=(3, 8, 5))
+save("mean_rows_read_twice", [node("ReduceMean", ["x"], "a", axes=[3], keepdims=0), node("ReduceMean", ["a"], "b", axes=[2], keepdims=0),
+                              node("Flatten", ["a"], "c"), node("Concat", ["b", "c"], "y", axis=1)], shape=(3, 8, 5))
+save("mean_of_view", [node("Reshape", ["x", "s"], "a"), node("ReduceMean", ["a"], "b", axes=[2], keepdims=0), dense("b")], {**v, "s": i64(1, 3, -1)}, batch=1)
+save("mean_of_view_18", [node("Reshape", ["x", "s"], "a"), node("Relu", ["a"], "r"), node("ReduceMean", ["r", "axes"], "b"), node("Flatten", ["b"], "c"), dense("c")],
+     {**v, "s": i64(0, 0, -1), "axes": i64(-1)}, opset=18)
+save("mean_of_flatten", [node("Shape", ["x"], "n"), node("Slice", ["n", "zero", "two", "zero"], "nc"), node("Concat", ["nc", "minus"], "s", axis=0),
+                         node("Reshape", ["x", "s"], "a"), node("ReduceMean", ["a"], "b", axes=[-1], keepdims=0), dense("b")],
+     {**v, "zero": i64(0), "two": i64(2), "minus": i64(-1)})
+save("positions", [node("Reshape", ["x", "s"], "a"), node("Mul", ["a", "m"], "b"), node("BatchNormalization", ["b", "g", "o", "e", "d"], "c"),
+                   node("Concat", ["c", "a"], "e2", axis=1), node("ReduceMean", ["e2"], "p", axes=[2]), node("Add", ["e2", "p"], "f"),
+                   node("Reshape", ["f", "t"], "y")],
+     {"s": i64(0, 3, 20), "m": weights(3, 1), "g": weights(3), "o": weights(3), "e": weights(3), "d": np.abs(weights(3)) + f32(0.1), "t": i64(0, 6, 4, 5)}, (3, 4, 5))
+save("positions_flatten", [node("Reshape", ["x", "s"], "a"), node("Flatten", ["a"], "b"), node("Gemm", ["b", "v"], "y")],
+     {"s": i64(0, 0, -1), "v": weights(24, 4)}, (3, 4, 2))
+save("squeeze_twice", [node("GlobalAveragePool", ["x"], "p"), node("Squeeze", ["p", "last"], "a"), node("Squeeze", ["a", "last"], "b"), dense("b")],
+     {**v, "last": i64(-1)})
+save("squeeze_unsqueeze", [node("GlobalAveragePool", ["x"], "p"), node("Squeeze", ["p", "axis"], "a"), node("Unsqueeze", ["a", "axis"], "b"), node("Mul", ["x", "b"], "y")],
+     {"axis": i64(3)})
+save("pixel_by_index", [node("GlobalAveragePool", ["x"], "p"), node("Gather", ["p", "i"], "a", axis=2), node("Gather", ["a", "i"], "b", axis=-1), dense("b")],
+     {**v, "i": np.array(0, np.int64)})
+save("pixel_by_slice", [node("GlobalAveragePool", ["x"], "p"), node("Slice", ["p", "from", "to"], "a"), node("Gather", ["a", "i"], "b", axis=3),
+                        node("Squeeze", ["b", "axis"], "c"), dense("c")], {**v, "from": i64(0, 0, 0, -1), "to": i64(most, most, 1, most), "i": i64(-1), "axis": i64(2, 3)})
+save("pixel_by_slice_9", [node("GlobalAveragePool", ["x"], "p"), node("Slice", ["p"], "a", starts=[0, 0], ends=[most, most], axes=[0, 2]), node("Flatten", ["a"], "b"), node("MatMul", ["b", "v"], "y")],
+     v, opset=9)
+
+# Quantized: what onnxruntime's quantize_static makes of a padding value and of a mean in two steps
+(HERE / "quantized").mkdir(exist_ok=True)
+
+
+def requantized(x, y, step="step"):
+    return [node("QuantizeLinear", [x, step, "middle"], f"{y}_codes"), node("DequantizeLinear", [f"{y}_codes", step, "middle"], y)]
+
+
+grid = {"step": f32(0.05), "middle": np.uint8(128)}
+save("quantized/pad_value", [*requantized("x", "a"), node("DequantizeLinear", ["code", "step", "middle"], "value"), node("Pad", ["a", "p", "value"], "b"),
+                             *requantized("b", "y")], {**grid, "code": np.uint8(150), "p": i64(0, 0, 1, 2, 0, 0, 3, 0)})
+save("quantized/mean_twice", [*requantized("x", "a"), node("ReduceMean", ["a"], "b", axes=[3], keepdims=0), *requantized("b", "c", "half"),
+                              node("ReduceMean", ["c"], "d", axes=[2], keepdims=0), *requantized("d", "y", "half")], {**grid, "half": f32(0.025)}, (3, 8, 5))
+rng = earlier
+
 np.savez(HERE / "references.npz", **references)
 print(len(references) // 2, "files")
 
@@ -206,3 +290,16 @@ refuse("clip_disorder", [node("Clip", ["x", "a", "b"], "y")], [numpy_helper.from
 refuse("reshape", [node("Reshape", ["x", "s"], "y")], [numpy_helper.from_array(i64(0, 5, -1, 7), "s")])
 refuse("dynamic_weights", [node("Relu", ["x"], "w"), conv])
 refuse("huge_fill", [node("ConstantOfShape", ["s"], "w"), conv], [numpy_helper.from_array(i64(1 << 30, 1 << 30, 4, 4), "s")])
+true, zero = numpy_helper.from_array(np.array(True), "t"), numpy_helper.from_array(f32(0), "z")
+one = numpy_helper.from_array(f32(1), "o")
+refuse("dropout_training", [node("Dropout", ["x", "o", "t"], "y")], [one, true])
+refuse("divide_by_0", [node("Div", ["x", "z"], "y")], [zero])
+refuse("divide_constants", [node("Div", ["o", "z"], "h"), node("Mul", ["x", "h"], "y")], [one, zero])
+refuse("slice_step_0", [node("Slice", ["s", "s", "s", "s", "s"], "h"), node("Reshape", ["x", "h"], "y")], [numpy_helper.from_array(i64(0), "s")])
+refuse("slice_image", [node("Slice", ["x"], "y", starts=[1], ends=[7], axes=[2])], opset=9)
+refuse("slice_real_bounds", [node("Slice", ["x", "f", "f"], "y")], [numpy_helper.from_array(np.zeros(1, f32), "f")])
+refuse("gather_pixel", [node("Gather", ["x", "i"], "y", axis=2)], [numpy_helper.from_array(np.array(0, np.int64), "i")])
+refuse("constant_axis", [node("Unsqueeze", ["o", "i"], "h"), node("Add", ["x", "h"], "y")], [one, numpy_helper.from_array(i64(7), "i")])
+refuse("output_positions", [node("Reshape", ["x", "s"], "y")], [numpy_helper.from_array(i64(0, 3, 64), "s")])
+refuse("positions_add_pixel", [node("Reshape", ["x", "s"], "h"), node("GlobalAveragePool", ["x"], "p"), node("Squeeze", ["p", "a"], "q"), node("Add", ["x", "q"], "y")],
+       [numpy_helper.from_array(i64(0, 3, 64), "s"), numpy_helper.from_array(i64(3), "a")])
