@@ -1,4 +1,6 @@
-// fake_quantize forward beside memcpy, over one grid and over one grid for each channel of every axis.
+// Fake quantization beside memcpy, over one grid and over one grid for each channel of every axis: forward, and backward
+// with the sums of the threshold gradients (x and dy in, dx out). GB/s count what is read and written.
+#include <fat/gradient/threshold_run.hpp>
 #include <fat/quantizer/run.hpp>
 
 #include <benchmark/benchmark.h>
@@ -6,6 +8,7 @@
 #include <cmath>
 #include <cstring>
 #include <string>
+#include <vector>
 
 namespace {
 
@@ -54,6 +57,18 @@ void forward(benchmark::State& state, const Partition& parts) {
   count_bytes(state, 2 * parts.size() * sizeof(float));
 }
 
+void backward(benchmark::State& state, const Partition& parts) {
+  const auto x = noise(parts.size()), dy = noise(parts.size());
+  fat::aligned_vector<float> dx(parts.size());
+  const auto table = grids(parts.channels);
+  std::vector<double> residue(parts.channels), outside(parts.channels);
+  for (auto _ : state) {
+    fat::threshold_backward_channels(x.data(), dy.data(), dx.data(), parts, table, residue.data(), outside.data());
+    benchmark::ClobberMemory();
+  }
+  count_bytes(state, 3 * parts.size() * sizeof(float));
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -67,13 +82,18 @@ int main(int argc, char** argv) {
       {"dram", {{1, 1, 16777216}, {1, 64, 262144}, {64, 256, 1024}, {16384, 32, 32}, {524288, 32, 1}}},
       {"weights", {{1, 1, 589824}, {1, 256, 2304}, {256, 256, 9}, {65536, 3, 3}, {2304, 256, 1}}},
   };
+  struct Pass {
+    const char* name;
+    void (*run)(benchmark::State&, const Partition&);
+  };
   const char* const axes[] = {"tensor", "axis0", "axis1", "axis2", "axis3"};
   for (const Size& size : sizes) {
     const std::size_t elements = size.axes[0].size();
     benchmark::RegisterBenchmark((std::string("memcpy/") + size.name).c_str(), copy, elements);
-    for (std::size_t axis = 0; axis != 5; ++axis)
-      benchmark::RegisterBenchmark((std::string("fake_quantize/forward/") + size.name + "/" + axes[axis]).c_str(),
-                                   forward, size.axes[axis]);
+    for (const Pass& pass : {Pass{"forward/", forward}, Pass{"backward/", backward}})
+      for (std::size_t axis = 0; axis != 5; ++axis)
+        benchmark::RegisterBenchmark((std::string("fake_quantize/") + pass.name + size.name + "/" + axes[axis]).c_str(),
+                                     pass.run, size.axes[axis]);
   }
   benchmark::Initialize(&argc, argv);
   if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 1;

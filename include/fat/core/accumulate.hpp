@@ -66,7 +66,9 @@ template <class Fold, std::size_t A, class Real, std::size_t K, class Cell>
   constexpr std::size_t width = 32;
   constexpr std::size_t stretch = 128 * width;
   const std::size_t row = parts.channels * parts.inner;
-  if (parts.inner >= width || parts.channels == 1) {
+  // Runs of one channel, each folded by itself; many short ones are cheaper side by side.
+  const bool short_runs = parts.inner < 8 * width && parts.outer >= 16;
+  if (parts.channels == 1 || (parts.inner >= width && !short_runs)) {
     Lanes<Fold, Real, A, width> lanes;
     for (std::size_t first = 0; first != parts.size(); first += parts.inner) {
       const std::size_t channel = parts.channel(first);

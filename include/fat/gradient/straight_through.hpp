@@ -26,7 +26,10 @@ struct StraightThrough {
   using slot = EstimatorSlot;
   template <RealScalar Real>
   [[gnu::always_inline]] constexpr Real operator()(Real value, Real, Real rounded, Real code) const noexcept {
-    return rounded == code ? value : Real{0};
+    // A mask, not a condition: compilers move arithmetic into branches, which vectors do not have.
+    using Bits = detail::bits_of<Real>;
+    const Bits mask = Bits{0} - static_cast<Bits>(rounded == code);
+    return __builtin_bit_cast(Real, __builtin_bit_cast(Bits, value) & mask);
   }
 };
 
