@@ -7,21 +7,17 @@ Every seed draws other calibration images; both ways of running the result are m
 image of 400 is 0.25 points of top-1, and ties of 8-bit logits fall either way, so the mean over the seeds is what says
 whether the integers are biased.
 """
-import argparse
 import json
 import os
-import subprocess
 import sys
 import tempfile
 from statistics import mean, stdev
 
+import support
+
 
 def main():
-    project = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--fat", default=os.path.join(project, "build", "fat"), help="the program")
-    parser.add_argument("--data", default=os.environ.get("FAT_DATA_DIR") or os.path.join(project, "..", "shared", "data"),
-                        help="folder with models/ and imagenet/")
+    parser = support.parser(__doc__)
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--calibration", type=int, default=80, help="images drawn by each seed")
     arguments = parser.parse_args()
@@ -34,9 +30,7 @@ def main():
             sys.exit(f"integers.py: {path} is absent; build the program, or set --data or FAT_DATA_DIR")
 
     def run(*words):
-        done = subprocess.run([arguments.fat, *map(str, words)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-        if done.returncode != 0:
-            sys.exit(f"integers.py: fat {' '.join(map(str, words))} gave exit code {done.returncode}:\n{done.stderr}")
+        support.run(arguments.fat, *words)
 
     print("| activations | top-1, integers less simulation: mean, deviation, largest | agreement, mean | logit RMSE, integers | simulation |")
     print("|---|---|---|---|---|")

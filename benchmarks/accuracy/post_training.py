@@ -6,13 +6,13 @@
 Every row is one run of `fat quantize` on the calibration images, measured on the evaluation images. A new pipeline is one
 line in WAYS, a new network one line in MODELS. Only Python's standard library is needed.
 """
-import argparse
 import json
 import os
-import subprocess
 import sys
 import tempfile
 import time
+
+import support
 
 # name: (file below the data folder, options that belong to the network)
 MODELS = {
@@ -56,15 +56,13 @@ def measure(arguments, model, way):
     images = os.path.join(arguments.data, "imagenet")
     with tempfile.TemporaryDirectory() as folder:
         figures = os.path.join(folder, "figures.json")
-        command = [arguments.fat, "quantize", os.path.join(arguments.data, file),
-                   "--images", os.path.join(images, "calibration"), "--evaluate", os.path.join(images, "evaluation"),
-                   "--labels", os.path.join(images, "labels.txt"), *of_model, *{**WAYS, **PIPELINE_WAYS}[way],
-                   "--threads", str(arguments.threads), "--json", figures, "-o", os.path.join(folder, "model.npz")]
+        words = ["quantize", os.path.join(arguments.data, file),
+                 "--images", os.path.join(images, "calibration"), "--evaluate", os.path.join(images, "evaluation"),
+                 "--labels", os.path.join(images, "labels.txt"), *of_model, *{**WAYS, **PIPELINE_WAYS}[way],
+                 "--threads", str(arguments.threads), "--json", figures, "-o", os.path.join(folder, "model.npz")]
         begin = time.monotonic()
-        done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        support.run(arguments.fat, *words)
         seconds = time.monotonic() - begin
-        if done.returncode != 0:
-            sys.exit(f"post_training.py: {' '.join(command)} gave exit code {done.returncode}:\n{done.stderr}")
         with open(figures) as file:
             return json.load(file), seconds
 
@@ -79,11 +77,7 @@ def chosen(names, known, option):
 
 
 def main():
-    project = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--fat", default=os.path.join(project, "build", "fat"), help="the program")
-    parser.add_argument("--data", default=os.environ.get("FAT_DATA_DIR") or os.path.join(project, "..", "shared", "data"),
-                        help="folder with models/ and imagenet/")
+    parser = support.parser(__doc__)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--models", help="names separated by semicolons; all of them unless given")
     parser.add_argument("--ways", help="names separated by semicolons; the four plain ones unless given")

@@ -6,11 +6,9 @@
 #include <fat/model/rescale_model.hpp>
 #include <fat/transform/bias_correction.hpp>
 
-#include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <functional>
-#include <limits>
 #include <map>
 #include <span>
 #include <string>
