@@ -3,7 +3,7 @@
 // names: folds=1,2,3,4 seeds=0 scheme=symmetric|asymmetric granularity=per-channel|scalar bits=8 activation_bits=8
 //   train=activations+weights (any of activations, weights, biases, factors, or none) rate=0.003 bias_rate=0.1
 //   factor_rate=0.1 epochs=6 batch=16 low=0.5 high=1 loss=batch|element|absolute cycles=1 held_out=0.1 images=300
-//   threads=2 rescale=none|depthwise|equalize|balance
+//   threads=2 rescale=none|depthwise|equalize|balance|auto
 //   correct=none|nearest|sum|learned (biases corrected and weights rounded so first)
 // Logits and biases stay float values on their grids' accumulators; prints one line a fold and one for all folds pooled.
 #include <fat/io/image_set.hpp>
@@ -159,17 +159,22 @@ int run(int count, char** words) {
   options.threads = threads;
   const fat::ImageSet calibration = load(data + "/calibration", model, threads);
   const fat::ImageSet images = load(data + "/evaluation", model, threads);
-  options.rescale = set.choice<fat::Rescaling>("rescale", {"none", "depthwise", "equalize", "balance"});
+  options.rescale = set.choice<fat::Rescaling>("rescale", {"none", "depthwise", "equalize", "balance", "auto"});
   const auto all = fat::draw_indices(calibration.size(), calibration.size(), 0);
   const fat::ImageBlock block = fat::load_block(calibration, all, model.input_extent().size(), 64);
+  const bool corrects = set.text("correct") != "none";
+  const auto rounding = corrects ? set.choice<fat::WeightRounding>("correct", {"nearest", "sum", "learned"})
+                                 : fat::WeightRounding::nearest;
+  fat::QuantizeOptions tried = options;
+  tried.rounding = rounding;
+  tried.bias_correction = corrects ? fat::BiasCorrection::on : fat::BiasCorrection::off;
   fat::Model network = model;
-  fat::choose_rescaling(network, block, fat::float_outputs(model, block, threads), options);
+  fat::choose_rescaling(network, block, fat::float_outputs(model, block, threads), tried);
   const auto ranges = fat::calibrate(network, calibration, all, fat::MinMax{}, threads);
   const fat::ModelGrids grids = fat::model_grids(network, ranges, options);
-  if (set.text("correct") != "none") {
+  if (corrects) {
     const fat::Model reference = network;
     fat::Threads workers{threads};
-    const auto rounding = set.choice<fat::WeightRounding>("correct", {"nearest", "sum", "learned"});
     fat::correct_model(network, reference, grids, block.pixels, workers, {.rounding = rounding});
   }
   const auto numbers = fat::draw_indices(images.size(), images.size(), 0);

@@ -9,7 +9,6 @@ whether the integers are biased.
 """
 import json
 import os
-import sys
 import tempfile
 from statistics import mean, stdev
 
@@ -22,12 +21,10 @@ def main():
     parser.add_argument("--calibration", type=int, default=80, help="images drawn by each seed")
     arguments = parser.parse_args()
     if arguments.seeds < 2:
-        sys.exit("integers.py: --seeds: give at least 2")
+        support.stop("--seeds: give at least 2")
     model = os.path.join(arguments.data, "models", "mobilenet_v2_1.0_224.onnx")
     images = os.path.join(arguments.data, "imagenet")
-    for path in (arguments.fat, model, images):
-        if not os.path.exists(path):
-            sys.exit(f"integers.py: {path} is absent; build the program, or set --data or FAT_DATA_DIR")
+    support.demand(arguments.fat, model, images)
 
     def run(*words):
         support.run(arguments.fat, *words)

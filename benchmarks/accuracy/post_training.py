@@ -8,7 +8,6 @@ line in WAYS, a new network one line in MODELS. Only Python's standard library i
 """
 import json
 import os
-import sys
 import tempfile
 import time
 
@@ -67,15 +66,6 @@ def measure(arguments, model, way):
             return json.load(file), seconds
 
 
-def chosen(names, known, option):
-    """The names of a semicolon-separated option, each of them checked; all where the option was not given."""
-    names = list(known) if names is None else names.split(";")
-    for name in names:
-        if name not in known:
-            sys.exit(f"post_training.py: {option}: '{name}' is unknown; use some of: {'; '.join(known)}")
-    return names
-
-
 def main():
     parser = support.parser(__doc__)
     parser.add_argument("--threads", type=int, default=2)
@@ -83,14 +73,10 @@ def main():
     parser.add_argument("--ways", help="names separated by semicolons; the four plain ones unless given")
     parser.add_argument("--pipelines", action="store_true", help="the plain ways and every pipeline on top of each")
     arguments = parser.parse_args()
-    models = chosen(arguments.models, MODELS, "--models")
+    models = support.chosen(arguments.models, MODELS, "--models")
     every = {**WAYS, **PIPELINE_WAYS}
-    ways = chosen(arguments.ways, every, "--ways") if arguments.ways or arguments.pipelines else list(WAYS)
-    if not os.path.exists(arguments.fat):
-        sys.exit(f"post_training.py: {arguments.fat}: no such program; run ./make.sh build first")
-    for model in models:
-        if not os.path.exists(os.path.join(arguments.data, MODELS[model][0])):
-            sys.exit(f"post_training.py: {os.path.join(arguments.data, MODELS[model][0])} is absent; set --data or FAT_DATA_DIR")
+    ways = support.chosen(arguments.ways, every, "--ways") if arguments.ways or arguments.pipelines else list(WAYS)
+    support.demand(arguments.fat, *(os.path.join(arguments.data, MODELS[model][0]) for model in models))
     print("| network | weights, activations | top-1 | float top-1 | agreement | logit RMSE | SQNR dB | seconds: evaluation, all "
           "| peak MiB |")
     print("|---|---|---|---|---|---|---|---|---|")

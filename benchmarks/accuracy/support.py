@@ -16,9 +16,31 @@ def parser(description):
     return made
 
 
-def run(fat, *words):
-    """Runs the program; ends the script with its message where it fails."""
-    command = [fat, *map(str, words)]
-    done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+def stop(message):
+    """Ends the script with one line."""
+    sys.exit(f"{os.path.basename(sys.argv[0])}: {message}")
+
+
+def demand(*paths):
+    """Stops where one of these is not there."""
+    for path in paths:
+        if not os.path.exists(path):
+            stop(f"{path} is absent; run ./make.sh build, or set --fat, --data or FAT_DATA_DIR")
+
+
+def chosen(names, known, option):
+    """The names of a semicolon-separated option, each of them checked; all where the option was not given."""
+    names = list(known) if names is None else names.split(";")
+    for name in names:
+        if name not in known:
+            stop(f"{option}: '{name}' is unknown; use some of: {'; '.join(known)}")
+    return names
+
+
+def run(program, *words):
+    """Runs a program and returns what it prints; ends the script with its message where it fails."""
+    command = [program, *map(str, words)]
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     if done.returncode != 0:
-        sys.exit(f"{os.path.basename(sys.argv[0])}: {' '.join(command)} gave exit code {done.returncode}:\n{done.stderr}")
+        stop(f"{' '.join(command)} gave exit code {done.returncode}:\n{done.stderr}")
+    return done.stdout

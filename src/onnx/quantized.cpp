@@ -122,7 +122,7 @@ class Settler {
           else if constexpr (std::is_same_v<Layer, Softmax>)
             return y.step != 1.0F / 256.0F || y.zero_point != y.code_min;
           else if constexpr (std::is_same_v<Layer, Resize>)
-            return op.kind == Resize::Kind::bilinear;
+            return op.kind == Resize::Kind::bilinear && !same_grid(x, y);
           else
             return false;
         },

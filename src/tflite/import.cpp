@@ -277,8 +277,8 @@ class Importer : public TensorFile {
     return floats(found == constants_.end() ? item : sources_[found->second]);
   }
 
-  WeightEncoding weight_encoding(const Call& call, const Source& weights, const Source* bias,
-                                 const ActivationEncoding& in, std::size_t channels) const {
+  // Codes, steps and zero points of a constant.
+  WeightEncoding constant_encoding(const Call& call, const Source& weights) const {
     require(weights.integer() && weights.constant() && !weights.step.empty(), call.place,
             " has integer activations but no integer weights with steps");
     const std::int32_t shift = weights.type() == TensorType::UINT8 ? 128 : 0;
@@ -292,6 +292,12 @@ class Importer : public TensorFile {
       require(point - shift >= -128 && point - shift <= 127, call.place, " has a weight zero point of ", point);
       encoding.zero_point.push_back(point - shift);
     }
+    return encoding;
+  }
+
+  WeightEncoding weight_encoding(const Call& call, const Source& weights, const Source* bias,
+                                 const ActivationEncoding& in, std::size_t channels) const {
+    WeightEncoding encoding = constant_encoding(call, weights);
     encoding.bias = array<std::int32_t>{Shape{channels}};
     if (bias == nullptr) return encoding;
     require(bias->constant() && bias->type() == TensorType::INT32, call.place, " has a bias that is not int32");
@@ -324,18 +330,58 @@ class Importer : public TensorFile {
     }
     const Source& constant = source(input(call, first_constant ? 0 : 1));
     const ValueId value = value_of(input(call, first_constant ? 1 : 0));
-    require(!model_.activations[value].has_value(), call.place, " of integers and a constant is not supported");
-    const std::size_t channels = model_.graph.extent(value).channels;
-    const array<float> values = floats(constant);
-    require(values.size() == 1 || (values.size() == channels && constant.shape[constant.shape.rank() - 1] == channels),
-            call.place, " has a constant of shape ", constant.shape, "; one number, or one per channel, is supported");
-    require(!op.clamp.active(), call.place, " of a constant has a fused activation, which is not supported");
+    const std::size_t channels = model_.graph.extent(value).channels, count = constant.shape.elements();
+    require(count == 1 || (count == channels && constant.shape[constant.shape.rank() - 1] == channels), call.place,
+            " has a constant of shape ", constant.shape, "; one number, or one per channel, is supported");
     constexpr bool product = std::is_same_v<Binary, Multiply>;
+    if (model_.activations[value].has_value()) {
+      const float in_step = model_.activations[value]->step;
+      return add_pointwise(call, op.clamp, value,
+                           product ? factor_encoding(call, constant, channels)
+                                   : shift_encoding(call, constant, channels, sign / in_step));
+    }
+    const array<float> values = floats(constant);
+    require(!op.clamp.active(), call.place, " of a constant has a fused activation, which is not supported");
     BatchNormalization layer{array<float>({channels}, 1.0F), array<float>({channels}, 0.0F),
                              array<float>({channels}, 0.0F), array<float>({channels}, 1.0F), 0.0};
     array<float>& target = product ? layer.scale : layer.shift;
-    for (std::size_t c = 0; c != channels; ++c) target[c] = sign * values[values.size() == 1 ? 0 : c];
+    for (std::size_t c = 0; c != channels; ++c) target[c] = sign * values[count == 1 ? 0 : c];
     add_node(call, std::move(layer), {value});
+  }
+
+  // A depthwise convolution of one pixel.
+  void add_pointwise(const Call& call, const Clamp& clamp, ValueId in, WeightEncoding encoding) {
+    DepthwiseConvolution layer;
+    layer.window = {{1, 1}, {1, 1}, {1, 1}, {}};
+    layer.clamp = clamp;
+    layer.kernel = array<float>{encoding.codes.shape()};
+    layer.offset = array<float>{encoding.bias.shape()};
+    add_node(call, std::move(layer), {in}, std::move(encoding));
+  }
+
+  // The constant's own codes: the same product of integers.
+  WeightEncoding factor_encoding(const Call& call, const Source& constant, std::size_t channels) const {
+    const WeightEncoding given = constant_encoding(call, constant);
+    WeightEncoding encoding{array<std::int8_t>{Shape{1, 1, 1, channels}}, given.step, given.zero_point, 8,
+                            array<std::int32_t>{Shape{channels}}};
+    for (std::size_t c = 0; c != channels; ++c) encoding.codes[c] = given.codes[given.codes.size() == 1 ? 0 : c];
+    return encoding;
+  }
+
+  // Weights of one, and the constant as the bias, in units of in_step / 64: rounded to 1/128 of the input's step.
+  WeightEncoding shift_encoding(const Call& call, const Source& constant, std::size_t channels, float scale) const {
+    const array<float> values = floats(constant);
+    WeightEncoding encoding{array<std::int8_t>({1, 1, 1, channels}, std::int8_t{64}),
+                            {1.0F / 64.0F},
+                            {0},
+                            8,
+                            array<std::int32_t>{Shape{channels}}};
+    for (std::size_t c = 0; c != channels; ++c) {
+      const double codes = std::nearbyint(64.0 * values[values.size() == 1 ? 0 : c] * scale);
+      require(std::abs(codes) < 1e9, call.place, " has a constant beyond the range of its input's codes");
+      encoding.bias[c] = static_cast<std::int32_t>(codes);
+    }
+    return encoding;
   }
 
   void add_concat(const Call& call) {

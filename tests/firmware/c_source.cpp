@@ -241,9 +241,6 @@ BOOST_AUTO_TEST_CASE(what_has_no_integer_form_is_refused_by_name) {
   fat::QuantizedModel model = clamped.finish(clamped.add(fat::ClampLayer{}, {clamped.input()}));
   model.activations[1].reset();
   rejects([&] { fat::c_source(model, "net"); }, "tensor 'clamp 0' is float");
-  fat::test::CodeNetwork bilinear{{4, 4, 2}};
-  model = bilinear.finish(bilinear.add(fat::Resize{fat::Resize::Kind::bilinear, {}}, {bilinear.input()}, {8, 8, 2}));
-  rejects([&] { fat::c_source(model, "net"); }, "bilinear resize 'resize 0'");
   fat::test::CodeNetwork large{{1, 1, 4}};
   model = large.finish(large.dense(large.input(), 2));
   model.weights[0]->bias[1] = std::numeric_limits<std::int32_t>::max();

@@ -1,43 +1,13 @@
 """The comparisons of runtimes.py; needs numpy, onnx, onnxruntime and ai-edge-litert."""
 import logging
-import subprocess
 import time
 
 import numpy as np
 import onnx
 import onnxruntime
-from ai_edge_litert.interpreter import Interpreter, OpResolverType
+from ai_edge_litert.interpreter import OpResolverType
+from codes import MODELS, as_int8, command, compare_tensors, first_axis_last, fraction, litert, reference_codes, top1
 from onnx import numpy_helper
-
-MODELS = {
-    "mobilenet_v2": ("models/mobilenet_v2_1.0_224.onnx", "imagenet/calibration", "reference/input.npy", []),
-    "mobilenet_v1": ("models/mobilenet_v1_0.25_224.onnx", "imagenet/calibration", "reference/input.npy", []),
-    "resnet8": ("models/resnet8_cifar10.onnx", "cifar10/calibration", "reference/cifar10_input.npy", ["--preprocess", "raw"]),
-}
-
-
-def command(*words):
-    done = subprocess.run([str(word) for word in words], capture_output=True, text=True)
-    if done.returncode != 0:
-        raise RuntimeError(f"{' '.join(map(str, words))}: {done.stderr.strip()}")
-    return done.stdout
-
-
-def first_axis_last(values):
-    return np.ascontiguousarray(values.transpose(0, 2, 3, 1)) if values.ndim == 4 else values
-
-
-def fraction(a, b):
-    """Share of codes that differ, and the largest difference."""
-    difference = np.abs(a.astype(np.int32).reshape(-1) - b.astype(np.int32).reshape(-1))
-    return float((difference > 0).mean()), int(difference.max(initial=0))
-
-
-def top1(a, b):
-    """Share of images with the same largest output; where several are equally large (8-bit codes tie), one in common is enough."""
-    a, b = a.reshape(len(a), -1), b.reshape(len(b), -1)
-    return float(((a == a.max(1, keepdims=True)) & (b == b.max(1, keepdims=True))).any(1).mean())
-
 
 class Exported:
     """One model in all its files, its inputs on the input's grid, and what this library makes of them."""
@@ -85,53 +55,21 @@ class Exported:
 
     def reference_codes(self, rounding):
         """Every code of every tensor by the reference kernels, NHWC."""
-        command(self.options.device_codes, "run", self.path(".npz"), self.path("_in_last.npy"), rounding, self.path(f"_{rounding}.npz"))
-        with np.load(self.path(f"_{rounding}.npz")) as file:
-            return {key.replace("|", "/"): file[key] for key in file.files}
-
-
-def as_int8(codes):
-    return codes if codes.dtype == np.int8 else (codes.astype(np.int16) - 128).astype(np.int8)
-
-
-def litert(model, resolver, keep):
-    """Codes of every tensor LiteRT shows, by name; the output under ''."""
-    interpreter = Interpreter(str(model.path(".tflite")), experimental_op_resolver_type=resolver, experimental_preserve_all_tensors=keep, num_threads=1)
-    interpreter.allocate_tensors()
-    source, result = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
-    codes = as_int8(model.input_codes)
-    codes = first_axis_last(codes) if model.channels_first() else codes
-    operators = {index for each in interpreter._get_ops_details() for index in each["outputs"]} if keep else set()
-    shown = [each for each in interpreter.get_tensor_details() if each["index"] in operators and each["dtype"] == np.int8]
-    found = {each["name"]: [] for each in shown}
-    found[""] = []
-    for i in range(len(codes)):
-        interpreter.set_tensor(source["index"], codes[i : i + 1])
-        interpreter.invoke()
-        for each in shown:
-            found[each["name"]].append(interpreter.get_tensor(each["index"]).copy())
-        found[""].append(interpreter.get_tensor(result["index"]).copy())
-    return {name: np.concatenate(values) for name, values in found.items()}
+        return reference_codes(self.options, self.path(".npz"), self.path("_in_last.npy"), rounding, self.path(f"_{rounding}.npz"))
 
 
 def compare_litert(model, engine, lines):
-    reference = {name: as_int8(codes) for name, codes in model.reference_codes("litert").items()}
-    device = litert(model, OpResolverType.BUILTIN_REF, True)
-    codes = differing = tensors = 0
-    for name, values in device.items():
-        if name not in reference:
-            continue
-        difference = values.reshape(-1).astype(np.int32) != reference[name].reshape(-1).astype(np.int32)
-        tensors, codes, differing = tensors + 1, codes + difference.size, differing + int(difference.sum())
-        if difference.any():
-            print(f"  {name}: {int(difference.sum())} of {difference.size} codes differ", flush=True)
+    reference = model.reference_codes("litert")
+    inputs = as_int8(model.input_codes)
+    inputs = first_axis_last(inputs) if model.channels_first() else inputs
+    tensors, codes, differing = compare_tensors(litert(model.path(".tflite"), inputs, OpResolverType.BUILTIN_REF, True), reference)
     lines.append(f"LiteRT reference kernels beside those here (two roundings, FULLY_CONNECTED one): {differing} of {codes} codes differ ({tensors} tensors)")
     model.failures.expect(differing == 0 and tensors > 3, f"{model.name}: {differing} codes differ from LiteRT's reference kernels")
-    rounded_twice = reference[model.graph.graph.output[0].name]
+    rounded_twice = as_int8(reference[model.graph.graph.output[0].name])
     # The built-in kernels round as the reference kernels do, XNNPACK once as the integer engine does.
     for label, resolver, expected in (("LiteRT built-in kernels", OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES, rounded_twice),
                                       ("LiteRT with XNNPACK", OpResolverType.BUILTIN, engine)):
-        output = litert(model, resolver, False)[""]
+        output = litert(model.path(".tflite"), inputs, resolver, False)[""]
         for beside, codes in (("two roundings", rounded_twice), ("the integer engine", engine)):
             share, largest = fraction(output, codes)
             same = top1(output, codes)
@@ -261,5 +199,4 @@ def compare_all(options, folder, failures):
     compare_static(options, folder, failures, lines)
     print("models quantized by onnxruntime", *("  " + line for line in lines), sep="\n", flush=True)
     text += ["### Models quantized by onnxruntime", "", *(f"* {line}" for line in lines), ""]
-    if options.markdown:
-        options.markdown.write_text("\n".join(text))
+    return text

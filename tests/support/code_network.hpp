@@ -74,7 +74,8 @@ class CodeNetwork {
     const ActivationEncoding& first = this->grid(inputs[0]);
     const float step = first.step * (0.8F + 0.01F * static_cast<float>(below(40)));
     ActivationEncoding e = encoding(step);
-    if (std::holds_alternative<Pool>(op)) e = first;
+    const Resize* const resize = std::get_if<Resize>(&op);
+    if (std::holds_alternative<Pool>(op) || (resize != nullptr && resize->kind == Resize::Kind::bilinear)) e = first;
     if (std::holds_alternative<Add>(op)) e.step += this->grid(inputs.back()).step;
     if (std::holds_alternative<Multiply>(op)) e.step *= this->grid(inputs.back()).step * 25.0F;
     if (std::holds_alternative<Sigmoid>(op) || std::holds_alternative<HardSigmoid>(op) ||
@@ -156,6 +157,11 @@ inline QuantizedModel every_operator(const CodeStyle& style) {
   y = net.add(Concat{0}, {y, net.add(Resize{Resize::Kind::nearest, Resize::Coordinates::asymmetric}, {y}, {2, 5, 72})});
   y = net.add(Concat{1},
               {y, net.add(Resize{Resize::Kind::nearest, Resize::Coordinates::half_pixel}, {y}, {6, 3, 72})});  // 6x8x72
+  for (const auto coordinates : {Resize::Coordinates::half_pixel, Resize::Coordinates::asymmetric,
+                                 Resize::Coordinates::align_corners, Resize::Coordinates::pytorch_half_pixel}) {
+    y = net.add(Resize{Resize::Kind::bilinear, coordinates}, {y}, {7, 11, 72});
+    y = net.add(Resize{Resize::Kind::bilinear, coordinates}, {y}, {6, 8, 72});
+  }
   y = net.convolution(y, 5, window(1, 1, {}));
   y = net.add(Reshape{true}, {y}, {5, 6, 8});
   y = net.add(Reshape{false}, {y}, {1, 1, 240, true});

@@ -4,6 +4,7 @@
 
 #include <fat/kernel/reference/convolution.hpp>
 #include <fat/kernel/reference/elementwise.hpp>
+#include <fat/kernel/reference/hard_swish.hpp>
 #include <fat/kernel/reference/pool.hpp>
 #include <fat/kernel/reference/resize.hpp>
 #include <fat/kernel/reference/softmax.hpp>
@@ -12,13 +13,15 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <type_traits>
 #include <variant>
 #include <vector>
 
 namespace fat::test {
 
 /// Bytes of every value (raised by 128 where signed) for one image of bytes. Rounding is that of every requantization
-/// but those of dense layers, DenseRounding theirs; pools and softmax have arithmetic of their own.
+/// but those of dense layers, DenseRounding theirs; pools, softmax and what TFLite computes in 16 bits have arithmetic of
+/// their own.
 template <class Rounding = SingleRounding, class DenseRounding = Rounding>
 class ReferenceNetwork {
  public:
@@ -100,6 +103,16 @@ class ReferenceNetwork {
     const detail::ByteTable table = detail::function_table(op, grids_[0], y_);
     for (std::size_t i = 0; i != x().size(); ++i) y()[i] = table[x()[i]];
   }
+  void layer(const HardSwish& op) {
+    if constexpr (std::is_same_v<Rounding, SingleRounding>) {
+      layer<HardSwish>(op);
+    } else {  // as the runtime that rounds twice does it: in 16 bits
+      HardSwishStage stage = HardSwishStage::from_steps(grids_[0].step, y_.step);
+      stage.zero_in = grids_[0].zero, stage.zero_out = y_.zero;
+      stage.low = y_.low, stage.high = y_.high;
+      reference::hard_swish(x().data(), x().size(), stage, y());
+    }
+  }
   void layer(const BatchNormalization&) { fail("a reference network has no batch normalization"); }
   void layer(const Softmax&) {
     const SoftmaxStage stage = detail::softmax_stage(grids_[0], y_, node_->name);
@@ -151,15 +164,15 @@ class ReferenceNetwork {
     }
   }
   void layer(const Resize& op) {
-    const auto samples = [&](std::size_t from, std::size_t to) {
-      std::vector<ResizeSample> all(to);
-      for (std::size_t i = 0; i != to; ++i)
-        all[i].low = static_cast<std::uint32_t>(
-            float_operators::interpolation<float>(i, from, to, detail::lattice(op.coordinates), true).low);
-      return all;
-    };
-    reference::resize_nearest(regridded(0).data(), in().width, in().channels, samples(in().height, out().height).data(),
-                              out().height, samples(in().width, out().width).data(), out().width, y());
+    const Bytes codes = regridded(0);
+    const auto rows = detail::resize_samples(op, in().height, out().height);
+    const auto columns = detail::resize_samples(op, in().width, out().width);
+    if (op.kind == Resize::Kind::nearest)
+      reference::resize_nearest(codes.data(), in().width, in().channels, rows.data(), rows.size(), columns.data(),
+                                columns.size(), y());
+    else
+      reference::resize_bilinear(codes.data(), in().width, in().channels, rows.data(), rows.size(), columns.data(),
+                                 columns.size(), y_.raise, y());
   }
 
   const QuantizedModel& model_;

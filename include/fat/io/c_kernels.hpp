@@ -211,6 +211,24 @@ static inline void @_resize(int32_t in_width, int32_t channels, int32_t out_heig
       @_copy(1, channels, 0, table, x + (rows[oy] * in_width + columns[ox]) * channels, y);
 }
 )"},
+    {"interpolate", "", R"(/* Bilinear: between rows[3 oy] and rows[3 oy + 1], rows[3 oy + 2] / 1024 of the way; halves away from code 0. */
+static inline void @_interpolate(int32_t in_width, int32_t channels, int32_t out_height, int32_t out_width, const uint16_t *rows,
+                                 const uint16_t *columns, int32_t raise, const uint8_t *x, uint8_t *y) {
+  for (int32_t oy = 0; oy < out_height; ++oy, rows += 3) {
+    const uint8_t *const top = x + rows[0] * in_width * channels, *const bottom = x + rows[1] * in_width * channels;
+    for (int32_t ox = 0; ox < out_width; ++ox, y += channels) {
+      const int32_t left = columns[3 * ox] * channels, right = columns[3 * ox + 1] * channels;
+      const int32_t across = columns[3 * ox + 2], down = rows[2];
+      for (int32_t c = 0; c < channels; ++c) {
+        const int32_t upper = (top[left + c] - raise) * (1024 - across) + (top[right + c] - raise) * across;
+        const int32_t lower = (bottom[left + c] - raise) * (1024 - across) + (bottom[right + c] - raise) * across;
+        const int32_t sum = upper * (1024 - down) + lower * down;
+        y[c] = (uint8_t)((sum + (sum > 0 ? 524288 : -524288)) / 1048576 + raise);
+      }
+    }
+  }
+}
+)"},
     {"softmax", "", R"(/* round(a * b / 2^31), halves up; -2^31 * -2^31 saturates. */
 static inline int32_t @_high(int32_t a, int32_t b) {
   const int64_t product = (int64_t)a * b;

@@ -351,20 +351,28 @@ class CWriter {
          at(node_->output) + " + " + std::to_string(first));
   }
   void layer(const Resize& op) {
-    expects(op.kind == Resize::Kind::nearest, "C source: bilinear resize '", std::string_view{node_->name},
-            "' has no integer form; resize to the nearest");
     expects(in(0).height <= 65536 && in(0).width <= 65536, "C source: the input of resize '",
             std::string_view{node_->name}, "' is more than 65536 wide or high");
-    const auto samples = [&](std::size_t from, std::size_t to) {
+    const bool nearest = op.kind == Resize::Kind::nearest;
+    expects(nearest || (x_[0].step == y_.step && x_[0].zero == y_.zero), "C source: input and output of resize '",
+            std::string_view{node_->name}, "' must share one grid");
+    // Nearest: the pixel; bilinear: two pixels and the weight of the second in 1/1024.
+    const auto samples = [&](const char* name, std::size_t from, std::size_t to) {
       std::vector<std::size_t> all;
-      for (std::size_t i = 0; i != to; ++i)
-        all.push_back(float_operators::interpolation<float>(i, from, to, lattice(op.coordinates), true).low);
-      return all;
+      for (const ResizeSample& sample : resize_samples(op, from, to)) {
+        all.push_back(sample.low);
+        if (nearest) continue;
+        all.push_back(sample.high);
+        all.push_back(static_cast<std::size_t>(sample.weight));
+      }
+      return constant("uint16_t", 2, name, all);
     };
-    const std::string rows = constant("uint16_t", 2, "rows", samples(in(0).height, out().height));
-    const std::string columns = constant("uint16_t", 2, "columns", samples(in(0).width, out().width));
-    call("resize", {std::to_string(in(0).width), std::to_string(in(0).channels), std::to_string(out().height),
-                    std::to_string(out().width), rows, columns, regrid(0), at(node_->inputs[0]), at(node_->output)});
+    const std::string rows = samples("rows", in(0).height, out().height);
+    const std::string columns = samples("columns", in(0).width, out().width);
+    call(nearest ? "resize" : "interpolate",
+         {std::to_string(in(0).width), std::to_string(in(0).channels), std::to_string(out().height),
+          std::to_string(out().width), rows, columns, nearest ? regrid(0) : number(y_.raise), at(node_->inputs[0]),
+          at(node_->output)});
   }
 
   void layer(const Pool& op) {
@@ -408,7 +416,7 @@ class CWriter {
 /// The header's text. Everything in it begins with `name` (made an identifier of C): <name>_run(input, output) takes
 /// and gives codes, bit for bit those of IntegerModel; <NAME>_INPUT_STEP and so on say what they stand for. The text
 /// compiles as C99 and C++ and uses nothing but memcpy. Errors: a tensor or layer kept in float, sums that can pass 32
-/// bits, a bilinear resize, and what validate and IntegerModel refuse; all by name.
+/// bits, and what validate and IntegerModel refuse; all by name.
 inline std::string c_source(const QuantizedModel& model, std::string_view name) {
   return detail::CWriter{model, name}.text();
 }

@@ -22,6 +22,7 @@
 #include <functional>
 #include <limits>
 #include <optional>
+#include <string_view>
 #include <vector>
 
 namespace fat::inline FAT_ABI {
@@ -458,7 +459,33 @@ class IntegerLayer {
       prepare_moves(op, node, alone(op), 0);
       return;
     }
-    fail("IntegerModel: bilinear resize '", node.name, "' has no integer form here; keep its output float");
+    expect_one_grid("resize", node);
+    rows_ = detail::resize_samples(op, in_[0].height, out_.height);
+    row_ = detail::resize_samples(op, in_[0].width, out_.width);
+    parts_ = out_.height;
+    run_ = [](const IntegerLayer& l, const std::uint8_t* const* x, std::uint8_t* y, std::size_t oy, std::uint8_t*,
+              std::int32_t*) { l.interpolate(x[0], l.rows_[oy], y + oy * l.out_.width * l.out_.channels); };
+  }
+  /// One output row of a bilinear resize: reference::resize_bilinear in 32 bits, 255 * 1024 * 1024 being below 2^31.
+  void interpolate(const std::uint8_t* x, const ResizeSample& row, std::uint8_t* y) const {
+    const std::size_t channels = out_.channels, width = in_[0].width * channels;
+    const std::uint8_t *const top = x + row.low * width, *const bottom = x + row.high * width;
+    for (const ResizeSample& column : row_) {
+      const std::size_t left = column.low * channels, right = column.high * channels;
+      const std::int32_t down = row.weight, across = column.weight;
+      for (std::size_t c = 0; c != channels; ++c) {
+        const std::int32_t raise = y_.raise,
+                           upper = (top[left + c] - raise) * (1024 - across) + (top[right + c] - raise) * across,
+                           lower = (bottom[left + c] - raise) * (1024 - across) + (bottom[right + c] - raise) * across;
+        const std::int32_t sum = upper * (1024 - down) + lower * down;
+        y[c] = static_cast<std::uint8_t>((sum + (sum > 0 ? 1 << 19 : -(1 << 19))) / (1 << 20) + raise);
+      }
+      y += channels;
+    }
+  }
+  void expect_one_grid(std::string_view what, const Node& node) const {
+    expects(x_[0].step == y_.step && x_[0].zero == y_.zero, "IntegerModel: input and output of ", what, " '", node.name,
+            "' must share one grid");
   }
   void prepare(const BatchNormalization&, const WeightEncoding*, const Node& node) {
     fail("IntegerModel: '", node.name, "' is a batch normalization; it has to be folded");
@@ -469,8 +496,7 @@ class IntegerLayer {
   void prepare(const Pool& op, const WeightEncoding*, const Node& node) {
     g_ = detail::geometry(op.window, in_[0], out_);
     pool_ = op;
-    expects(x_[0].step == y_.step && x_[0].zero == y_.zero, "IntegerModel: input and output of pool '", node.name,
-            "' must share one grid");
+    expect_one_grid("pool", node);
     parts_ = out_.height;
     run_ = [](const IntegerLayer& l, const std::uint8_t* const* x, std::uint8_t* y, std::size_t oy, std::uint8_t*,
               std::int32_t*) {
@@ -524,6 +550,7 @@ class IntegerLayer {
   array<std::int8_t> weights_;
   std::vector<detail::ByteTable> tables_;
   std::vector<std::uint32_t> moves_;
+  std::vector<ResizeSample> rows_, row_;
   std::uint8_t outside_ = 0;
   AddStage add_;
   MultiplyStage multiply_;

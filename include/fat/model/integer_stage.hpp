@@ -4,7 +4,9 @@
 
 #include <fat/kernel/geometry.hpp>
 #include <fat/kernel/reference/elementwise.hpp>
+#include <fat/kernel/reference/resize.hpp>
 #include <fat/kernel/reference/softmax.hpp>
+#include <fat/model/float_layer.hpp>
 #include <fat/model/quantized_model.hpp>
 
 #include <algorithm>
@@ -13,6 +15,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
+#include <vector>
 
 namespace fat::inline FAT_ABI {
 namespace detail {
@@ -90,6 +93,23 @@ inline ByteTable regrid_table(const ByteGrid& x, const ByteGrid& y) {
     reference::requantize(&byte, 1, stage, &table[code]);
   }
   return table;
+}
+
+/// Where the output rows (or columns) of a resize read the input's.
+inline std::vector<ResizeSample> resize_samples(const Resize& op, std::size_t in, std::size_t out) {
+  using Coordinates = Resize::Coordinates;
+  const bool half_pixel =
+      op.coordinates == Coordinates::half_pixel || (op.coordinates == Coordinates::pytorch_half_pixel && out > 1);
+  std::vector<ResizeSample> samples(out);
+  for (std::size_t i = 0; i != out; ++i) {
+    if (op.kind == Resize::Kind::bilinear) {
+      samples[i] = linear_sample(i, in, out, half_pixel, op.coordinates == Coordinates::align_corners);
+    } else {
+      const auto found = float_operators::interpolation<float>(i, in, out, lattice(op.coordinates), true);
+      samples[i].low = samples[i].high = static_cast<std::uint32_t>(found.low);
+    }
+  }
+  return samples;
 }
 
 inline double real_function(const HardSwish&, double v) { return v * std::clamp(v / 6.0 + 0.5, 0.0, 1.0); }

@@ -2,6 +2,7 @@
 #ifndef FAT_KERNEL_REFERENCE_RESIZE_HPP_INCLUDED
 #define FAT_KERNEL_REFERENCE_RESIZE_HPP_INCLUDED
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 
@@ -13,6 +14,20 @@ struct ResizeSample {
   std::uint32_t high = 0;
   std::int32_t weight = 0;
 };
+
+/// Where output coordinate `at` of `out` falls among `in`, for linear interpolation, in TFLite's steps of 1/1024.
+constexpr ResizeSample linear_sample(std::size_t at, std::size_t in, std::size_t out, bool half_pixel,
+                                     bool align_corners) noexcept {
+  const auto i = static_cast<std::int64_t>(at), from = static_cast<std::int64_t>(in),
+             to = static_cast<std::int64_t>(out);
+  const bool corners = align_corners && to > 1;
+  const std::int64_t scale = corners ? (1024 * (from - 1) + (to - 1) / 2) / (to - 1) : (1024 * from + to / 2) / to;
+  const std::int64_t position = i * scale + (half_pixel ? scale / 2 - 512 : 0);
+  const std::int64_t low = std::clamp<std::int64_t>(position / 1024, 0, from - 1);
+  const std::int64_t high = std::clamp<std::int64_t>((position + 1023) / 1024, 0, from - 1);
+  return {static_cast<std::uint32_t>(low), static_cast<std::uint32_t>(high),
+          low == high ? 0 : static_cast<std::int32_t>(position - 1024 * low)};
+}
 
 /// One image [_, in_width, channels] to [out_height, out_width, channels]; `rows` has out_height samples into the input
 /// rows, `columns` out_width.

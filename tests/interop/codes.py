@@ -1,0 +1,77 @@
+"""LiteRT and the reference kernels here on one file, and how codes are compared; needs numpy and ai-edge-litert."""
+import subprocess
+
+import numpy as np
+from ai_edge_litert.interpreter import Interpreter
+
+# name: float model, calibration images, inputs [images, channels, height, width], options of `fat quantize`
+MODELS = {
+    "mobilenet_v2": ("models/mobilenet_v2_1.0_224.onnx", "imagenet/calibration", "reference/input.npy", []),
+    "mobilenet_v1": ("models/mobilenet_v1_0.25_224.onnx", "imagenet/calibration", "reference/input.npy", []),
+    "resnet8": ("models/resnet8_cifar10.onnx", "cifar10/calibration", "reference/cifar10_input.npy", ["--preprocess", "raw"]),
+}
+
+
+def first_axis_last(values):
+    return np.ascontiguousarray(values.transpose(0, 2, 3, 1)) if values.ndim == 4 else values
+
+
+def command(*words):
+    done = subprocess.run([str(word) for word in words], capture_output=True, text=True)
+    if done.returncode != 0:
+        raise RuntimeError(f"{' '.join(map(str, words))}: {done.stderr.strip()}")
+    return done.stdout
+
+
+def fraction(a, b):
+    """Share of codes that differ, and the largest difference."""
+    difference = np.abs(a.astype(np.int32).reshape(-1) - b.astype(np.int32).reshape(-1))
+    return float((difference > 0).mean()), int(difference.max(initial=0))
+
+
+def top1(a, b):
+    """Share of images with the same largest output; where several are equally large (8-bit codes tie), one in common is enough."""
+    a, b = a.reshape(len(a), -1), b.reshape(len(b), -1)
+    return float(((a == a.max(1, keepdims=True)) & (b == b.max(1, keepdims=True))).any(1).mean())
+
+
+def as_int8(codes):
+    return codes if codes.dtype == np.int8 else (codes.astype(np.int16) - 128).astype(np.int8)
+
+
+def litert(path, inputs, resolver, keep):
+    """Codes of every int8 tensor LiteRT shows, [images, ...] by name, and the output under ''; inputs [images, ...] as the model takes them."""
+    interpreter = Interpreter(str(path), experimental_op_resolver_type=resolver, experimental_preserve_all_tensors=keep, num_threads=1)
+    interpreter.allocate_tensors()
+    source, result = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
+    operators = {index for each in interpreter._get_ops_details() for index in each["outputs"]} if keep else set()
+    shown = [each for each in interpreter.get_tensor_details() if each["index"] in operators and each["dtype"] == np.int8]
+    found = {each["name"]: [] for each in shown}
+    found[""] = []
+    for i in range(len(inputs)):
+        interpreter.set_tensor(source["index"], inputs[i : i + 1])
+        interpreter.invoke()
+        for each in shown:
+            found[each["name"]].append(interpreter.get_tensor(each["index"]).copy())
+        found[""].append(interpreter.get_tensor(result["index"]).copy())
+    return {name: np.concatenate(values) for name, values in found.items()}
+
+
+def compare_tensors(device, reference):
+    """Tensors compared, codes compared, codes that differ; each tensor that differs is printed."""
+    codes = differing = tensors = 0
+    for name, values in device.items():
+        if name not in reference:
+            continue
+        different = values.reshape(-1).astype(np.int32) != as_int8(reference[name]).reshape(-1).astype(np.int32)
+        tensors, codes, differing = tensors + 1, codes + different.size, differing + int(different.sum())
+        if different.any():
+            print(f"  {name}: {int(different.sum())} of {different.size} codes differ", flush=True)
+    return tensors, codes, differing
+
+
+def reference_codes(options, model, inputs, rounding, result):
+    """Every code of every tensor by the reference kernels here, NHWC, by name."""
+    command(options.device_codes, "run", model, inputs, rounding, result)
+    with np.load(result) as file:
+        return {key.replace("|", "/"): file[key] for key in file.files}
