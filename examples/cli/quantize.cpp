@@ -83,6 +83,25 @@ void print_layers(const fat::QuantizeReport& report, const Rows& rows) {
   for (const std::string& message : report.messages) std::printf("%s\n", printable(message).c_str());
 }
 
+/// What rescaling did; null where there was none.
+Json rescaling_json(const fat::RescalingChoice& choice) {
+  if (choice.way == fat::Rescaling::none && choice.trials.empty()) return nullptr;
+  Json json{{"way", fat::name_of(choice.way)}, {"float_output_rmse", choice.done.output_rmse}};
+  for (const fat::RescalingTrial& trial : choice.trials) {
+    json["trials"].push_back({{"way", fat::name_of(trial.way)}, {"held_out_rmse", trial.output_rmse}});
+    if (trial.applied_rmse != 0.0) json["trials"].back()["applied_rmse"] = trial.applied_rmse;
+  }
+  for (const fat::PairRescaling& pair : choice.done.pairs)
+    json["pairs"].push_back({{"first", pair.first},
+                             {"second", pair.second},
+                             {"factors", pair.factors},
+                             {"locked", pair.locked},
+                             {"control", pair.control},
+                             {"first_sqnr_db", {pair.first_sqnr_before, pair.first_sqnr_after}},
+                             {"second_sqnr_db", {pair.second_sqnr_before, pair.second_sqnr_after}}});
+  return json;
+}
+
 Json layers_json(const fat::QuantizeReport& report) {
   Json layers = Json::array();
   for (const fat::LayerReport& layer : report.layers) {
@@ -181,6 +200,7 @@ int quantize(const Settings& settings) {
   json["options"] = options_json(settings.options);
   json["messages"] = report.messages;
   json["layers"] = layers_json(report);
+  json["rescaling"] = rescaling_json(report.rescaling);
   if (!report.losses.empty()) json["losses"] = report.losses;
   write_json(settings, json);
   write_page(settings, rows, *found.reference, found.metrics);

@@ -220,12 +220,174 @@ BOOST_AUTO_TEST_CASE(balancing_refuses_lists_of_other_lengths_and_leaves_dead_la
   std::mt19937 random{3};
   fat::ChannelNoise noise = random_noise(3, random);
   BOOST_CHECK_THROW(fat::balancing_factors(noise, 0.0), fat::error);
+  for (const double wrong : {-1.0, std::numeric_limits<double>::quiet_NaN()}) {
+    fat::ChannelNoise bad = noise;
+    bad.made[1] = wrong;
+    BOOST_CHECK_THROW(fat::balancing_factors(bad), fat::error);
+  }
   noise.gain.pop_back();
   BOOST_CHECK_THROW(fat::balancing_factors(noise), fat::error);
   fat::ChannelNoise dead = random_noise(3, random);
   dead.first.assign(3, 0.0);
   BOOST_TEST((fat::balancing_factors(dead) == std::vector<double>(3, 1.0)));
   BOOST_TEST(fat::balancing_factors({}).empty());
+}
+
+BOOST_AUTO_TEST_CASE(depthwise_layers_that_widen_are_rescaled_too) {
+  fat::Threads threads{2};
+  std::mt19937 random{11};
+  for (const std::size_t first : {std::size_t{1}, std::size_t{3}})
+    for (const std::size_t second : {std::size_t{1}, std::size_t{2}}) {
+      fat::test::Builder b{{6, 6, 4}};
+      const fat::Window same{{3, 3}, {1, 1}, {1, 1}, {1, 1, 1, 1}};
+      const auto depthwise = [&](std::size_t channels, std::size_t multiplier) {
+        auto kernel = fat::test::normal({1, 3, 3, channels}, random, 0.5F);
+        for (std::size_t i = 0; i != kernel.size(); ++i) kernel[i] *= std::pow(0.7F, static_cast<float>(i % channels));
+        return fat::DepthwiseConvolution{same, multiplier, fat::relu, std::move(kernel),
+                                         fat::test::normal({channels}, random, 0.1F)};
+      };
+      fat::ValueId x = b.add("a", depthwise(4 * first, first), {0});
+      x = b.add("b", depthwise(4 * first * second, second), {x});
+      b.add("c",
+            fat::Convolution{{},
+                             1,
+                             {},
+                             fat::test::normal({3, 1, 1, 4 * first * second}, random, 0.5F),
+                             fat::test::normal({3}, random, 0.1F)},
+            {x});
+      const fat::Model before = b.take();
+      const std::vector<float> images = some_images(before);
+      for (const Way way : ways) {
+        fat::Model after = before;
+        BOOST_TEST(!way(after, images, threads).pairs.empty());
+        BOOST_TEST(relative_distance(outputs(before, images), outputs(after, images)) < 1e-5);
+      }
+    }
+}
+
+BOOST_AUTO_TEST_CASE(gains_count_what_stands_behind_each_output) {
+  std::mt19937 random{2};
+  fat::DepthwiseConvolution layer{
+      {{1, 1}, {1, 1}, {1, 1}, {}}, 2, {}, fat::test::normal({1, 1, 1, 6}, random, 1.0F), fat::array<float>({6}, 0.0F)};
+  const std::vector<double> importance{1.0, 2.0, 3.0, 4.0, 5.0, 6.0};
+  const auto energies = fat::detail::input_energies(layer, importance);
+  for (std::size_t k = 0; k != 3; ++k) {
+    double squares = 0.0;
+    for (std::size_t j = 0; j != 2; ++j) {
+      const auto w = static_cast<double>(layer.kernel[2 * k + j]);
+      squares += importance[2 * k + j] * w * w;
+    }
+    BOOST_TEST(energies.squares[k] == squares, boost::test_tools::tolerance(1e-12));
+    BOOST_TEST(energies.counts[k] == importance[2 * k] + importance[2 * k + 1]);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(balancing_knows_the_variance_of_each_channel_and_step_of_relu6) {
+  fat::Threads threads{1};
+  fat::Model model = chain(fat::relu6);
+  const std::vector<float> images = some_images(model);
+  const std::vector<fat::ValueId> values{0};
+  const auto variances = fat::detail::channel_variances(model, values, images, threads)[0];
+  for (std::size_t c = 0; c != 3; ++c) {
+    double sum = 0.0, squares = 0.0, count = 0.0;
+    for (std::size_t i = c; i < images.size(); i += 3)
+      sum += static_cast<double>(images[i]), squares += static_cast<double>(images[i] * images[i]), count += 1.0;
+    BOOST_TEST(variances[c] == squares / count - sum / count * (sum / count), boost::test_tools::tolerance(1e-5));
+  }
+  auto& first = std::get<fat::DepthwiseConvolution>(model.nodes[1].op);
+  auto& second = std::get<fat::Convolution>(model.nodes[2].op);
+  std::vector<double> before(8), variance(8, 0.5), maxima{0.5, 1.0, 2.0, 3.0, 4.0, 4.9, 5.0, 9.0};
+  for (std::size_t k = 0; k != 8; ++k) before[k] = static_cast<double>(k + 1);
+  const fat::ChannelNoise noise =
+      fat::detail::channel_noise(model, {1, 2}, first, second, before, variance, maxima, {});
+  for (std::size_t k = 0; k != 8; ++k) {
+    BOOST_TEST(noise.made[k] == 9.0 * before[k]);
+    BOOST_TEST(noise.read[k] == 6.0 * 0.5);
+    BOOST_TEST(noise.locked[k] == (maxima[k] >= 5.0));
+    BOOST_TEST(noise.highest[k] == std::max(1.0, 4.0 / maxima[k]));
+  }
+  BOOST_TEST(noise.value_step_squared == 36.0 / 255.0 / 255.0, boost::test_tools::tolerance(1e-12));
+}
+
+BOOST_AUTO_TEST_CASE(an_almost_dead_channel_does_not_outgrow_the_others_when_balanced) {
+  fat::Threads threads{1};
+  for (const fat::Clamp& clamp : {fat::Clamp{}, fat::relu})
+    for (const float tiny : {1e-3F, 1e-5F, 3e-7F}) {
+      fat::Model model = chain(clamp);
+      auto& dw = std::get<fat::DepthwiseConvolution>(model.nodes[1].op);
+      for (std::size_t tap = 0; tap != 9; ++tap) dw.kernel[tap * 8 + 2] *= tiny;
+      dw.offset[2] = 1.0F;
+      const std::vector<float> images = some_images(model);
+      const auto largest = [&] {
+        double most = 0.0;
+        const auto ranges = fat::channel_ranges(model, std::vector<std::size_t>{1}, images, threads);
+        for (const auto& range : ranges[0])
+          most = std::max({most, static_cast<double>(range.high), static_cast<double>(-range.low)});
+        return most;
+      };
+      const double before = largest();
+      fat::balance_model(model, images, threads, {.rounds = 1});
+      BOOST_TEST(largest() < 30.0 * before);
+    }
+}
+
+BOOST_AUTO_TEST_CASE(what_stands_between_two_layers_decides_whether_they_are_a_pair) {
+  std::mt19937 random{5};
+  const auto network = [&](auto between, bool output_between) {
+    fat::test::Builder b{{6, 6, 4}};
+    const fat::ValueId dw = b.add("dw",
+                                  fat::DepthwiseConvolution{{{3, 3}, {1, 1}, {1, 1}, {}},
+                                                            1,
+                                                            fat::relu,
+                                                            fat::test::normal({1, 3, 3, 4}, random, 0.5F),
+                                                            fat::test::normal({4}, random, 0.1F)},
+                                  {0});
+    const fat::ValueId x = between(b, dw);
+    b.add("pw",
+          fat::Convolution{
+              {}, 1, {}, fat::test::normal({3, 1, 1, 4}, random, 0.5F), fat::test::normal({3}, random, 0.1F)},
+          {x});
+    fat::Model model = b.take();
+    if (output_between) model.output = dw;
+    return fat::scalable_pairs(model);
+  };
+  const auto direct = [](fat::test::Builder&, fat::ValueId x) { return x; };
+  const auto padded = [](float value) {
+    return [value](fat::test::Builder& b, fat::ValueId x) { return b.add("pad", fat::Pad{{1, 1, 1, 1}, value}, {x}); };
+  };
+  const auto hard = [](fat::test::Builder& b, fat::ValueId x) { return b.add("swish", fat::HardSwish{}, {x}); };
+  BOOST_TEST(network(direct, false).size() == 1U);
+  BOOST_TEST(network(direct, true).empty());
+  BOOST_TEST((network(padded(0.0F), false) == std::vector<fat::ScalablePair>{{0, 2}}));
+  BOOST_TEST(network(padded(0.5F), false).empty());
+  BOOST_TEST(network(hard, false).empty());
+  // A dense layer on an image reads each channel at every place.
+  for (const std::size_t size : {std::size_t{1}, std::size_t{6}}) {
+    fat::test::Builder b{{size, size, 4}};
+    const fat::ValueId dw = b.add(
+        "dw",
+        fat::DepthwiseConvolution{
+            {}, 1, fat::relu, fat::test::normal({1, 1, 1, 4}, random, 0.5F), fat::test::normal({4}, random, 0.1F)},
+        {0});
+    b.add("dense",
+          fat::Dense{{}, fat::test::normal({3, size * size * 4}, random, 0.5F), fat::test::normal({3}, random, 0.1F)},
+          {dw});
+    BOOST_TEST(fat::scalable_pairs(b.take(), true).size() == (size == 1 ? 1U : 0U));
+  }
+}
+
+BOOST_AUTO_TEST_CASE(images_that_are_not_numbers_or_not_whole_are_refused) {
+  fat::Threads threads{1};
+  const fat::Model model = chain(fat::relu6);
+  std::vector<float> images = some_images(model);
+  const std::vector<float> ragged{images.begin(), images.end() - 1};
+  images[17] = std::numeric_limits<float>::quiet_NaN();
+  for (const Way way : ways)
+    for (const std::vector<float>& bad : {images, ragged, std::vector<float>{}}) {
+      fat::Model changed = model;
+      BOOST_CHECK_THROW(way(changed, bad, threads), fat::error);
+      BOOST_TEST((outputs(changed, some_images(model)) == outputs(model, some_images(model))));
+    }
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -325,4 +325,44 @@ BOOST_AUTO_TEST_CASE(learned_codes_are_never_worse_than_nearest_and_often_best) 
   BOOST_TEST(best_found >= 15U);
 }
 
+BOOST_AUTO_TEST_CASE(learned_codes_stay_next_to_their_units_where_an_input_never_moved) {
+  fat::SplitMix64 random{13};
+  constexpr std::size_t n = 6;
+  for (int trial = 0; trial != 20; ++trial) {
+    std::vector<float> units(n), moments(n * n), slope(n);
+    for (float& unit : units) unit = static_cast<float>(20.0 * uniform(random));
+    for (std::size_t i = 3; i != n; ++i) moments[i * n + i] = 1.0F;
+    moments[0] = -1e-9F;  // a variance of 0 but for rounding
+    std::vector<std::int32_t> codes(n);
+    for (std::size_t i = 0; i != n; ++i) codes[i] = static_cast<std::int32_t>(std::nearbyint(units[i]));
+    fat::round_to_data<float>(units, moments, {-127, 127}, codes, slope);
+    for (std::size_t i = 0; i != n; ++i) BOOST_TEST(std::abs(static_cast<float>(codes[i]) - units[i]) < 1.0F);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(numbers_that_are_none_are_refused_before_anything_changes) {
+  const double nan = std::numeric_limits<double>::quiet_NaN(), infinity = std::numeric_limits<double>::infinity();
+  const float no_number = std::numeric_limits<float>::quiet_NaN();
+  const std::vector<double> t{1.0, 0.5}, m{2.0, 3.0}, broken{2.0, nan};
+  BOOST_CHECK_THROW(fat::equalizing_factors(t, fat::ReLU6{}, t, broken), fat::error);
+  BOOST_CHECK_THROW(fat::depthwise_factors(t, fat::ReLU6{}, broken), fat::error);
+  for (const float wrong : {0.0F, -1.0F, no_number}) {
+    BOOST_CHECK_THROW(fat::equalizing_factors(t, fat::ReLU6{}, t, m, {.limit = wrong}), fat::error);
+    BOOST_CHECK_THROW(fat::depthwise_factors(t, fat::ReLU6{}, m, {.lock = wrong}), fat::error);
+  }
+  fat::Dense first{{}, fat::array<float>({2, 1}, 1.0F), fat::array<float>({2}, 1.0F)};
+  fat::Dense second{{}, fat::array<float>({1, 2}, 1.0F), fat::array<float>({1}, 1.0F)};
+  for (const double factor : {1e200, 1e-60})
+    BOOST_CHECK_THROW(fat::rescale_channels(first, second, std::vector<double>{2.0, factor}), fat::error);
+  for (const double minimum : {nan, infinity, -infinity})
+    BOOST_CHECK_THROW(fat::absorb_bias(first, second, std::vector<double>{1.0, minimum}), fat::error);
+  for (const float w : {first.kernel[0], first.offset[0], second.kernel[0], second.offset[0]}) BOOST_TEST(w == 1.0F);
+}
+
+BOOST_AUTO_TEST_CASE(channels_dead_on_either_side_are_not_equalized) {
+  const std::vector<double> t{1.0, 0.0, 0.25}, u{1.0, 1.0, 0.0};
+  const std::vector<double> factors = fat::equalizing_factors(t, fat::ReLU{}, u, {});
+  BOOST_TEST((factors == std::vector<double>{1.0, 1.0, 1.0}));
+}
+
 BOOST_AUTO_TEST_SUITE_END()

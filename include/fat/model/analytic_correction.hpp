@@ -6,6 +6,7 @@
 #include <fat/model/rescale_model.hpp>
 #include <fat/transform/bias_correction.hpp>
 
+#include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <functional>
@@ -21,8 +22,8 @@ namespace fat::inline FAT_ABI {
 using ChannelMeansByName = std::map<std::string, std::vector<double>, std::less<>>;
 
 /// What a model with its batch normalizations still in place promises of its values: behind one, a channel is normal
-/// with mean beta and deviation gamma; behind the clamp that follows, a clipped normal; pads, average pools and
-/// reshapes that keep the channels keep the means, and a sum adds them.
+/// with mean beta and deviation gamma; behind the clamp that follows, a clipped normal; pads with 0, average pools
+/// and reshapes that keep the channels keep the means, and a sum adds them.
 inline ChannelMeansByName promised_means(const Model& model) {
   ChannelMeansByName means;
   std::map<ValueId, const BatchNormalization*> normalized;
@@ -55,7 +56,8 @@ inline ChannelMeansByName promised_means(const Model& model) {
       keep(std::move(sum));
     } else if (first != nullptr && first->size() == model.extent(node.output).channels) {
       const auto* pool = std::get_if<Pool>(&node.op);
-      if (std::holds_alternative<Pad>(node.op) || std::holds_alternative<GlobalAveragePool>(node.op) ||
+      const auto* pad = std::get_if<Pad>(&node.op);
+      if ((pad != nullptr && pad->value == 0.0F) || std::holds_alternative<GlobalAveragePool>(node.op) ||
           std::holds_alternative<Reshape>(node.op) || (pool != nullptr && pool->kind == Pool::Kind::average))
         keep(*first);
     }
@@ -63,15 +65,21 @@ inline ChannelMeansByName promised_means(const Model& model) {
   return means;
 }
 
-/// The means of the values that rescaling changed.
+/// The means of the values that rescaling changed: what the first layer of a pair makes, and that behind pads.
 inline void rescale_means(ChannelMeansByName& means, const Model& model, std::span<const PairRescaling> pairs) {
-  for (const PairRescaling& pair : pairs)
-    for (const Node& node : model.nodes) {
-      const auto at = node.name == pair.first ? means.find(model.values[node.output].name) : means.end();
+  for (const PairRescaling& pair : pairs) {
+    std::vector<ValueId> changed;
+    for (const Node& node : model.nodes)
+      if (node.name == pair.first || (std::holds_alternative<Pad>(node.op) &&
+                                      std::find(changed.begin(), changed.end(), node.inputs[0]) != changed.end()))
+        changed.push_back(node.output);
+    for (const ValueId value : changed) {
+      const auto at = means.find(model.values[value].name);
       if (at == means.end()) continue;
       for (std::size_t c = 0; c != at->second.size(); ++c)
         at->second[c] = at->second[c] * pair.factors[c] - (pair.absorbed.empty() ? 0.0 : pair.absorbed[c]);
     }
+  }
 }
 
 /// b -= sum over the weights of (rounded - weight) * E[input] for every layer of a prepared model that has grids and

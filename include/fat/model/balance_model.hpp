@@ -72,19 +72,24 @@ inline std::vector<std::vector<double>> channel_variances(const Model& model, st
   return variances;
 }
 
-/// Sum of squares, and number, of the weights that read each input channel.
+/// Sum of squares, and number, of the weights that read each input channel, those of an output channel counted as often
+/// as `importance` says (once where that is empty).
+struct InputEnergies {
+  std::vector<double> squares, counts;
+};
 template <WeightedLayer Layer>
-std::vector<double> input_energies(Layer& layer, std::vector<double>& counts) {
-  std::vector<double> energies(connections(layer).inputs());
-  counts.assign(energies.size(), 0.0);
-  for_each_weight(layer, [&](auto& weight, std::size_t, std::size_t input) {
-    energies[input] += static_cast<double>(weight) * static_cast<double>(weight);
-    counts[input] += 1.0;
+InputEnergies input_energies(Layer& layer, std::span<const double> importance = {}) {
+  const std::size_t inputs = connections(layer).inputs();
+  InputEnergies of{std::vector<double>(inputs), std::vector<double>(inputs)};
+  for_each_weight(layer, [&](auto& weight, std::size_t output, std::size_t input) {
+    const double share = importance.empty() ? 1.0 : importance[output];
+    of.squares[input] += share * static_cast<double>(weight) * static_cast<double>(weight);
+    of.counts[input] += share;
   });
-  return energies;
+  return of;
 }
 
-/// What balancing_factors has to know of one pair. The maxima are of the channels before the activation.
+/// What balancing_factors has to know of one pair. maxima: those of channel_maxima.
 template <WeightedLayer First, WeightedLayer Second>
 ChannelNoise channel_noise(Model& model, const ScalablePair& pair, First& first, Second& second,
                            std::span<const double> input_variance, std::span<const double> variance,
@@ -99,30 +104,32 @@ ChannelNoise channel_noise(Model& model, const ScalablePair& pair, First& first,
                      std::vector<double>(channels, std::numeric_limits<double>::infinity()),
                      std::vector<bool>(channels, false),
                      0.0};
-  std::vector<double> counts;
-  noise.gain = input_energies(second, counts);
-  noise.read = counts;
+  // Outputs of a depthwise layer matter as much as the layer behind reads them.
+  std::vector<double> importance;
+  if constexpr (std::is_same_v<Second, DepthwiseConvolution>)
+    if (const auto reader = weighted_reader(model, pair.second))
+      with_weighted(model.nodes[*reader].op, [&](auto& layer) { importance = input_energies(layer).squares; });
+  InputEnergies energies = input_energies(second, importance);
+  noise.gain = std::move(energies.squares);
+  noise.read = std::move(energies.counts);
   const std::size_t filter = first.weights().size() / first.bias().size();
   const auto taps = static_cast<double>(filter);
   double mean_variance = 0.0;
   for (const double v : input_variance) mean_variance += v / static_cast<double>(input_variance.size());
   for (std::size_t k = 0; k != channels; ++k) {
-    noise.made[k] = taps * (by_channel ? input_variance[k] : mean_variance);
+    noise.made[k] = taps * (by_channel ? input_variance[k * input_variance.size() / channels] : mean_variance);
     noise.read[k] *= variance[k];
   }
-  // Channels of a depthwise layer matter as much as the layer behind reads them.
-  if constexpr (std::is_same_v<Second, DepthwiseConvolution>)
-    if (const auto reader = weighted_reader(model, pair.second))
-      with_weighted(model.nodes[*reader].op, [&](auto& layer) {
-        const std::vector<double> weight = input_energies(layer, counts);
-        for (std::size_t k = 0; k != channels; ++k) noise.gain[k] *= weight[k], noise.read[k] *= weight[k];
-      });
   if (clamp_of(model.nodes[pair.first].op) == relu6) {
     for (std::size_t k = 0; k != channels; ++k) {
       noise.locked[k] = maxima[k] >= static_cast<double>(options.lock);
       if (maxima[k] > 0.0) noise.highest[k] = std::max(1.0, static_cast<double>(options.limit) / maxima[k]);
     }
     noise.value_step_squared = (6.0 / 255.0) * (6.0 / 255.0);
+  } else {  // No channel outgrows the largest, whose range all of them share between the layers.
+    const double largest = *std::max_element(maxima.begin(), maxima.end());
+    for (std::size_t k = 0; k != channels; ++k)
+      if (maxima[k] > 0.0) noise.highest[k] = std::max(1.0, largest / maxima[k]);
   }
   return noise;
 }
@@ -144,7 +151,7 @@ inline ModelRescaling balance_model(Model& model, std::span<const float> images,
     for (std::size_t k = 0; k != factors.size(); ++k) result.pairs[p].factors[k] *= factors[k];
   };
   const ModelRescaling depthwise =
-      rescale_depthwise(model, images, threads, {.lock = options.lock, .limit = options.limit});
+      rescale_depthwise(model, images, threads, {.lock = options.lock, .limit = options.limit, .keep_range = true});
   for (const PairRescaling& done : depthwise.pairs)
     for (std::size_t p = 0; p != pairs.size(); ++p)
       if (result.pairs[p].first == done.first) {

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <array>
 #include <cstddef>
+#include <limits>
 #include <numeric>
 #include <span>
 #include <string_view>
@@ -17,10 +18,12 @@
 
 namespace fat::inline FAT_ABI {
 
-/// One way of rescaling that was tried.
+/// One way of rescaling that was tried: root mean square distances of the quantized outputs from the float network's.
 struct RescalingTrial {
   Rescaling way = Rescaling::none;
-  double output_rmse = 0.0;  ///< of the quantized network on images it was not made with, against the float network
+  double output_rmse = 0.0;  ///< made with the first half of the images, measured on the other half
+  /// Made with all images and measured on them; 0 where a better way was found before.
+  double applied_rmse = 0.0;
 };
 
 /// What choose_rescaling did.
@@ -37,12 +40,14 @@ constexpr std::string_view name_of(Rescaling way) {
 }
 
 /// Rescales a prepared model in place. Automatic: each way is tried on a copy, rescaled and quantized by the options
-/// (without training) on the first half of the images, and the one whose outputs on the other half are nearest to
-/// `wanted`, [count, outputs], is taken: what fits only the images that were looked at does not count. Of equals the
-/// first of none, depthwise, equalize, balance. The model is then rescaled on all images. Errors: those of
-/// rescale_depthwise.
+/// (without training and without analytic correction) on the first half of the images, and measured on the other half:
+/// what fits only the images that were looked at does not count. Then the ways are applied to all images, the best
+/// first, until none that is left was better on its half than the best is now, which is taken: other images may lock
+/// other channels. Of equals the first of none, depthwise, equalize, balance. `wanted`, [count, outputs], is what the
+/// float network gives. Errors: no images; those of rescale_depthwise.
 inline RescalingChoice choose_rescaling(Model& model, const ImageBlock& images, std::span<const float> wanted,
                                         const QuantizeOptions& options) {
+  expects(images.count != 0, "choose_rescaling: no images; give at least one calibration image");
   const auto rescale = [&](Model& changed, Rescaling way, std::span<const float> pixels) {
     Threads threads{options.threads};
     if (way == Rescaling::depthwise) return rescale_depthwise(changed, pixels, threads);
@@ -52,29 +57,48 @@ inline RescalingChoice choose_rescaling(Model& model, const ImageBlock& images, 
   };
   RescalingChoice choice;
   choice.way = options.rescale;
-  if (options.rescale == Rescaling::automatic) {
-    const std::size_t half = std::max<std::size_t>(images.count / 2, 1), image = model.input_extent().size();
-    const std::size_t rest = std::max<std::size_t>(images.count - half, 1), outputs = model.output_extent().size();
-    const auto part = [&](std::size_t first, std::size_t count) {
-      const auto from = images.pixels.begin() + static_cast<std::ptrdiff_t>(first * image);
-      return ImageBlock{{from, from + static_cast<std::ptrdiff_t>(count * image)}, count};
-    };
-    const ImageBlock seen = part(0, half), unseen = part(images.count - rest, rest);
-    std::vector<std::size_t> all(half);
-    std::iota(all.begin(), all.end(), std::size_t{0});
-    for (const Rescaling way : {Rescaling::none, Rescaling::depthwise, Rescaling::equalize, Rescaling::balance}) {
-      Model changed = model;
-      if (rescale(changed, way, seen.pixels).pairs.empty() && way != Rescaling::none) continue;
-      const ModelGrids grids = model_grids(changed, observe_ranges(changed, seen, all, options), options);
-      const PostTraining tried = post_training(changed, changed, grids, seen, wanted.first(half * outputs), options);
-      choice.trials.push_back(
-          {way, simulated_rmse(tried.quantized, unseen, wanted.last(rest * outputs), options.threads)});
-    }
-    std::stable_sort(choice.trials.begin(), choice.trials.end(),
-                     [](const RescalingTrial& a, const RescalingTrial& b) { return a.output_rmse < b.output_rmse; });
-    choice.way = choice.trials.front().way;
+  if (options.rescale != Rescaling::automatic) {
+    choice.done = rescale(model, choice.way, images.pixels);
+    return choice;
   }
-  choice.done = rescale(model, choice.way, images.pixels);
+  const std::size_t half = std::max<std::size_t>(images.count / 2, 1), image = model.input_extent().size();
+  const std::size_t outputs = model.output_extent().size();
+  const auto part = [&](std::size_t first, std::size_t count) {
+    const auto from = images.pixels.begin() + static_cast<std::ptrdiff_t>(first * image);
+    return ImageBlock{{from, from + static_cast<std::ptrdiff_t>(count * image)}, count};
+  };
+  const auto quantized = [&](const Model& changed, const ImageBlock& seen) {
+    std::vector<std::size_t> all(seen.count);
+    std::iota(all.begin(), all.end(), std::size_t{0});
+    const ModelGrids grids = model_grids(changed, observe_ranges(changed, seen, all, options), options);
+    return post_training(changed, changed, grids, seen, wanted.first(seen.count * outputs), options).quantized;
+  };
+  const std::size_t rest = std::max<std::size_t>(images.count - half, 1);
+  const ImageBlock seen = part(0, half), unseen = part(images.count - rest, rest);
+  for (const Rescaling way : {Rescaling::none, Rescaling::depthwise, Rescaling::equalize, Rescaling::balance}) {
+    Model changed = model;
+    if (rescale(changed, way, seen.pixels).pairs.empty() && way != Rescaling::none) continue;
+    choice.trials.push_back(
+        {way, simulated_rmse(quantized(changed, seen), unseen, wanted.last(rest * outputs), options.threads)});
+  }
+  std::stable_sort(choice.trials.begin(), choice.trials.end(),
+                   [](const RescalingTrial& a, const RescalingTrial& b) { return a.output_rmse < b.output_rmse; });
+  double best = std::numeric_limits<double>::infinity();
+  Model taken;
+  for (RescalingTrial& trial : choice.trials) {
+    if (best <= trial.output_rmse) break;
+    Model changed = model;
+    ModelRescaling done = rescale(changed, trial.way, images.pixels);
+    trial.applied_rmse = simulated_rmse(quantized(changed, images), images, wanted, options.threads);
+    if (!(trial.applied_rmse < best)) continue;
+    best = trial.applied_rmse;
+    taken = std::move(changed);
+    choice.way = trial.way;
+    choice.done = std::move(done);
+  }
+  expects(best < std::numeric_limits<double>::infinity(),
+          "choose_rescaling: the outputs of the quantized network are not finite");
+  model = std::move(taken);
   return choice;
 }
 

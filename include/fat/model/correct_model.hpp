@@ -38,7 +38,8 @@ struct LayerCorrection {
 
 namespace detail {
 
-/// Gives each filter codes that keep its sum, and writes them back as reals. Returns how many are not the nearest.
+/// Gives each filter the codes that `choose` makes of the nearest ones, and writes them back as reals. Returns how many
+/// are not the nearest.
 template <WeightedLayer Layer, class Choose>
 std::size_t round_filters(Layer& layer, const std::vector<Grid<float>>& grids, Choose&& choose) {
   const Partition parts = partition(layer.kernel.shape(), Layer::channel_axis);
@@ -122,6 +123,8 @@ inline std::vector<LayerCorrection> correct_model(Model& model, const Model& ref
   expects(reference.nodes.size() == model.nodes.size(), "correct_model: a reference of ", reference.nodes.size(),
           " nodes for a model of ", model.nodes.size());
   const std::size_t in = model.input_extent().size();
+  expects(!images.empty() && images.size() % in == 0, "correct_model: ", images.size(), " input values for images of ",
+          in, "; give at least one whole calibration image");
   constexpr std::size_t most_compared = 8;  // images on which the report compares the two networks
   const std::size_t affordable = options.memory / LayerwiseRunner::peak_bytes(model);
   const std::size_t count = std::min(
@@ -151,7 +154,7 @@ inline std::vector<LayerCorrection> correct_model(Model& model, const Model& ref
         constexpr bool depthwise = std::is_same_v<Layer, DepthwiseConvolution>;
         const std::size_t filter = layer.kernel.size() / layer.offset.size();
         if (options.rounding == WeightRounding::learned && filter <= options.largest_filter) {
-          const InputMoments moments = input_moments(model, node, found, threads);
+          const InputMoments moments = input_moments(model, node, found, threads, options.biases);
           std::vector<float> slope(filter);
           done.moved_codes =
               detail::round_filters(layer, grids.weights[n], [&](std::size_t c, auto units, auto limits, auto codes) {

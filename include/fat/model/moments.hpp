@@ -12,7 +12,7 @@
 
 namespace fat::inline FAT_ABI {
 
-/// Covariances of the inputs of each filter, row-major [size, size] for each of the kinds of input there are: one for a
+/// Second moments of the inputs of each filter, row-major [size, size] for each of the kinds of input there are: one for a
 /// dense or ungrouped layer, one a group otherwise (depthwise: one an input channel). Filter taps are in the order of
 /// the weights: kernel row, kernel column, input.
 struct InputMoments {
@@ -56,9 +56,11 @@ inline void add_outer_product(std::span<const float> x, float* sums) {
 
 }  // namespace detail
 
-/// Covariances of a weighted node's inputs over the images of a runner that stands before the node; at most about 8000
-/// places spread over all images are looked at for large filters. Padding counts as the zeros it is.
-inline InputMoments input_moments(const Model& model, const Node& node, LayerwiseRunner& runner, Threads& threads) {
+/// Moments of a weighted node's inputs over the images of a runner that stands before the node, about their means where
+/// `centered` (the metric where a bias takes back the mean), else about 0; at most about 8000 places spread over all
+/// images are looked at for large filters. Padding counts as the zeros it is.
+inline InputMoments input_moments(const Model& model, const Node& node, LayerwiseRunner& runner, Threads& threads,
+                                  bool centered) {
   detail::TapGeometry taps;
   with_weighted(node.op, [&](const auto& layer) { taps = detail::tap_geometry(layer); });
   const bool dense = std::holds_alternative<Dense>(node.op);
@@ -106,6 +108,7 @@ inline InputMoments input_moments(const Model& model, const Node& node, Layerwis
       for (std::size_t i = 0; i != part.size(); ++i) total[i] += static_cast<double>(part[i]);
     }
     const double share = 1.0 / static_cast<double>(count);
+    if (!centered) std::fill(mean.begin(), mean.end(), 0.0);
     for (std::size_t i = 0; i != size; ++i)
       for (std::size_t j = 0; j <= i; ++j)
         sums[i * size + j] = sums[j * size + i] =

@@ -47,8 +47,17 @@ inline std::vector<std::string> rescaling_messages(const RescalingChoice& choice
   if (!choice.trials.empty()) {
     std::string tried{
         Message{"rescale: took ", name_of(choice.way), "; output RMSE on images that were left out:"}.view()};
-    for (const RescalingTrial& trial : choice.trials)
-      tried += Message{trial.way == choice.way ? " " : ", ", name_of(trial.way), " ", trial.output_rmse}.view();
+    const auto list = [&](double RescalingTrial::*rmse) {
+      const char* before = " ";
+      for (const RescalingTrial& trial : choice.trials) {
+        if (trial.*rmse == 0.0) continue;
+        tried += Message{before, name_of(trial.way), " ", trial.*rmse}.view();
+        before = ", ";
+      }
+    };
+    list(&RescalingTrial::output_rmse);
+    tried += "; with all images, on them:";
+    list(&RescalingTrial::applied_rmse);
     messages.push_back(std::move(tried));
   }
   if (choice.done.pairs.empty()) {
@@ -101,6 +110,7 @@ QuantizedModel quantize_model(const Model& model, const Images& images, const Qu
   QuantizeReport& told = report == nullptr ? unread : *report;
   const Model original = prepare_model(model);
   detail::check_names(original, options);
+  expects(images.size() != 0, "quantize_model: no images; give at least one calibration image");
   Model network = original;
   const std::vector<std::size_t> chosen = draw_indices(images.size(), options.calibration, options.seed);
 
@@ -155,9 +165,9 @@ QuantizedModel quantize_model(const Model& model, const Images& images, const Qu
   PostTraining done = post_training(network, rescaled, grids, block, wanted, last);
   told.seconds["encode"] = encoding.seconds();
   if (last.bias_correction == BiasCorrection::automatic)
-    told.messages.emplace_back(done.corrected
-                                ? "bias correction: on, it brings the outputs nearer to the float network's"
-                                : "bias correction: off, it does not bring the outputs nearer to the float network's");
+    told.messages.emplace_back(
+        done.corrected ? "bias correction: on, it brings the outputs nearer to the float network's"
+                       : "bias correction: off, it does not bring the outputs nearer to the float network's");
   if (!done.corrections.empty()) told.corrections = std::move(done.corrections);
   if (report == nullptr) return std::move(done.quantized);
   constexpr std::size_t images_for_report = 8;

@@ -8,6 +8,7 @@
 #include <fat/transform/rescale_channels.hpp>
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 #include <optional>
 #include <span>
@@ -119,7 +120,7 @@ inline std::vector<ScalablePair> scalable_pairs(const Model& model, bool all = f
 }
 
 /// Range of every channel of the outputs of some nodes before their clamps, over images [count, input extent].
-/// Errors: images of another size, or none.
+/// Errors: images of another size, of values that are not finite, or none.
 inline std::vector<std::vector<Interval<float>>> channel_ranges(const Model& model, std::span<const std::size_t> nodes,
                                                                 std::span<const float> images, Threads& threads) {
   std::vector<ValueId> made;
@@ -127,6 +128,8 @@ inline std::vector<std::vector<Interval<float>>> channel_ranges(const Model& mod
   const std::size_t in = model.input_extent().size();
   expects(!images.empty() && images.size() % in == 0, "channel_ranges: ", images.size(), " input values for images of ",
           in, "; give at least one whole calibration image");
+  for (std::size_t i = 0; i != images.size(); ++i)
+    expects(std::isfinite(images[i]), "channel_ranges: value ", i % in, " of image ", i / in, " is ", images[i]);
   const std::size_t batch = images.size() / in;
   constexpr float infinity = std::numeric_limits<float>::infinity();
   std::vector<std::vector<Interval<float>>> start;
@@ -155,13 +158,17 @@ inline std::vector<std::vector<Interval<float>>> channel_ranges(const Model& mod
   return start;
 }
 
-/// The upper ends of channel_ranges.
+/// Largest pre-activation of every channel, the upper ends of channel_ranges; behind layers without an activation the
+/// largest magnitude.
 inline std::vector<std::vector<double>> channel_maxima(const Model& model, std::span<const std::size_t> nodes,
                                                        std::span<const float> images, Threads& threads) {
   std::vector<std::vector<double>> maxima;
-  for (const std::vector<Interval<float>>& ranges : channel_ranges(model, nodes, images, threads)) {
+  const auto ranges = channel_ranges(model, nodes, images, threads);
+  for (std::size_t i = 0; i != nodes.size(); ++i) {
+    const bool open = clamp_of(model.nodes[nodes[i]].op) == Clamp{};
     std::vector<double>& top = maxima.emplace_back();
-    for (const Interval<float>& range : ranges) top.push_back(static_cast<double>(range.high));
+    for (const Interval<float>& range : ranges[i])
+      top.push_back(static_cast<double>(open ? std::max(range.high, -range.low) : range.high));
   }
   return maxima;
 }

@@ -65,12 +65,16 @@ inline double balanced_noise(const ChannelNoise& of, double d1, double d2, doubl
 /// Factors s_k that lower the noise behind the second layer when the weights of both layers are rounded to `levels`
 /// steps between 0 and their largest magnitude. Given the two largest magnitudes after scaling, the best s_k has a
 /// closed form, the fourth root of a ratio of noises between bounds; the two magnitudes are searched for on a grid that
-/// is refined once. Never noisier than all factors 1. Errors: lists of different lengths, no levels.
+/// is refined once. Never noisier than all factors 1. Errors: lists of different lengths, entries below 0 or NaN, no
+/// levels.
 inline std::vector<double> balancing_factors(const ChannelNoise& of, double levels = 127.0) {
   const std::size_t channels = of.first.size();
   expects(of.second.size() == channels && of.made.size() == channels && of.gain.size() == channels &&
               of.read.size() == channels && of.highest.size() == channels && of.locked.size() == channels,
           "balance: ", channels, " channels, but not every list of ChannelNoise has so many entries");
+  for (std::size_t k = 0; k != channels; ++k)
+    for (const double amount : {of.first[k], of.second[k], of.made[k], of.gain[k], of.read[k], of.highest[k]})
+      expects(amount >= 0.0, "balance: an entry of channel ", k, " is ", amount, "; all are 0 or more");
   expects(levels > 0.0, "balance: ", levels, " levels; give a positive number");
   std::vector<double> factors(channels, 1.0);
   if (channels == 0) return factors;

@@ -20,6 +20,7 @@ std::vector<double> equalizing_factors(std::span<const double> first, A, std::sp
   expects(!A::bounded || channel_maxima.size() == first.size(), "equalize: ", channel_maxima.size(),
           " calibration maxima for ", first.size(),
           " channels; ReLU6 needs the largest pre-activation of each channel");
+  options.check();
   std::vector<double> factors(first.size(), 1.0);
   if (factors.empty()) return factors;
   const double least_first = options.negligible * *std::max_element(first.begin(), first.end());
@@ -28,6 +29,7 @@ std::vector<double> equalizing_factors(std::span<const double> first, A, std::sp
     if (first[k] <= least_first || second[k] <= least_second) continue;
     double factor = std::sqrt(second[k] / first[k]);
     if constexpr (A::bounded) {
+      expects(!std::isnan(channel_maxima[k]), "equalize: the calibration maximum of channel ", k, " is NaN");
       if (channel_maxima[k] >= static_cast<double>(options.lock)) continue;
       if (channel_maxima[k] > 0.0) factor = std::min(factor, static_cast<double>(options.limit) / channel_maxima[k]);
     }
@@ -58,7 +60,7 @@ inline double imbalance(std::span<const double> factors) {
 /// Moves what is always added to a channel from the layer that makes it to the layer that reads it: where the least
 /// pre-activation c_k over the calibration data is positive, b_first[k] -= c_k and b_second += W_second[:, k] c_k. The
 /// pair computes the same where ReLU never cuts, provided that the second layer adds no padding. Returns c.
-/// Errors: layers that do not follow each other, minima missing.
+/// Errors: layers that do not follow each other, minima that are missing or not finite.
 template <AffineLayer First, AffineLayer Second>
 std::vector<double> absorb_bias(First& first, Second& second, std::span<const double> channel_minima) {
   const std::size_t channels = connections(first).outputs();
@@ -67,7 +69,11 @@ std::vector<double> absorb_bias(First& first, Second& second, std::span<const do
           joins.inputs(), " inputs of the second layer, ", channel_minima.size(),
           " calibration minima; they must be equal");
   std::vector<double> shift(channels);
-  for (std::size_t k = 0; k != channels; ++k) shift[k] = std::max(0.0, channel_minima[k]);
+  for (std::size_t k = 0; k != channels; ++k) {
+    expects(std::isfinite(channel_minima[k]), "absorb_bias: the calibration minimum of channel ", k, " is ",
+            channel_minima[k]);
+    shift[k] = std::max(0.0, channel_minima[k]);
+  }
   std::vector<double> gain(joins.outputs());
   for_each_weight(second, [&](const auto& weight, std::size_t output, std::size_t input) {
     gain[output] += static_cast<double>(weight) * shift[input];

@@ -4,6 +4,8 @@
 
 #include <fat/transform/affine_layer.hpp>
 
+#include <cmath>
+#include <limits>
 #include <span>
 
 namespace fat::inline FAT_ABI {
@@ -27,7 +29,8 @@ concept ScalableActivation = std::same_as<A, Identity> || std::same_as<A, ReLU> 
 
 /// w_first[k] *= s[k]; b_first[k] *= s[k]; w_second[:, k] /= s[k]: the pair computes the same for Identity and ReLU,
 /// and for ReLU6 where neither the value nor the scaled value exceeds 6.
-/// Errors: layers whose channels do not match, a factor that is not positive and finite.
+/// Errors, before anything is changed: layers whose channels do not match, a factor that is not positive and finite or
+/// under which a weight overflows.
 template <AffineLayer First, AffineLayer Second>
 void rescale_channels(First& first, Second& second, std::span<const double> factors) {
   const std::size_t channels = connections(first).outputs();
@@ -38,6 +41,13 @@ void rescale_channels(First& first, Second& second, std::span<const double> fact
   for (std::size_t k = 0; k != channels; ++k)
     expects(factors[k] > 0.0 && factors[k] <= 1e300, "rescale_channels: the factor of channel ", k, " is ", factors[k],
             "; factors are positive and finite");
+  const auto fits = [&]<class Real>(const Real& value, double factor, std::size_t k) {
+    expects(!(std::abs(static_cast<double>(value) * factor) > static_cast<double>(std::numeric_limits<Real>::max())),
+            "rescale_channels: the factor of channel ", k, " is ", factors[k], ", with which ", value, " overflows");
+  };
+  for_each_weight(first, [&](auto& weight, std::size_t output, std::size_t) { fits(weight, factors[output], output); });
+  for_each_weight(second,
+                  [&](auto& weight, std::size_t, std::size_t input) { fits(weight, 1.0 / factors[input], input); });
   auto scale = [&](auto& value, double factor) {
     value = static_cast<std::remove_cvref_t<decltype(value)>>(static_cast<double>(value) * factor);
   };

@@ -18,6 +18,15 @@ struct RescaleOptions {
   /// Filters below this share of the layer's largest weight count as dead: a factor for them would be a matter of
   /// noise.
   double negligible = 1e-7;
+  /// Identity and ReLU, where maxima are given: no channel is raised above the largest of them, so that an almost dead
+  /// filter does not widen the range that all channels share.
+  bool keep_range = false;
+
+  void check() const {
+    expects(limit > 0.0F, "RescaleOptions: the limit is ", limit, "; give a positive one");
+    expects(lock > 0.0F, "RescaleOptions: the lock is ", lock, "; give a positive one");
+    expects(negligible >= 0.0, "RescaleOptions: negligible is ", negligible, "; give a share of 0 or more");
+  }
 };
 
 /// What was done to a pair of layers.
@@ -39,7 +48,7 @@ DepthwiseRescaling depthwise_factors(std::span<const double> thresholds, A, std:
   const std::size_t channels = thresholds.size();
   expects(!A::bounded || channel_maxima.size() == channels, "rescale_depthwise: ", channel_maxima.size(),
           " calibration maxima for ", channels, " channels; ReLU6 needs the largest pre-activation of each channel");
-  expects(!(options.limit <= 0.0F), "rescale_depthwise: the limit is ", options.limit, "; give a positive one");
+  options.check();
   DepthwiseRescaling result{std::vector<double>(channels, 1.0), std::vector<bool>(channels, false), 0.0};
   const double largest = channels == 0 ? 0.0 : *std::max_element(thresholds.begin(), thresholds.end());
   auto live = [&](std::size_t k) { return thresholds[k] > 0.0 && thresholds[k] >= options.negligible * largest; };
@@ -55,6 +64,8 @@ DepthwiseRescaling depthwise_factors(std::span<const double> thresholds, A, std:
     sum[result.locked[k] ? 1 : 0] += thresholds[k];
     ++count[result.locked[k] ? 1 : 0];
   }
+  const bool keeps = !A::bounded && options.keep_range && channel_maxima.size() == channels && channels != 0;
+  const double widest = keeps ? *std::max_element(channel_maxima.begin(), channel_maxima.end()) : 0.0;
   const std::size_t chosen = count[1] != 0 ? 1 : 0;
   if (count[chosen] == 0) return result;
   result.control = sum[chosen] / static_cast<double>(count[chosen]);
@@ -64,6 +75,8 @@ DepthwiseRescaling depthwise_factors(std::span<const double> thresholds, A, std:
     if constexpr (A::bounded)
       if (channel_maxima[k] > 0.0)
         result.factors[k] = std::min(result.factors[k], static_cast<double>(options.limit) / channel_maxima[k]);
+    if (keeps && channel_maxima[k] > 0.0)
+      result.factors[k] = std::min(result.factors[k], std::max(1.0, widest / channel_maxima[k]));
   }
   return result;
 }

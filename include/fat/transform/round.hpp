@@ -82,7 +82,8 @@ double rounding_error(std::span<const Real> units, std::span<const Real> moments
 
 /// Learned rounding of one filter: lowers rounding_error by coordinate descent, starting from the given codes: each
 /// pass moves every code by one step where that helps, until none does (at most `passes` times). Never ends worse than
-/// it starts. slope: scratch of n values. moments is symmetric.
+/// it starts. No code goes further than 1 from its unit: up or down is the choice, so that inputs which were constant
+/// on the data cannot carry a weight away. slope: scratch of n values. moments is symmetric.
 template <std::floating_point Real>
 void round_to_data(std::span<const Real> units, std::span<const Real> moments, const CodeLimits& limits,
                    std::span<std::int32_t> codes, std::span<Real> slope, std::size_t passes = 20) {
@@ -102,6 +103,7 @@ void round_to_data(std::span<const Real> units, std::span<const Real> moments, c
       const Real* const row = moments.data() + i * n;
       const std::int32_t move = slope[i] > Real{0} ? -1 : 1;
       const std::int32_t next = codes[i] + move;
+      if (std::abs(static_cast<Real>(next) - units[i]) >= Real{1}) continue;
       // Change of the error: 2 move slope + M_ii; a little less than 0, so that rounding noise cannot cycle.
       if (Real{2} * std::abs(slope[i]) <= row[i] * Real(1.0001) || next < limits.low || next > limits.high) continue;
       codes[i] = next;
