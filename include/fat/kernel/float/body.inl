@@ -178,7 +178,7 @@ inline void depthwise_pixels(const Depthwise& d, std::size_t r, std::size_t firs
           const std::size_t column = s.input_column(c, kc);
           if (row == s.in_height || column == s.in_width) continue;
           const float* x = d.x + (row * s.in_width + column) * channels + k;
-          const float* w = d.w + (kr * s.kernel_width + kc) * channels + k;
+          const float* w = d.tap(kr * s.kernel_width + kc) + k;
           if (whole)
             sum += load(x) * load(w);
           else
@@ -203,10 +203,9 @@ inline void depthwise_tile(const Depthwise& d, const float* x, std::size_t x_row
     acc[t] = d.accumulate ? load(to + static_cast<std::size_t>(t) * channels) : d.bias != nullptr ? load(d.bias + k) : vec{};
   for (std::size_t kr = low; kr < high; ++kr) {
     const float* row = x + (kr - low) * x_row;
-    const float* weights = d.w + kr * KW * channels + k;
     vec w[KW];
 #pragma GCC unroll 16
-    for (int j = 0; j < KW; ++j) w[j] = load(weights + static_cast<std::size_t>(j) * channels);
+    for (int j = 0; j < KW; ++j) w[j] = load(d.tap(kr * KW + static_cast<std::size_t>(j)) + k);
 #pragma GCC unroll 32
     for (int column = 0; column < (Tile - 1) * S + KW; ++column) {
       const vec value = load(row + static_cast<std::size_t>(column) * channels);
@@ -273,6 +272,15 @@ inline void depthwise(const Depthwise& d, std::size_t first, std::size_t last) {
 inline void depthwise_input(const Depthwise& d) {
   const WindowShape& s = d.shape;
   const std::size_t channels = s.in_channels;
+  if (s.stride_height == 1 && s.stride_width == 1 && s.dilation_height == 1 && s.dilation_width == 1 &&
+      s.pad_top < s.kernel_height && s.pad_left < s.kernel_width) {  // dy convolved with the kernel turned round
+    Depthwise turned = d;
+    turned.turned = true;
+    turned.shape.in_height = s.out_height, turned.shape.in_width = s.out_width;
+    turned.shape.out_height = s.in_height, turned.shape.out_width = s.in_width;
+    turned.shape.pad_top = s.kernel_height - 1 - s.pad_top, turned.shape.pad_left = s.kernel_width - 1 - s.pad_left;
+    return depthwise(turned, 0, s.in_height);
+  }
   for (std::size_t row = 0; row != s.in_height; ++row)
     for (std::size_t column = 0; column != s.in_width; ++column) {
       const float* from[64];
@@ -284,14 +292,19 @@ inline void depthwise_input(const Depthwise& d) {
         std::size_t taps = 0;
         std::size_t tap = first_tap;
         for (; tap != s.taps() && taps != 64; ++tap) {
-          const std::size_t kr = tap / s.kernel_width;
-          const std::size_t kc = tap % s.kernel_width;
+          // 32 bits are enough, and divide faster.
+          const auto kernel_width = static_cast<std::uint32_t>(s.kernel_width), at = static_cast<std::uint32_t>(tap);
+          const std::size_t kr = at / kernel_width;
+          const std::size_t kc = at % kernel_width;
           const std::size_t down = row + s.pad_top - kr * s.dilation_height;  // wraps where negative: then too large
           const std::size_t right = column + s.pad_left - kc * s.dilation_width;
           if (row + s.pad_top < kr * s.dilation_height || column + s.pad_left < kc * s.dilation_width) continue;
-          if (down % s.stride_height != 0 || right % s.stride_width != 0) continue;
-          if (down / s.stride_height >= s.out_height || right / s.stride_width >= s.out_width) continue;
-          from[taps] = d.x + (down / s.stride_height * s.out_width + right / s.stride_width) * channels;
+          const auto stride_down = static_cast<std::uint32_t>(s.stride_height),
+                     stride_right = static_cast<std::uint32_t>(s.stride_width);
+          const std::uint32_t r = static_cast<std::uint32_t>(down) / stride_down,
+                              c = static_cast<std::uint32_t>(right) / stride_right;
+          if (r * stride_down != down || c * stride_right != right || r >= s.out_height || c >= s.out_width) continue;
+          from[taps] = d.x + (r * s.out_width + c) * channels;
           by[taps++] = d.w + tap * channels;
         }
         std::size_t k = 0;

@@ -5,6 +5,7 @@
 #include <fat/kernel/float/geometry.hpp>
 
 #include <cstddef>
+#include <cstdint>
 #include <limits>
 
 namespace fat::inline FAT_ABI::float_kernels {
@@ -45,6 +46,10 @@ struct Depthwise {
   bool accumulate = false;  ///< y += instead of y =; then neither bias nor clamp
   float low = -std::numeric_limits<float>::infinity();
   float high = std::numeric_limits<float>::infinity();
+  bool turned = false;  ///< the kernel is turned by half a circle: its taps are read from the last to the first
+
+  /// Weights of a tap, [channels].
+  const float* tap(std::size_t t) const { return w + (turned ? shape.taps() - 1 - t : t) * shape.in_channels; }
 };
 
 /// Backward through a clamp to [low, high] and the fake quantization of its result x: dx = dy where x is inside (low,
