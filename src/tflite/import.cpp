@@ -368,18 +368,27 @@ class Importer : public TensorFile {
     return encoding;
   }
 
-  // Weights of one, and the constant as the bias, in units of in_step / 64: rounded to 1/128 of the input's step.
+  // Weights of one, that is w codes of step 1 / w, and the constant as the bias, in units of the input's step / w: for each
+  // channel the w between 64 and 127 that brings it nearest to a whole number. `scale` is 1 / step or -1 / step.
   WeightEncoding shift_encoding(const Call& call, const Source& constant, std::size_t channels, float scale) const {
     const array<float> values = floats(constant);
-    WeightEncoding encoding{array<std::int8_t>({1, 1, 1, channels}, std::int8_t{64}),
-                            {1.0F / 64.0F},
-                            {0},
+    WeightEncoding encoding{array<std::int8_t>{Shape{1, 1, 1, channels}},
+                            std::vector<float>(channels),
+                            std::vector<std::int32_t>(channels),
                             8,
                             array<std::int32_t>{Shape{channels}}};
     for (std::size_t c = 0; c != channels; ++c) {
-      const double codes = std::nearbyint(64.0 * values[values.size() == 1 ? 0 : c] * scale);
-      require(std::abs(codes) < 1e9, call.place, " has a constant beyond the range of its input's codes");
-      encoding.bias[c] = static_cast<std::int32_t>(codes);
+      const double shift = static_cast<double>(values[values.size() == 1 ? 0 : c]) * static_cast<double>(scale);
+      require(std::abs(shift) < 1e6, call.place, " has a constant beyond the range of its input's codes");
+      double nearest = 1.0;
+      for (int w = 127; w >= 64; --w) {
+        const double distance = std::abs(w * shift - std::nearbyint(w * shift)) / w;
+        if (distance >= nearest) continue;
+        nearest = distance;
+        encoding.codes[c] = static_cast<std::int8_t>(w);
+        encoding.step[c] = 1.0F / static_cast<float>(w);
+        encoding.bias[c] = static_cast<std::int32_t>(std::nearbyint(w * shift));
+      }
     }
     return encoding;
   }
