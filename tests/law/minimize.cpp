@@ -211,6 +211,19 @@ BOOST_AUTO_TEST_CASE(nan_and_infinity_are_seen_before_a_projection_hides_them) {
     BOOST_TEST(report.restores == 1U);  // 1e30 is finite, its square in Adam's state is not
     BOOST_TEST(std::isnan(report.losses[4]));
   }
+  /// An optimizer that makes nothing of a NaN.
+  struct Signs {
+    struct State {};
+    State start(std::span<const float>) const { return {}; }
+    void step(State&, std::span<float> p, std::span<const float> g, double rate) const {
+      for (std::size_t i = 0; i != p.size(); ++i)
+        p[i] -= static_cast<float>(rate) * static_cast<float>((g[i] > 0.0F) - (g[i] < 0.0F));
+    }
+  };
+  Poisoned hidden;
+  BOOST_TEST(
+      fat::minimize(hidden, fat::Targets<float>{values(), 1}, fat::BatchRmse{}, Signs{}, fat::ConstantRate{}, chosen)
+          .restores == 1U);
   /// An optimizer whose step, not whose gradient, leaves the reals.
   struct Leap : fat::Sgd {
     void step(fat::SgdState<float>& state, std::span<float> p, std::span<const float> g, double rate) const {
