@@ -101,6 +101,29 @@ BOOST_AUTO_TEST_CASE(a_signal_saves_the_state, *fat::test::needs_data(model)) {
   }
 }
 
+/// nohup and background jobs of a shell start programs so.
+BOOST_AUTO_TEST_CASE(a_signal_that_is_ignored_from_the_start_stays_ignored, *fat::test::needs_data(model)) {
+  const fat::test::TemporaryFolder folder;
+  const auto log = folder.path() / "log";
+  const auto kept = folder.path() / "kept";
+  std::vector<std::string> all = words(folder.path(), {"--epochs", "100000", "--checkpoint", kept.string()});
+  all.insert(all.begin(), {"/bin/sh", "-c", "trap '' HUP; exec \"$@\"", "sh"});
+  const pid_t child = start(all, log);
+  const auto epochs = [&] {
+    const std::string said = text(log);
+    std::size_t count = 0;
+    for (std::size_t at = said.find("train: "); at != std::string::npos; at = said.find("train: ", at + 1)) ++count;
+    return count;
+  };
+  wait_for([&] { return epochs() >= 1; });
+  ::kill(child, SIGHUP);
+  const std::size_t before = epochs();
+  wait_for([&] { return epochs() >= before + 3; });
+  BOOST_TEST(::waitpid(child, nullptr, WNOHANG) == 0, text(log));
+  ::kill(child, SIGTERM);
+  BOOST_TEST(finish(child) == 1);
+}
+
 /// Nothing but the training would look at the flag, so elsewhere a signal ends the program as it always does.
 BOOST_AUTO_TEST_CASE(a_signal_outside_the_training_ends_the_program, *fat::test::needs_data(model)) {
   const fat::test::TemporaryFolder folder;
