@@ -1,7 +1,7 @@
 // What training gains on held-out images: the evaluation images in four folds, trained on three, measured on the fourth.
 //   finetune_accuracy MODEL.onnx DATA [name=value ...]     DATA holds calibration/, evaluation/ and labels.txt
 // names: folds=1,2,3,4 seeds=0 scheme=symmetric|asymmetric granularity=per-channel|scalar bits=8 activation_bits=8
-//   train=activations+weights (any of activations, weights, biases, factors, or none) rate=0.003 bias_rate=0.1
+//   train=activations+weights+biases (any of activations, weights, biases, factors, or none) rate=0.003 bias_rate=0.1
 //   factor_rate=0.1 epochs=6 batch=16 low=0.5 high=1 loss=batch|element|absolute cycles=1 held_out=0.1 images=300
 //   threads=2 rescale=none|depthwise|equalize|balance|auto
 //   correct=none|nearest|sum|learned (biases corrected and weights rounded so first)
@@ -62,7 +62,7 @@ class Settings {
                                              {"granularity", "per-channel"},
                                              {"bits", "8"},
                                              {"activation_bits", "8"},
-                                             {"train", "activations+weights"},
+                                             {"train", "activations+weights+biases"},
                                              {"rate", "0.003"},
                                              {"bias_rate", "0.1"},
                                              {"factor_rate", "0.1"},
@@ -133,8 +133,7 @@ fat::TrainingReport train(fat::StudentNetwork& student, const fat::Targets<float
   how.batch = set.count("batch");
   how.seed = seed;
   how.held_out = set.real("held_out");
-  const auto held = static_cast<std::size_t>(std::lround(how.held_out * static_cast<double>(targets.samples())));
-  const std::size_t steps = (targets.samples() - held) / how.batch * how.epochs;
+  const std::size_t steps = fat::plan_training(targets.samples(), how).steps;
   const fat::CosineRestarts schedule{set.real("rate"), std::max<std::size_t>(steps / set.count("cycles"), 1)};
   if (set.text("loss") == "element")
     return fat::minimize(student, targets, fat::ElementRmse{}, fat::Adam{}, schedule, how);

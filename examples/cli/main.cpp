@@ -6,6 +6,7 @@
 #include <fat/core/error.hpp>
 
 #include <array>
+#include <csignal>
 #include <cstdio>
 #include <exception>
 #include <new>
@@ -32,6 +33,7 @@ int run_command(const cli::Settings& settings) {
 }  // namespace
 
 int main(int count, char** words) {
+  std::signal(SIGXFSZ, SIG_IGN);  // a file that grows beyond `ulimit -f` is a write that fails, with a message
   try {
     cli::Settings settings;
     if (const auto stop = cli::parse(count, words, settings)) return *stop;

@@ -65,7 +65,7 @@ std::vector<Output> outputs_of(const Settings& settings) {
   for (const Output& output : outputs) check_writable(output);
   if (const std::string& folder = settings.options.checkpoint; !folder.empty()) {
     const std::string state = fat::detail::checkpoint_path(folder).string();
-    for (const std::string& path : {folder, state, state + fat::detail::checkpoint_partial}) add("--checkpoint", path);
+    for (const std::string& path : {folder, state}) add("--checkpoint", path);
   }
   return outputs;
 }

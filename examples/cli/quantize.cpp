@@ -118,15 +118,24 @@ Json layers_json(const fat::QuantizeReport& report) {
   return layers;
 }
 
-/// Images to measure on where no others are named: up to 100 that took no part in calibration, or else those that did.
-std::vector<std::size_t> held_out(std::size_t total, const fat::QuantizeOptions& options, bool& fresh) {
-  const std::vector<std::size_t> used = fat::draw_indices(total, options.calibration, options.seed);
+/// What the measured images were used for before, as the report says it.
+enum class Use { none, calibration, training };
+
+/// Images to measure on where no others are named: up to 100 that were neither calibrated nor trained on; where there
+/// are none, those that were not trained on; or else all.
+std::vector<std::size_t> held_out(std::size_t total, const fat::QuantizeOptions& options, Use& use) {
   std::vector<std::size_t> all(total);
   std::iota(all.begin(), all.end(), std::size_t{0});
-  std::vector<std::size_t> rest;
-  std::set_difference(all.begin(), all.end(), used.begin(), used.end(), std::back_inserter(rest));
-  fresh = !rest.empty();
-  std::vector<std::size_t>& chosen = fresh ? rest : all;
+  const auto without = [](const std::vector<std::size_t>& some, const std::vector<std::size_t>& used) {
+    std::vector<std::size_t> rest;
+    std::set_difference(some.begin(), some.end(), used.begin(), used.end(), std::back_inserter(rest));
+    return rest;
+  };
+  const std::vector<std::size_t> untrained = without(all, fat::trained_images(total, options));
+  const std::vector<std::size_t> fresh =
+      without(untrained, fat::draw_indices(total, options.calibration, options.seed));
+  use = !fresh.empty() ? Use::none : !untrained.empty() ? Use::calibration : Use::training;
+  std::vector<std::size_t> chosen = use == Use::none ? fresh : use == Use::calibration ? untrained : all;
   constexpr std::size_t most = 100;
   if (chosen.size() > most) chosen.resize(most);
   return chosen;
@@ -136,6 +145,7 @@ std::vector<std::size_t> held_out(std::size_t total, const fat::QuantizeOptions&
 
 int quantize(const Settings& settings) {
   check_extensions(settings.outputs);
+  fat::check_checkpoint(settings.options);
   fat::Model model = load_float_model(settings.model);
   const std::size_t offset =
       settings.evaluate.empty() ? settings.class_offset.value_or(0) : class_offset_for(model, settings);
@@ -155,12 +165,17 @@ int quantize(const Settings& settings) {
   LoadedModel loaded{settings.outputs.front(), {}, {}};
   fat::QuantizeOptions options = settings.options;
   {
-    std::optional<Interrupt> interrupt;
-    if (options.finetune != fat::Finetuning::none && !options.checkpoint.empty())
-      options.stop = interrupt.emplace().flag();
+    InterruptTraining interrupt;
+    const bool keeps = options.finetune != fat::Finetuning::none && !options.checkpoint.empty();
+    if (keeps) options.stop = Interrupt::flag();
     loaded.quantized = naming(settings.model, [&] {
       return fat::quantize_model(
-          model, images, options, [&](const fat::ProgressEvent& event) { bar(event); }, &report);
+          model, images, options,
+          [&](const fat::ProgressEvent& event) {
+            if (keeps) interrupt(event.stage);
+            bar(event);
+          },
+          &report);
     });
   }
   for (const std::string& path : settings.outputs) write_quantized_model(*loaded.quantized, path, settings.tensorrt);
@@ -171,18 +186,24 @@ int quantize(const Settings& settings) {
   Executor executor{loaded, false, settings.options.threads};
   Executor exact{reference, false, settings.options.threads};
   const fat::ImageSet& measured = others ? *others : images;
-  bool fresh = true;
+  Use use = Use::none;
   std::vector<std::size_t> chosen(measured.size());
   std::iota(chosen.begin(), chosen.end(), std::size_t{0});
-  if (!others) chosen = held_out(images.size(), settings.options, fresh);
+  if (!others) chosen = held_out(images.size(), settings.options, use);
   const Measurement found = measure(executor, &exact, measured, chosen, offset, [&](std::size_t done) {
     bar({.stage = "evaluate", .done = done, .total = chosen.size()});
   });
 
   const Rows rows = layer_rows(report);
   print_layers(report, rows);
-  const char* where = others ? "" : fresh ? " (not used for calibration)" : " (the calibration images)";
-  std::printf("%s: measured on %zu images%s\n", printable(settings.model).c_str(), chosen.size(), where);
+  const bool trained = settings.options.finetune != fat::Finetuning::none;
+  const char* where = others                    ? ""
+                      : use == Use::training    ? "trained on"
+                      : use == Use::calibration ? "calibrated on"
+                      : trained                 ? "neither calibrated nor trained on"
+                                                : "not calibrated on";
+  std::printf("%s: measured on %zu images%s%s%s\n", printable(settings.model).c_str(), chosen.size(),
+              others ? "" : " (", where, others ? "" : ")");
   print_metrics("float", *found.reference);
   print_metrics("quantized", found.metrics);
   for (const auto& [stage, seconds] : report.seconds) std::printf("%s %.1f s, ", stage.c_str(), seconds);
@@ -191,6 +212,7 @@ int quantize(const Settings& settings) {
 
   Json json{{"model", settings.model},
             {"images", chosen.size()},
+            {"images_were", others ? "other images" : where},
             {"float", metrics_json(*found.reference)},
             {"quantized", metrics_json(found.metrics)}};
   json["seconds"] = report.seconds;

@@ -11,6 +11,7 @@
 #include <fat/train/checkpoint.hpp>
 #include <fat/train/loss.hpp>
 #include <fat/train/minimize.hpp>
+#include <fat/train/plan.hpp>
 #include <fat/train/schedule.hpp>
 #include <fat/train/sgd.hpp>
 

@@ -62,6 +62,10 @@ int finish(pid_t child) {
   ::waitpid(child, &status, 0);
   return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
+template <class Condition>
+void wait_for(Condition condition) {
+  for (int wait = 0; wait != 6000 && !condition(); ++wait) std::this_thread::sleep_for(std::chrono::milliseconds{10});
+}
 std::string text(const std::filesystem::path& path) {
   std::ostringstream all;
   all << std::ifstream{path}.rdbuf();
@@ -83,17 +87,96 @@ BOOST_AUTO_TEST_CASE(the_loss_curve_is_in_the_json, *fat::test::needs_data(model
 }
 
 BOOST_AUTO_TEST_CASE(a_signal_saves_the_state, *fat::test::needs_data(model)) {
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) {
+    const fat::test::TemporaryFolder folder;
+    const auto log = folder.path() / "log";
+    const auto kept = folder.path() / "kept";
+    const pid_t child = start(words(folder.path(), {"--epochs", "100000", "--checkpoint", kept.string()}), log);
+    wait_for([&] { return std::filesystem::exists(kept / "training.fat"); });
+    ::kill(child, signal);
+    BOOST_TEST(finish(child) == 1);
+    BOOST_TEST(text(log).find("the state is in the checkpoint folder") != std::string::npos, text(log));
+    BOOST_TEST(std::filesystem::exists(kept / "training.fat"));
+    BOOST_TEST(!std::filesystem::exists(folder.path() / "out.npz"));
+  }
+}
+
+/// nohup and background jobs of a shell start programs so.
+BOOST_AUTO_TEST_CASE(a_signal_that_is_ignored_from_the_start_stays_ignored, *fat::test::needs_data(model)) {
   const fat::test::TemporaryFolder folder;
   const auto log = folder.path() / "log";
   const auto kept = folder.path() / "kept";
-  const pid_t child = start(words(folder.path(), {"--epochs", "100000", "--checkpoint", kept.string()}), log);
-  for (int wait = 0; wait != 600 && !std::filesystem::exists(kept / "training.fat"); ++wait)
-    std::this_thread::sleep_for(std::chrono::milliseconds{100});
-  ::kill(child, SIGINT);
+  std::vector<std::string> all = words(folder.path(), {"--epochs", "100000", "--checkpoint", kept.string()});
+  all.insert(all.begin(), {"/bin/sh", "-c", "trap '' HUP; exec \"$@\"", "sh"});
+  const pid_t child = start(all, log);
+  const auto epochs = [&] {
+    const std::string said = text(log);
+    std::size_t count = 0;
+    for (std::size_t at = said.find("train: "); at != std::string::npos; at = said.find("train: ", at + 1)) ++count;
+    return count;
+  };
+  wait_for([&] { return epochs() >= 1; });
+  ::kill(child, SIGHUP);
+  const std::size_t before = epochs();
+  wait_for([&] { return epochs() >= before + 3; });
+  BOOST_TEST(::waitpid(child, nullptr, WNOHANG) == 0, text(log));
+  ::kill(child, SIGTERM);
   BOOST_TEST(finish(child) == 1);
-  BOOST_TEST(text(log).find("the state is in the checkpoint folder") != std::string::npos, text(log));
-  BOOST_TEST(std::filesystem::exists(kept / "training.fat"));
-  BOOST_TEST(!std::filesystem::exists(folder.path() / "out.npz"));
+}
+
+/// Nothing but the training would look at the flag, so elsewhere a signal ends the program as it always does.
+BOOST_AUTO_TEST_CASE(a_signal_outside_the_training_ends_the_program, *fat::test::needs_data(model)) {
+  const fat::test::TemporaryFolder folder;
+  const auto log = folder.path() / "log";
+  const auto kept = folder.path() / "kept";
+  // Rounding by choice follows calibration and takes a while.
+  const pid_t child = start(words(folder.path(), {"--rounding", "learned", "--bias-correction", "on", "--calibration",
+                                                  "100000", "--threads", "1", "--checkpoint", kept.string()}),
+                            log);
+  wait_for([&] { return text(log).find("calibrate") != std::string::npos; });
+  ::kill(child, SIGTERM);
+  const int status = finish(child);
+  BOOST_TEST(status == 128 + SIGTERM, text(log));
+}
+
+BOOST_AUTO_TEST_CASE(a_state_in_the_folder_is_not_replaced, *fat::test::needs_data(model)) {
+  const fat::test::TemporaryFolder folder;
+  const auto log = folder.path() / "log";
+  const auto kept = folder.path() / "kept";
+  const std::vector<std::string> more{"--epochs", "1", "--checkpoint", kept.string()};
+  BOOST_TEST(finish(start(words(folder.path(), more), log)) == 0, text(log));
+  BOOST_TEST(finish(start(words(folder.path(), more), log)) == 1);
+  BOOST_TEST(text(log).find("resume that (--resume), or remove the file") != std::string::npos, text(log));
+  std::vector<std::string> resumed = more;
+  resumed.emplace_back("--resume");
+  BOOST_TEST(finish(start(words(folder.path(), resumed), log)) == 0, text(log));
+  std::filesystem::remove(kept / "training.fat");
+  BOOST_TEST(finish(start(words(folder.path(), resumed), log)) == 0);
+  BOOST_TEST(text(log).find("training starts anew") != std::string::npos, text(log));
+}
+
+BOOST_AUTO_TEST_CASE(figures_say_what_their_images_were_used_for, *fat::test::needs_data(model)) {
+  const fat::test::TemporaryFolder folder;
+  const auto log = folder.path() / "log";
+  const auto json = folder.path() / "figures.json";
+  const auto run = [&](std::vector<std::string> more) {
+    more.insert(more.end(), {"--epochs", "1", "--json", json.string()});
+    BOOST_TEST_REQUIRE(finish(start(words(folder.path(), more), log)) == 0, text(log));
+    return nlohmann::json::parse(std::ifstream{json}).at("images_were").get<std::string>();
+  };
+  BOOST_TEST(run({}) == "neither calibrated nor trained on");
+  BOOST_TEST(text(log).find(" images (neither calibrated nor trained on)") != std::string::npos, text(log));
+  BOOST_TEST(run({"--calibration", "100000"}) == "calibrated on");
+}
+
+/// A limit of the file size is met like a full disk: by a message, not by a signal.
+BOOST_AUTO_TEST_CASE(a_file_size_limit_is_a_write_error, *fat::test::needs_data(model)) {
+  const fat::test::TemporaryFolder folder;
+  const auto log = folder.path() / "log";
+  std::vector<std::string> all = words(folder.path(), {"--epochs", "1"});
+  all.insert(all.begin(), {"/bin/sh", "-c", "ulimit -f 8; exec \"$@\"", "sh"});
+  BOOST_TEST(finish(start(all, log)) == 1);
+  BOOST_TEST(text(log).find("cannot be written: File too large") != std::string::npos, text(log));
 }
 
 BOOST_AUTO_TEST_CASE(bad_input_is_one_line, *fat::test::needs_data(model)) {

@@ -4,6 +4,7 @@
 #include "../support/small_model.hpp"
 #include "../support/temporary.hpp"
 
+#include <algorithm>
 #include <atomic>
 #include <filesystem>
 #include <numeric>
@@ -178,13 +179,108 @@ BOOST_AUTO_TEST_CASE(bad_input_is_refused) {
   expect_message([&] { blocked.train(); }, "checkpoint");
 }
 
-BOOST_AUTO_TEST_CASE(a_full_disk_says_so,
-                     *boost::unit_test::precondition([](auto) { return std::filesystem::exists("/dev/full"); })) {
+/// A state that is there is resumed or refused, never replaced; a new run says that it is one.
+BOOST_AUTO_TEST_CASE(an_earlier_state_is_never_replaced) {
   const fat::test::TemporaryFolder folder;
   Setting s;
   s.options.checkpoint = folder.path().string();
-  std::filesystem::create_symlink("/dev/full", folder.path() / "training.fat.partial");
-  expect_message([&] { s.train(); }, "free some space on the disk");
+  s.options.resume = true;
+  std::vector<std::string> notes;
+  const fat::Finetuned whole = s.train([&](const fat::ProgressEvent& event) {
+    if (!event.message.empty()) notes.emplace_back(event.message);
+  });
+  BOOST_TEST_REQUIRE(notes.size() == 1U);
+  BOOST_TEST(notes[0].find("training starts anew") != std::string::npos);
+  BOOST_TEST(fat::detail::describe(whole.report).find("training starts anew") != std::string::npos);
+  BOOST_TEST(same(s.train(), whole));
+  s.options.resume = false;
+  expect_message([&] { s.train(); }, "holds the state of an earlier training");
+  expect_message([&] { fat::check_checkpoint(s.options); }, "holds the state of an earlier training");
+  s.options.finetune = Finetuning::none;
+  fat::check_checkpoint(s.options);
+}
+
+BOOST_AUTO_TEST_CASE(stages_say_when_a_stop_is_heeded) {
+  Setting s;
+  std::vector<std::string> stages;
+  s.train([&](const fat::ProgressEvent& event) {
+    if (stages.empty() || stages.back() != event.stage) stages.emplace_back(event.stage);
+    if (event.stage == "train" && event.done == 0) BOOST_TEST(event.total == 30U);
+  });
+  BOOST_TEST(stages == (std::vector<std::string>{"teacher", "train", "trained"}), boost::test_tools::per_element());
+}
+
+BOOST_AUTO_TEST_CASE(trained_images_are_those_that_move_parameters) {
+  Setting s;
+  s.options.train = 30;
+  const auto chosen = fat::draw_indices(count, 30, s.options.seed);
+  const auto trained = fat::trained_images(count, s.options);
+  BOOST_TEST(trained.size() == 27U);
+  std::size_t among = 0;
+  for (const std::size_t n : trained) among += std::ranges::count(chosen, n) == 1 ? 1U : 0U;
+  BOOST_TEST(among == trained.size());
+  const auto order = fat::sample_order(30, s.options.seed);
+  for (std::size_t held = 0; held != 3; ++held) BOOST_TEST(std::ranges::count(trained, chosen[order[held]]) == 0);
+  s.options.finetune = Finetuning::none;
+  BOOST_TEST(fat::trained_images(count, s.options).empty());
+}
+
+/// Every part of the identity that the loop does not see itself.
+BOOST_AUTO_TEST_CASE(the_fingerprint_covers_grids_and_weights) {
+  const Setting s;
+  const auto print = [&](const fat::Model& model, const fat::ModelGrids& grids, const fat::QuantizeOptions& options) {
+    return fat::detail::training_fingerprint(model, grids, options);
+  };
+  const std::uint64_t own = print(s.model, s.grids, s.options);
+  fat::ModelGrids moved = s.grids;
+  moved.activations[s.model.nodes[1].output]->step *= 1.5F;
+  BOOST_TEST(print(s.model, moved, s.options) != own);
+  moved = s.grids;
+  moved.weights[1][0].step *= 1.5F;
+  BOOST_TEST(print(s.model, moved, s.options) != own);
+  fat::Model other = s.model;
+  std::get<fat::Convolution>(other.nodes[0].op).kernel[0] += 0.01F;
+  BOOST_TEST(print(other, s.grids, s.options) != own);
+  fat::QuantizeOptions changed = s.options;
+  changed.finetune = Finetuning::both;
+  BOOST_TEST(print(s.model, s.grids, changed) != own);
+}
+
+BOOST_AUTO_TEST_CASE(biases_and_factors_have_rates_of_their_own) {
+  const Setting s;
+  fat::StudentOptions how;
+  how.parts = {true, true, true, true, {}};
+  how.bias_rate = 0.25;
+  how.factor_rate = 0.75;
+  const auto load = [&](std::size_t n, std::span<float> to) { s.images.load(n, to); };
+  const fat::StudentNetwork student{s.model, s.grids, load, how, s.ranges};
+  BOOST_TEST_REQUIRE(student.groups().size() == 3U);
+  BOOST_TEST(student.groups()[0].rate == 1.0);
+  BOOST_TEST(student.groups()[1].rate == 0.25);
+  BOOST_TEST(student.groups()[2].rate == 0.75);
+}
+
+BOOST_AUTO_TEST_CASE(options_that_cannot_take_effect_are_refused) {
+  Setting s;
+  s.options.rounding = fat::WeightRounding::sum;
+  s.options.layers = {{.layer = "pw", .train_weights = true}};
+  expect_message([&] { fat::quantize_model(s.model, s.images, s.options); },
+                 "cannot be trained after they were rounded");
+  s.options.rounding = fat::WeightRounding::nearest;
+  for (const fat::LayerOptions& each :
+       {fat::LayerOptions{.layer = "mean", .bits = 4}, fat::LayerOptions{.layer = "sum", .train_weights = true},
+        fat::LayerOptions{.layer = "input", .granularity = fat::Granularity::scalar}}) {
+    s.options.layers = {each};
+    expect_message([&] { fat::quantize_model(s.model, s.images, s.options); }, "has no weights");
+  }
+}
+
+BOOST_AUTO_TEST_CASE(what_a_report_says) {
+  fat::TrainingReport report;
+  report.restores = 1;
+  BOOST_TEST(fat::detail::describe(report).find("unstable once") != std::string::npos);
+  report.restores = 2;
+  BOOST_TEST(fat::detail::describe(report).find("unstable 2 times") != std::string::npos);
 }
 
 /// A batch that only fits without held-out images trains on all of them.
@@ -194,6 +290,7 @@ BOOST_AUTO_TEST_CASE(as_many_images_as_a_batch_train) {
   const fat::Finetuned trained = s.train();
   BOOST_TEST(trained.report.steps == s.options.epochs);
   BOOST_TEST(trained.report.validations.empty());
+  BOOST_TEST(fat::detail::describe(trained.report).find("none was held out") != std::string::npos);
 }
 
 BOOST_AUTO_TEST_CASE(quantize_model_trains) {

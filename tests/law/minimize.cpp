@@ -6,11 +6,16 @@
 
 #include "../support/two_layer_network.hpp"
 
+#include <sys/resource.h>
 #include <algorithm>
 #include <atomic>
+#include <cerrno>
+#include <csignal>
 #include <cstdio>
+#include <cstring>
 #include <filesystem>
 #include <limits>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -77,6 +82,19 @@ struct Grouped : Net {
   std::span<const fat::ParameterGroup> groups() const { return parts; }
 };
 static_assert(fat::GroupedNetwork<Grouped>);
+
+std::string message_of(auto&& f) {
+  try {
+    f();
+  } catch (const fat::error& raised) {
+    return raised.what();
+  }
+  return "no error";
+}
+bool contains(const std::string& text, const std::string& part) {
+  if (text.find(part) == std::string::npos) BOOST_TEST_MESSAGE(text);
+  return text.find(part) != std::string::npos;
+}
 
 }  // namespace
 
@@ -166,6 +184,207 @@ BOOST_AUTO_TEST_CASE(training_that_always_explodes_is_given_up_with_the_initial_
   BOOST_TEST(std::ranges::equal(net.parameters(), before));
 }
 
+/// NaN and infinity wherever they may come from; a projection that hides them.
+struct Poisoned : Net {
+  enum Where { gradient, huge_gradient } where = gradient;
+  std::size_t step = 0;
+  std::size_t bad = 5;
+  std::vector<float> poisoned;
+  std::span<const float> gradients() {
+    const auto good = Net::gradients();
+    poisoned.assign(good.begin(), good.end());
+    if (++step == bad) poisoned[2] = where == gradient ? std::numeric_limits<float>::quiet_NaN() : 1e30F;
+    return poisoned;
+  }
+  void project() {
+    for (float& p : parameters()) p = std::max(-4.0F, std::min(4.0F, p));
+  }
+};
+
+BOOST_AUTO_TEST_CASE(nan_and_infinity_are_seen_before_a_projection_hides_them) {
+  auto chosen = options();
+  chosen.held_out = 0.0;
+  for (const auto where : {Poisoned::gradient, Poisoned::huge_gradient}) {
+    Poisoned net;
+    net.where = where;
+    const auto report = train(net, chosen);
+    BOOST_TEST(report.restores == 1U);  // 1e30 is finite, its square in Adam's state is not
+    BOOST_TEST(std::isnan(report.losses[4]));
+  }
+  /// An optimizer that makes nothing of a NaN.
+  struct Signs {
+    struct State {};
+    State start(std::span<const float>) const { return {}; }
+    void step(State&, std::span<float> p, std::span<const float> g, double rate) const {
+      for (std::size_t i = 0; i != p.size(); ++i)
+        p[i] -= static_cast<float>(rate) * static_cast<float>((g[i] > 0.0F) - (g[i] < 0.0F));
+    }
+  };
+  Poisoned hidden;
+  BOOST_TEST(
+      fat::minimize(hidden, fat::Targets<float>{values(), 1}, fat::BatchRmse{}, Signs{}, fat::ConstantRate{}, chosen)
+          .restores == 1U);
+  /// An optimizer whose step, not whose gradient, leaves the reals.
+  struct Leap : fat::Sgd {
+    void step(fat::SgdState<float>& state, std::span<float> p, std::span<const float> g, double rate) const {
+      fat::Sgd::step(state, p, g, rate);
+      if (rate == 0.5) p[1] = std::numeric_limits<float>::quiet_NaN();
+    }
+  };
+  struct Once {
+    fat::StepRate at(std::size_t step) const { return {step == 4 ? 0.5 : 0.01, false}; }
+  };
+  Poisoned net;
+  net.bad = 0;
+  const auto report = fat::minimize(net, fat::Targets<float>{values(), 1}, fat::BatchRmse{}, Leap{}, Once{}, chosen);
+  BOOST_TEST(report.restores == 1U);
+  for (const float p : net.parameters()) BOOST_TEST(std::fabs(p) < 4.0F);
+}
+
+/// The parameters before every step, as an optimizer sees them.
+struct Seen {
+  std::vector<std::vector<float>> before;
+  std::vector<std::size_t> steps_of_state;
+};
+struct Watched {
+  Seen* seen;
+  std::size_t nan_at = 1000;
+  struct State {
+    std::uint64_t steps = 0;
+  };
+  State start(std::span<const float>) const { return {}; }
+  void step(State& state, std::span<float> p, std::span<const float> g, double rate) const {
+    seen->before.emplace_back(p.begin(), p.end());
+    seen->steps_of_state.push_back(state.steps++);
+    for (std::size_t i = 0; i != p.size(); ++i) p[i] -= static_cast<float>(rate) * g[i];
+    if (seen->before.size() == nan_at) p[0] = std::numeric_limits<float>::infinity();
+  }
+};
+
+BOOST_AUTO_TEST_CASE(a_restart_of_the_schedule_and_a_restore_give_a_fresh_optimizer) {
+  Net net;
+  Seen seen;
+  fat::minimize(net, fat::Targets<float>{values(), 1}, fat::BatchRmse{}, Watched{&seen, 11}, schedule, options());
+  // restarts before the steps 7 and 14; the 11th step is undone
+  for (std::size_t step = 0; step != 20; ++step) {
+    const std::size_t since = step < 7 ? 0 : step < 11 ? 7 : step < 14 ? 11 : 14;
+    BOOST_TEST(seen.steps_of_state[step] == step - since);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(a_restore_goes_back_to_the_last_snapshot) {
+  Net net;
+  Seen seen;
+  auto chosen = options();
+  chosen.snapshot_every = 3;
+  fat::minimize(net, fat::Targets<float>{values(), 1}, fat::BatchRmse{}, Watched{&seen, 12}, schedule, chosen);
+  // the 12th step (number 11) is undone; the last snapshot was taken before step number 9
+  BOOST_TEST(seen.before[12] == seen.before[9], boost::test_tools::per_element());
+  BOOST_TEST((seen.before[12] != seen.before[0] && seen.before[12] != seen.before[11]));
+}
+
+/// Writes down which samples it is asked for; its outputs say who they are.
+struct Asked {
+  std::vector<float> one{0.0F}, slope{0.0F}, out;
+  std::vector<std::vector<std::size_t>> asked;
+  std::span<float> parameters() { return one; }
+  std::span<const float> gradients() { return slope; }
+  std::span<const float> forward(std::span<const std::size_t> samples) {
+    asked.emplace_back(samples.begin(), samples.end());
+    out.assign(samples.begin(), samples.end());
+    return out;
+  }
+  void backward(std::span<const float>) {}
+  void project() {}
+};
+
+/// Every row must meet its own target and label; the loss is 1 a row, and more in incomplete batches.
+struct RowsMatch {
+  bool* all;
+  double evaluate(const fat::Outputs<float>& outputs, std::span<float> gradient) const {
+    for (float& g : gradient) g = 0.0F;
+    for (std::size_t row = 0; row != outputs.rows; ++row)
+      *all = *all && outputs.student[row] == outputs.teacher[row] &&
+             outputs.labels[row] == static_cast<std::size_t>(outputs.student[row]);
+    return static_cast<double>(outputs.rows);
+  }
+};
+
+BOOST_AUTO_TEST_CASE(rows_meet_their_targets_epochs_differ_and_batches_count_by_their_size) {
+  std::vector<float> numbers;
+  std::vector<std::size_t> labels;
+  for (std::size_t sample = 0; sample != 43; ++sample) {
+    numbers.push_back(static_cast<float>(sample));
+    labels.push_back(sample);
+  }
+  Asked net;
+  bool all = true;
+  auto chosen = options();
+  chosen.held_out = 11.0 / 43.0;  // batches of 8 and 3
+  chosen.epochs = 3;
+  const auto report = fat::minimize(net, fat::Targets<float>{numbers, 1, labels}, RowsMatch{&all}, fat::Sgd{},
+                                    fat::ConstantRate{}, chosen);
+  BOOST_TEST(all);
+  for (const double measured : report.validations) BOOST_TEST(measured == (8.0 * 8.0 + 3.0 * 3.0) / 11.0);
+  // in front two batches of held-out samples, then 4 batches and two held-out ones an epoch
+  const std::vector<std::size_t> held(net.asked[0].begin(), net.asked[0].end());
+  BOOST_TEST(held == net.asked[6], boost::test_tools::per_element());
+  std::vector<std::vector<std::size_t>> epochs;
+  for (std::size_t epoch = 0; epoch != 3; ++epoch) {
+    auto& order = epochs.emplace_back();
+    for (std::size_t batch = 0; batch != 4; ++batch) {
+      const auto& asked = net.asked[2 + 6 * epoch + batch];
+      order.insert(order.end(), asked.begin(), asked.end());
+    }
+  }
+  BOOST_TEST((epochs[0] != epochs[1] && epochs[1] != epochs[2] && epochs[0] != epochs[2]));
+  for (auto& order : epochs) std::ranges::sort(order);
+  BOOST_TEST((epochs[0] == epochs[1] && epochs[1] == epochs[2]));
+  BOOST_TEST((std::ranges::adjacent_find(epochs[0]) == epochs[0].end()));
+}
+
+BOOST_AUTO_TEST_CASE(a_run_that_ended_makes_no_other_step_when_resumed) {
+  for (const bool explodes : {false, true}) {
+    const TemporaryFile file;
+    auto chosen = options();
+    chosen.checkpoint = file.path;
+    chosen.patience = explodes ? 0 : 1;
+    chosen.max_restores = 3;  // the fourth restore, with the fourth step, is at the end of an epoch
+    const auto run = [&](auto net) {
+      return fat::minimize(net, fat::Targets<float>{values(), 1}, fat::BatchRmse{}, fat::Sgd{}, fat::ConstantRate{0.0},
+                           chosen);
+    };
+    const auto first = explodes ? run(Exploding{}) : run(Net{});
+    BOOST_TEST((first.ending == (explodes ? fat::Ending::diverged : fat::Ending::early)));
+    chosen.resume = true;
+    const auto again = explodes ? run(Exploding{}) : run(Net{});
+    BOOST_TEST((again.ending == first.ending));
+    BOOST_TEST(again.steps == first.steps);
+    BOOST_TEST(again.steps == 4U);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(momentum_is_part_of_a_checkpoint) {
+  const TemporaryFile file;
+  const auto run = [](Net& net, const fat::MinimizeOptions& how, auto&& listener) {
+    return fat::minimize(net, fat::Targets<float>{values(), 1}, fat::BatchRmse{}, fat::Sgd{}, schedule, how, listener);
+  };
+  const auto silent = [](const fat::StepReport&) {};
+  Net whole;
+  run(whole, options(), silent);
+  std::atomic<bool> stop{false};
+  auto chosen = options();
+  chosen.checkpoint = file.path;
+  chosen.stop = &stop;
+  Net part;
+  run(part, chosen, [&](const fat::StepReport& step) { stop = step.step == 5; });
+  stop = false;
+  chosen.resume = true;
+  Net resumed;
+  run(resumed, chosen, silent);
+  BOOST_TEST(same_parameters(whole, resumed));
+}
+
 BOOST_AUTO_TEST_CASE(a_stopped_run_resumes_bit_for_bit) {
   for (const std::size_t stop_after : {1U, 3U, 4U, 8U, 13U, 19U}) {
     const TemporaryFile file;
@@ -196,13 +415,18 @@ BOOST_AUTO_TEST_CASE(a_checkpoint_of_another_run_is_refused) {
   Net net;
   train(net, chosen);
   chosen.resume = true;
-  for (int change = 0; change != 5; ++change) {
+  for (int change = 0; change != 10; ++change) {
     auto other = chosen;
     if (change == 0) other.seed = 9;
     if (change == 1) other.epochs = 6;
     if (change == 2) other.fingerprint = 1;
     if (change == 3) other.batch = 4;
     if (change == 4) other.held_out = 0.3;
+    if (change == 5) other.max_restores = 1;
+    if (change == 6) other.patience = 9;
+    if (change == 7) other.snapshot_every = 3;
+    if (change == 8) other.backoff = 0.25;
+    if (change == 9) other.validate_every = 3;
     Net again;
     BOOST_CHECK_THROW(train(again, other), fat::error);
   }
@@ -218,6 +442,51 @@ BOOST_AUTO_TEST_CASE(a_checkpoint_of_another_run_is_refused) {
   BOOST_CHECK_THROW(fat::minimize(again, fat::Targets<float>{values(), 1}, fat::BatchRmse{}, fat::Adam{},
                                   fat::ConstantRate{}, chosen),
                     fat::error);
+  const auto refused = [&](const auto& loss, const auto& optimizer, const auto& rates) {
+    Net other;
+    return contains(message_of([&] {
+                      fat::minimize(other, fat::Targets<float>{values(), 1}, loss, optimizer, rates, chosen);
+                    }),
+                    "belongs to another model");
+  };
+  BOOST_TEST(!refused(fat::BatchRmse{}, fat::Adam{}, schedule));
+  for (const double epsilon : {0.0, 1e-7, 1e-6, 1e-3})
+    BOOST_TEST(refused(fat::BatchRmse{}, fat::Adam{.epsilon = epsilon}, schedule), epsilon);
+  BOOST_TEST(refused(fat::BatchRmse{}, fat::Adam{.form = fat::Adam::Epsilon::tensorflow}, schedule));
+  BOOST_TEST(refused(fat::BatchRmse{}, fat::Adam{.beta2 = 0.9991}, schedule));
+  BOOST_TEST(refused(fat::SmoothedAbsolute{}, fat::Adam{}, schedule));
+  BOOST_TEST(refused(fat::CombinedLoss<>{.distillation = 0.5}, fat::Adam{}, schedule));
+  struct OtherRestarts {
+    fat::StepRate at(std::size_t step) const { return {schedule.at(step).rate, step == 5}; }
+  };
+  BOOST_TEST(refused(fat::BatchRmse{}, fat::Adam{}, OtherRestarts{}));
+}
+
+/// An optimizer is asked for the parameters it will get, and for nothing where there is no checkpoint.
+BOOST_AUTO_TEST_CASE(an_optimizer_with_a_rate_for_every_parameter_trains) {
+  struct OwnRates {
+    std::vector<float> rates = std::vector<float>(6, 0.5F);
+    struct State {
+      int unused = 0;
+    };
+    mutable std::size_t starts = 0;
+    State start(std::span<const float> parameters) const {
+      fat::expects(parameters.size() == rates.size(), "OwnRates: other parameters");
+      ++starts;
+      return {};
+    }
+    void step(State&, std::span<float> p, std::span<const float> g, double rate) const {
+      for (std::size_t i = 0; i != p.size(); ++i) p[i] -= static_cast<float>(rate) * rates[i] * g[i];
+    }
+  };
+  const TemporaryFile file;
+  auto chosen = options();
+  const OwnRates own;
+  Net net;
+  fat::minimize(net, fat::Targets<float>{values(), 1}, fat::BatchRmse{}, own, schedule, chosen);
+  BOOST_TEST(own.starts == 1U);
+  chosen.checkpoint = file.path;
+  fat::minimize(net, fat::Targets<float>{values(), 1}, fat::BatchRmse{}, own, schedule, chosen);
 }
 
 BOOST_AUTO_TEST_CASE(a_damaged_checkpoint_is_refused) {
@@ -232,6 +501,7 @@ BOOST_AUTO_TEST_CASE(a_damaged_checkpoint_is_refused) {
     chosen.resume = true;
     Net again;
     BOOST_CHECK_THROW(train(again, chosen), fat::error);
+    std::filesystem::remove(file.path);
     chosen.resume = false;
     train(again, chosen);
   }
@@ -253,22 +523,82 @@ BOOST_AUTO_TEST_CASE(a_checkpoint_that_cannot_be_written_says_so) {
   BOOST_CHECK_THROW(train(net, chosen), fat::error);
 }
 
-BOOST_AUTO_TEST_CASE(a_full_disk_keeps_the_earlier_checkpoint,
-                     *boost::unit_test::precondition([](auto) { return std::filesystem::exists("/dev/full"); })) {
+/// No file may grow beyond this while it lives: what a full disk does to a write.
+struct FullDisk {
+  explicit FullDisk(rlim_t bytes) {
+    std::signal(SIGXFSZ, SIG_IGN);
+    ::getrlimit(RLIMIT_FSIZE, &before);
+    const rlimit few{bytes, before.rlim_max};
+    ::setrlimit(RLIMIT_FSIZE, &few);
+  }
+  ~FullDisk() { ::setrlimit(RLIMIT_FSIZE, &before); }
+  rlimit before{};
+};
+
+BOOST_AUTO_TEST_CASE(a_disk_full_from_the_start_says_why) {
   const TemporaryFile file;
   auto chosen = options();
   chosen.checkpoint = file.path;
   Net net;
-  const auto report = train(net, chosen);
-  std::filesystem::create_symlink("/dev/full", file.path + ".partial");
-  Net again;
-  BOOST_CHECK_EXCEPTION(train(again, chosen), fat::error, [](const fat::error& raised) {
-    return std::string{raised.what()}.find("free some space") != std::string::npos;
+  std::string said;
+  {
+    const FullDisk full{10};
+    said = message_of([&] { train(net, chosen); });
+  }
+  BOOST_TEST(contains(said, std::strerror(EFBIG)));
+  BOOST_TEST(!std::filesystem::exists(file.path));
+  for (const auto& each : std::filesystem::directory_iterator{std::filesystem::temp_directory_path()})
+    BOOST_TEST(!each.path().string().starts_with(file.path));
+}
+
+BOOST_AUTO_TEST_CASE(a_disk_that_fills_up_keeps_the_earlier_checkpoint_and_the_run) {
+  const TemporaryFile file;
+  auto chosen = options();
+  chosen.checkpoint = file.path;
+  Net whole;
+  const auto expected = train(whole, options());
+  Net net;
+  std::optional<FullDisk> full;
+  std::size_t told = 0;
+  const auto report = train(net, chosen, [&](const fat::StepReport& step) {
+    told += step.note.empty() ? 0U : 1U;
+    if (step.step == 6) full.emplace(10);  // the checkpoint of the fourth step is there
   });
-  BOOST_TEST(!std::filesystem::exists(std::filesystem::symlink_status(file.path + ".partial")));
+  full.reset();
+  BOOST_TEST(told == 1U);
+  BOOST_TEST(report.notes.size() == 1U);
+  BOOST_TEST(contains(report.notes.at(0), std::strerror(EFBIG)));
+  BOOST_TEST(!report.saved);
+  BOOST_TEST((report.losses == expected.losses));
   chosen.resume = true;
   Net resumed;
-  BOOST_TEST(train(resumed, chosen).losses == report.losses, boost::test_tools::per_element());
+  std::size_t first = 0;
+  const auto again = train(resumed, chosen, [&](const fat::StepReport& step) {
+    if (first == 0) first = step.step;
+  });
+  BOOST_TEST(first == 5U);
+  BOOST_TEST(again.saved);
+  BOOST_TEST((again.losses == expected.losses));
+}
+
+BOOST_AUTO_TEST_CASE(only_a_missing_file_is_no_checkpoint) {
+  const TemporaryFile file;
+  auto chosen = options();
+  chosen.checkpoint = file.path;
+  chosen.resume = true;
+  Net net;
+  const auto anew = train(net, chosen);
+  BOOST_TEST_REQUIRE(anew.notes.size() == 1U);
+  BOOST_TEST(contains(anew.notes[0], "training starts anew"));
+  BOOST_TEST(train(net, chosen).notes.empty());
+  chosen.resume = false;
+  BOOST_TEST(contains(message_of([&] { train(net, chosen); }), "resume that (--resume), or remove the file"));
+  chosen.resume = true;
+  std::filesystem::remove(file.path);
+  std::filesystem::create_symlink(file.path, file.path);  // cannot be opened, by nobody
+  const std::string said = message_of([&] { train(net, chosen); });
+  BOOST_TEST(contains(said, std::strerror(ELOOP)));
+  BOOST_TEST(std::filesystem::is_symlink(file.path));
 }
 
 BOOST_AUTO_TEST_CASE(groups_have_rates_of_their_own) {
@@ -281,6 +611,31 @@ BOOST_AUTO_TEST_CASE(groups_have_rates_of_their_own) {
   for (std::size_t i = 3; i != 6; ++i) BOOST_TEST(net.parameters()[i] != before[i]);
   net.parts[1].count = 4;
   BOOST_CHECK_THROW(train(net, chosen), fat::error);
+  net.parts[1] = {2, 4, 1.0};
+  BOOST_TEST(contains(message_of([&] { train(net, chosen); }), "overlap at parameter 2"));
+  net.parts[1] = {3, 3, std::numeric_limits<double>::quiet_NaN()};
+  BOOST_TEST(contains(message_of([&] { train(net, chosen); }), "rate of a parameter group"));
+}
+
+/// A network may give a vector; what cannot be written to is no network.
+BOOST_AUTO_TEST_CASE(parameters_are_anything_that_a_span_can_write_to) {
+  struct WithVector : Net {
+    std::vector<float> own = std::vector<float>(6, 0.5F);
+    std::vector<float>& parameters() { return own; }
+  };
+  struct WithConst : Net {
+    std::span<const float> parameters() { return Net::parameters(); }
+  };
+  struct WithCopy : Net {
+    std::vector<float> parameters() { return {}; }
+  };
+  static_assert(fat::Network<WithVector> && std::same_as<fat::network_real_t<WithVector>, float>);
+  static_assert(!fat::Network<WithConst> && !fat::Network<WithCopy>);
+  WithVector net;
+  auto chosen = options();
+  chosen.held_out = 0.0;
+  train(net, chosen);
+  BOOST_TEST((net.own != std::vector<float>(6, 0.5F)));
 }
 
 BOOST_AUTO_TEST_CASE(bad_input_is_refused) {
@@ -302,6 +657,11 @@ BOOST_AUTO_TEST_CASE(bad_input_is_refused) {
   BOOST_CHECK_THROW(run(values(), 3, {}), fat::error);
   BOOST_CHECK_THROW(run(values(), 1, {0, 1}), fat::error);
   auto infinite = values();
+  BOOST_TEST(contains(message_of([&] {
+                        fat::minimize(net, fat::Targets<float>{values(), 1}, fat::BatchRmse{}, fat::Adam{},
+                                      fat::ConstantRate{std::numeric_limits<double>::quiet_NaN()}, options());
+                      }),
+                      "rate of step 0 is not finite"));
   infinite[5] = std::numeric_limits<float>::infinity();
   BOOST_CHECK_THROW(run(infinite, 1, {}), fat::error);
   net.parameters()[0] = std::numeric_limits<float>::quiet_NaN();

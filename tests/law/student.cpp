@@ -187,6 +187,22 @@ BOOST_AUTO_TEST_CASE(projection_keeps_every_factor_in_its_bounds) {
   for (std::size_t i = 0; i != groups[2].count; ++i) BOOST_TEST(student.parameters()[groups[2].first + i] == 1.25F);
 }
 
+/// The same grid with codes from 0 or from -128 is moved alike: where its codes begin does not make it symmetric.
+BOOST_AUTO_TEST_CASE(a_zero_point_makes_a_grid_asymmetric) {
+  const fat::Interval<float> range{-1.0F, 3.0F};
+  const fat::Grid<float> from_zero = fat::asymmetric_grid(range.low, 4.0F, fat::Codes{0, 255, 255});
+  const fat::Grid<float> centered = fat::asymmetric_grid(range.low, 4.0F, fat::Codes{-128, 127, 255});
+  const fat::TrainedGrid a{from_zero, range, fat::PaperBounds::value};
+  const fat::TrainedGrid b{centered, range, fat::PaperBounds::value};
+  BOOST_TEST(a.count() == 2U);
+  BOOST_TEST(b.count() == 2U);
+  const float factors[] = {0.1F, 0.7F};
+  BOOST_TEST(a.grid(factors).step == b.grid(factors).step);
+  BOOST_TEST(a.grid(factors).zero_point == b.grid(factors).zero_point + 128);
+  const fat::Grid<float> symmetric = fat::symmetric_grid(3.0F, fat::Codes{0, 255, 255});
+  BOOST_TEST((fat::TrainedGrid{symmetric, {0.0F, 3.0F}, fat::PaperBounds::value}.count() == 1U));
+}
+
 BOOST_AUTO_TEST_CASE(a_batch_that_is_too_large_is_refused) {
   const Setting s{{}};
   auto student = s.student({});

@@ -114,6 +114,9 @@ BOOST_AUTO_TEST_CASE(schedules_restart_at_the_ends_of_their_cycles) {
   BOOST_TEST(growing.at(8).rate == 0.5, boost::test_tools::tolerance(1e-12));
   BOOST_TEST(!fat::ConstantRate{}.at(0).restart);
   BOOST_TEST(fat::ConstantRate{0.25}.at(1000).rate == 0.25);
+  const fat::AuthorsSchedule authors{.rate = 1.0, .cycle = 5, .decay = 0.0, .floor = 0.0};
+  for (std::size_t step = 0; step != 12; ++step) BOOST_TEST(authors.at(step).restart == (step == 5 || step == 10));
+  BOOST_TEST(authors.at(5).rate == 1.0);
   BOOST_CHECK_THROW((fat::CosineRestarts{.cycle = 0}.at(0)), fat::error);
   BOOST_CHECK_THROW((fat::AuthorsSchedule{.cycle = 0}.at(0)), fat::error);
 }

@@ -2,6 +2,7 @@
 #ifndef FAT_IO_FILE_HPP_INCLUDED
 #define FAT_IO_FILE_HPP_INCLUDED
 
+#include <fat/core/atomic_file.hpp>
 #include <fat/core/error.hpp>
 #include <fat/core/stdio_file.hpp>
 
@@ -12,7 +13,7 @@
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
-#include <random>
+#include <span>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -122,21 +123,18 @@ inline void write_file_atomically(const std::filesystem::path& path, std::string
     return expects(written, path.string(), ": cannot be written: ", std::strerror(errno), "; write to another place");
   }
   detail::expect_not_protected(path, target);
-  std::filesystem::path temporary = target;
-  temporary += ".part" + std::to_string(std::random_device{}());
-  std::FILE* const file = std::fopen(temporary.c_str(), "wbx");
-  expects(file != nullptr, path.string(), ": cannot be written: ", std::strerror(errno), "; check the folder");
-  const bool written = detail::write_and_close(file, bytes);
-  const int reason = errno;
-  if (written) {
+  detail::AtomicFile file{target.string()};
+  expects(file.reason() == 0, path.string(), ": cannot be written: ", std::strerror(file.reason()),
+          "; check the folder");
+  file.write(std::as_bytes(std::span{bytes}));
+  if (file.settle()) {
     const auto before = std::filesystem::status(target, code);
-    if (std::filesystem::exists(before)) std::filesystem::permissions(temporary, before.permissions(), code);
-    std::filesystem::rename(temporary, target, code);
+    if (std::filesystem::exists(before)) std::filesystem::permissions(file.temporary(), before.permissions(), code);
+    if (file.take_place()) return;
   }
-  if (written && !code) return;
-  const std::string why = written ? code.message() : std::string{std::strerror(reason)};
-  std::filesystem::remove(temporary, code);
-  fail(path.string(), ": cannot be written: ", why, "; free some space or write to another place");
+  file.discard();
+  fail(path.string(), ": cannot be written: ", std::strerror(file.reason()),
+       "; free some space or write to another place");
 }
 
 }  // namespace fat::inline FAT_ABI

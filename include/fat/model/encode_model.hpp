@@ -53,10 +53,20 @@ inline std::vector<LayerOptions> layer_options(const Model& model, const Quantiz
 
 namespace detail {
 
-/// Errors: options that name a tensor or layer which a prepared model does not have.
+/// Errors: options that name a tensor or layer which a prepared model does not have, or that are for weights where the
+/// layer has none.
 inline void check_names(const Model& model, const QuantizeOptions& options) {
   for (const std::string& name : options.keep_float) value_named(model, name, "keep_float");
-  for (const LayerOptions& each : options.layers) value_named(model, each.layer, "layers");
+  for (const LayerOptions& each : options.layers) {
+    const ValueId value = value_named(model, each.layer, "layers");
+    bool weighted = false;
+    for (const Node& node : model.nodes)
+      if (node.output == value) with_weighted(node.op, [&](const auto&) { weighted = true; });
+    expects(weighted || !(each.bits || each.weight_scheme || each.granularity || each.train_weights.value_or(false) ||
+                          each.train_biases.value_or(false)),
+            "quantize_model: layer '", std::string_view{each.layer},
+            "' has no weights; leave out bits, weight-scheme, granularity, train-weights and train-biases");
+  }
 }
 
 }  // namespace detail

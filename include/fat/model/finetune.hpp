@@ -87,7 +87,7 @@ inline std::string checkpoint_file(const std::string& folder) {
   return checkpoint_path(folder).string();
 }
 
-/// One sentence on how a training went.
+/// One sentence on how a training went, and what else the user has to know.
 inline std::string describe(const TrainingReport& report) {
   const auto number = [](double value) {
     char text[32];
@@ -99,8 +99,10 @@ inline std::string describe(const TrainingReport& report) {
     text += ", loss on held-out images " + number(report.validations.front()) + " before, " +
             number(report.best_validation) + " after step " + std::to_string(report.best_step) + ", which is kept";
   if (report.restores != 0)
-    text += ", unstable " + std::to_string(report.restores) + " times (good values restored, rate halved)";
+    text += ", unstable " + (report.restores == 1 ? std::string{"once"} : std::to_string(report.restores) + " times") +
+            " (good values restored, rate halved)";
   if (report.ending == Ending::diverged) text += ", given up as unstable";
+  for (const std::string& note : report.notes) text += "; " + note;
   return text;
 }
 
@@ -123,6 +125,40 @@ inline StudentOptions student_options(const Model& model, const QuantizeOptions&
   return student;
 }
 
+/// How quantize_model trains on this many images. So few that a batch needs them all are all trained on: then nothing
+/// is held out and the last parameters are kept.
+inline MinimizeOptions minimize_options(std::size_t images, const QuantizeOptions& options) {
+  MinimizeOptions how;
+  how.epochs = options.epochs;
+  how.batch = options.batch;
+  how.seed = options.seed;
+  how.resume = options.resume;
+  how.stop = options.stop;
+  const double held = std::round(how.held_out * static_cast<double>(images));
+  if (static_cast<double>(images) - held < static_cast<double>(options.batch)) how.held_out = 0.0;
+  return how;
+}
+
+/// Of `total` images those that quantize_model makes training steps with: drawn by the seed, without the held-out ones.
+inline std::vector<std::size_t> trained_images(std::size_t total, const QuantizeOptions& options) {
+  if (options.finetune == Finetuning::none) return {};
+  const std::vector<std::size_t> chosen = draw_indices(total, options.train.value_or(total), options.seed);
+  const MinimizeOptions how = minimize_options(chosen.size(), options);
+  std::vector<std::size_t> trained;
+  const std::vector<std::size_t> order = sample_order(chosen.size(), how.seed);
+  for (std::size_t n = plan_training(chosen.size(), how).held; n != order.size(); ++n)
+    trained.push_back(chosen[order[n]]);
+  std::sort(trained.begin(), trained.end());
+  return trained;
+}
+
+/// Errors: a training is asked for whose checkpoint folder holds the state of another one that is not to be resumed, or
+/// one that cannot be read. Cheap, to be asked before the work begins.
+inline void check_checkpoint(const QuantizeOptions& options) {
+  if (options.finetune != Finetuning::none && !options.checkpoint.empty())
+    has_checkpoint(detail::checkpoint_path(options.checkpoint).string(), options.resume);
+}
+
 /// The float model's outputs for every chosen image, [chosen.size(), outputs]: what a student is trained towards.
 template <ImageSource Images>
 aligned_vector<float> teacher_outputs(const Model& model, const Images& images, std::span<const std::size_t> chosen,
@@ -139,8 +175,7 @@ aligned_vector<float> teacher_outputs(const Model& model, const Images& images, 
 }
 
 /// Trains on the `chosen` images, no labels, against the outputs of `teacher_model` before softmax (the float network
-/// that `model` was made from, or `model` itself): Adam under one cosine, the
-/// paper's loss; a tenth of the images is held out and the parameters that do best on them are kept. `observed` are the
+/// that `model` was made from, or `model` itself): Adam under one cosine, the paper's loss; a tenth of the images is held out and the parameters that do best on them are kept. `observed` are the
 /// ranges that the activations' grids were made from, or empty. The result depends on the inputs and the seed alone,
 /// bit for bit. Errors: no images, fewer than a batch; nothing to train; those of minimize; an interruption
 /// (options.stop), after the state was saved where there is a checkpoint folder.
@@ -151,6 +186,7 @@ Finetuned finetune(const Model& model, const ModelGrids& grids, std::span<const 
   expects(!chosen.empty(), "finetune: no training images; give some, or finetune none");
   expects(chosen.size() >= options.batch, "finetune: ", chosen.size(), " training images, fewer than a batch of ",
           options.batch, "; give more images or a smaller batch");
+  check_checkpoint(options);
   const Model scored = detail::before_softmax(model);
   StudentNetwork student{scored, detail::used_grids(scored, grids),
                          [&](std::size_t sample, std::span<float> nhwc) { images.load(chosen[sample], nhwc); },
@@ -162,20 +198,12 @@ Finetuned finetune(const Model& model, const ModelGrids& grids, std::span<const 
   const aligned_vector<float> teacher =
       teacher_outputs(detail::before_softmax(teacher_model), images, chosen, options.batch, options.threads, progress);
 
-  MinimizeOptions how;
-  how.epochs = options.epochs;
-  how.batch = options.batch;
-  how.seed = options.seed;
+  MinimizeOptions how = minimize_options(chosen.size(), options);
   how.checkpoint = detail::checkpoint_file(options.checkpoint);
-  how.resume = options.resume;
   how.fingerprint = detail::training_fingerprint(model, grids, options);
-  how.stop = options.stop;
-  const auto held = static_cast<std::size_t>(std::lround(how.held_out * static_cast<double>(chosen.size())));
-  if (chosen.size() - held < options.batch) how.held_out = 0.0;
-  const std::size_t used = how.held_out == 0.0 ? chosen.size() : chosen.size() - held;
-  const std::size_t per_epoch = used / options.batch;
-  const CosineRestarts schedule{options.learning_rate.value_or(default_learning_rate(options.finetune)),
-                                per_epoch * options.epochs};
+  const TrainingPlan plan = plan_training(chosen.size(), how);
+  const CosineRestarts schedule{options.learning_rate.value_or(default_learning_rate(options.finetune)), plan.steps};
+  detail::notify(progress, {.stage = "train", .total = plan.steps});
   TrainingReport report = minimize(
       student, Targets<float>{teacher, columns}, BatchRmse{}, Adam{}, schedule, how, [&](const StepReport& step) {
         detail::notify(progress,
@@ -184,14 +212,21 @@ Finetuned finetune(const Model& model, const ModelGrids& grids, std::span<const 
                         .total = step.steps,
                         .loss = step.loss,
                         .rate = step.rate,
-                        .ends_epoch = step.step % per_epoch == 0,
+                        .ends_epoch = step.step % plan.steps_per_epoch == 0,
                         .message = step.restored ? "training became unstable; the last good thresholds are back and "
                                                    "the learning rate is halved"
-                                                 : ""});
+                                                 : step.note});
       });
-  expects(report.ending != Ending::interrupted, "finetune: interrupted after ", report.steps, " steps; ",
-          std::string_view{how.checkpoint.empty() ? "nothing was kept, give a checkpoint folder to be able to resume"
-                                                  : "the state is in the checkpoint folder, resume to go on"});
+  expects(
+      report.ending != Ending::interrupted, "finetune: interrupted after ", report.steps, " steps; ",
+      std::string_view{how.checkpoint.empty() ? "nothing was kept, give a checkpoint folder to be able to resume"
+                       : report.saved         ? "the state is in the checkpoint folder, resume to go on"
+                                      : "the state could not be saved, the checkpoint folder holds an earlier one"});
+  detail::notify(progress, {.stage = "trained"});
+  if (plan.held == 0)
+    report.notes.push_back("all " + std::to_string(chosen.size()) +
+                           " images were trained on and none was held out to choose the parameters by; give more "
+                           "images or a smaller batch");
 
   Finetuned result{model, grids, std::move(report)};
   ModelGrids trained_grids = student.trained_grids();

@@ -88,7 +88,8 @@ struct QuantizeOptions {
   Rescaling rescale = Rescaling::none;
   /// What is trained, on unlabelled images.
   Finetuning finetune = Finetuning::none;
-  /// Whether the thresholds of activations and of weights take part in the training.
+  /// Whether the thresholds of activations and of weights take part in the training; those of weights do not where
+  /// `rounding` is other than nearest.
   bool train_activations = true;
   bool train_weights = true;
   /// Whether biases move with them: they cost nothing and correct what rounded weights do to means.
@@ -103,7 +104,7 @@ struct QuantizeOptions {
   std::optional<double> learning_rate{};
   /// Folder for the state of an interrupted training; empty: none is kept.
   std::string checkpoint{};
-  /// Continues from `checkpoint`, bit for bit.
+  /// Continues from `checkpoint`, bit for bit; without it a folder that holds a state is an error.
   bool resume = false;
   /// Training ends after the step in which this becomes true, its state saved in `checkpoint`; a signal handler may set
   /// it.
@@ -125,8 +126,9 @@ concept ImageSource = requires(S& images, std::size_t index, std::span<float> nh
 
 /// One notice of a running job.
 struct ProgressEvent {
-  std::string_view stage;  ///< "calibrate", "train", ...
-  std::size_t done = 0;    ///< of `total`
+  /// "calibrate", "train", ...; from the first "train" to "trained" options.stop is looked at, else it is not.
+  std::string_view stage;
+  std::size_t done = 0;  ///< of `total`
   std::size_t total = 0;
   double loss = std::numeric_limits<double>::quiet_NaN();  ///< of the last training step, where there is one
   double rate = std::numeric_limits<double>::quiet_NaN();  ///< learning rate of that step
@@ -149,6 +151,13 @@ inline void check(const QuantizeOptions& options) {
   for (const LayerOptions& each : options.layers)
     expects(!each.bits || (*each.bits >= 2 && *each.bits <= 8), "quantize_model: bits of layer '",
             std::string_view{each.layer}, "' is ", each.bits.value_or(0), "; give 2 to 8");
+  // A step that weights were rounded to by choice may not move afterwards; the general default of train_weights yields.
+  for (const LayerOptions& each : options.layers)
+    expects(
+        options.finetune == Finetuning::none || options.rounding == WeightRounding::nearest ||
+            !each.train_weights.value_or(false),
+        "quantize_model: weights of layer '", std::string_view{each.layer},
+        "' cannot be trained after they were rounded by choice; choose rounding nearest, or leave train-weights out");
   expects(options.activation_bits >= 2 && options.activation_bits <= 8, "quantize_model: activation_bits is ",
           options.activation_bits, "; give 2 to 8");
   expects(options.percentile > 50.0 && options.percentile <= 100.0, "quantize_model: percentile is ",

@@ -20,7 +20,8 @@ class TrainedGrid {
   TrainedGrid(const Grid<float>& start, const Interval<float>& observed, const ThresholdBounds& bounds)
       : start_(start), bounds_(bounds) {
     if (start.dead()) return;
-    symmetric_ = start.code_min == 0 || start.code_min == -start.code_max;
+    // Codes 0..255 alone say nothing: an asymmetric grid may have them too, its zero point elsewhere.
+    symmetric_ = start.zero_point == 0 && (start.code_min == 0 || start.code_min == -start.code_max);
     codes_ = {start.code_min, start.code_max, symmetric_ ? start.code_max : start.code_max - start.code_min};
     const Interval<float> wide = with_zero(observed);
     const Grid<float> led = symmetric_ ? symmetric_grid(threshold_of(observed), codes_)

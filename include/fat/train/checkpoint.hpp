@@ -2,14 +2,15 @@
 #ifndef FAT_TRAIN_CHECKPOINT_HPP_INCLUDED
 #define FAT_TRAIN_CHECKPOINT_HPP_INCLUDED
 
+#include <fat/core/atomic_file.hpp>
 #include <fat/core/error.hpp>
-#include <fat/core/stdio_file.hpp>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
-#include <memory>
+#include <cstring>
 #include <span>
 #include <string>
 #include <type_traits>
@@ -41,28 +42,33 @@ class Fingerprint {
 namespace detail {
 
 inline constexpr std::uint64_t checkpoint_magic = 0x3154504b43544146U;  // "FATCKPT1"
-inline constexpr const char* checkpoint_partial = ".partial";  // behind the name of a file that is being written
+
+/// The file, or null where there is none. Errors: it is there (or may be) and cannot be opened.
+inline File open_checkpoint(const std::string& path) {
+  File file{std::fopen(path.c_str(), "rb")};
+  const int reason = errno;
+  expects(file != nullptr || reason == ENOENT, "checkpoint: cannot open ", path, ": ", std::strerror(reason),
+          "; make it readable, or choose another place");
+  return file;
+}
 
 }  // namespace detail
 
-/// Writes buffers to `path`.partial and renames it in finish(), so `path` always holds a complete checkpoint or none.
-/// Errors: a file that cannot be created or written (a full disk); the earlier checkpoint stays.
+/// Whether there is a checkpoint to continue from. Errors: there is one, but a new run is asked for, whose checkpoints
+/// would replace it; it cannot be opened.
+inline bool has_checkpoint(const std::string& path, bool resume) {
+  const bool there = detail::open_checkpoint(path) != nullptr;
+  expects(resume || !there, "checkpoint: ", path,
+          " holds the state of an earlier training; resume that (--resume), or remove the file");
+  return there;
+}
+
+/// Writes buffers beside `path`, which they replace in finish(): it always holds a complete checkpoint or none.
 class CheckpointWriter {
  public:
-  CheckpointWriter(std::string path, std::uint64_t fingerprint)
-      : path_(std::move(path)),
-        partial_(path_ + detail::checkpoint_partial),
-        file_(std::fopen(partial_.c_str(), "wb")) {
-    expects(file_ != nullptr, "checkpoint: cannot create ", partial_, "; check that the folder exists and is writable");
+  CheckpointWriter(const std::string& path, std::uint64_t fingerprint) : path_(path), file_(path) {
     const std::uint64_t head[] = {detail::checkpoint_magic, fingerprint};
     write(std::as_bytes(std::span{head}));
-  }
-  CheckpointWriter(const CheckpointWriter&) = delete;
-  CheckpointWriter& operator=(const CheckpointWriter&) = delete;
-  ~CheckpointWriter() {
-    if (file_ == nullptr) return;
-    file_.reset();
-    std::remove(partial_.c_str());
   }
 
   template <class T>
@@ -73,27 +79,22 @@ class CheckpointWriter {
     write(std::as_bytes(values));
   }
 
-  void finish() {
+  /// Empty, or why the checkpoint could not be written (a full disk); the earlier one stays then.
+  std::string finish() {
     const std::uint64_t sum = sum_.value();
     write(std::as_bytes(std::span{&sum, 1}));
-    const bool written = std::fflush(file_.get()) == 0 && std::ferror(file_.get()) == 0;
-    const bool closed = std::fclose(file_.release()) == 0;
-    if (written && closed && std::rename(partial_.c_str(), path_.c_str()) == 0) return;
-    std::remove(partial_.c_str());
-    fail("checkpoint: cannot write ", path_, "; free some space on the disk and resume");
+    if (file_.settle() && file_.take_place()) return {};
+    return "checkpoint: cannot write " + path_ + ": " + std::strerror(file_.reason());
   }
 
  private:
   void write(std::span<const std::byte> bytes) {
-    if (bytes.empty()) return;
     sum_.add(std::span{reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size()});
-    if (std::fwrite(bytes.data(), 1, bytes.size(), file_.get()) != bytes.size())
-      fail("checkpoint: cannot write ", partial_, "; free some space on the disk and resume");
+    file_.write(bytes);
   }
 
   std::string path_;
-  std::string partial_;
-  detail::File file_;
+  detail::AtomicFile file_;
   Fingerprint sum_;
 };
 
@@ -102,8 +103,8 @@ class CheckpointWriter {
 class CheckpointReader {
  public:
   CheckpointReader(std::string path, std::uint64_t fingerprint)
-      : path_(std::move(path)), file_(std::fopen(path_.c_str(), "rb")) {
-    expects(file_ != nullptr, "checkpoint: cannot open ", path_, "; start without resuming");
+      : path_(std::move(path)), file_(detail::open_checkpoint(path_)) {
+    expects(file_ != nullptr, "checkpoint: there is no ", path_, "; start without resuming");
     expect_complete();
     std::uint64_t head[2] = {};
     read(std::as_writable_bytes(std::span{head}));
@@ -132,6 +133,8 @@ class CheckpointReader {
     bool begun = false;
     while (true) {
       const std::size_t count = std::fread(block + kept, 1, sizeof block - kept, file_.get()) + kept;
+      const int reason = errno;
+      expects(std::ferror(file_.get()) == 0, "checkpoint: cannot read ", path_, ": ", std::strerror(reason));
       if (!begun && count >= sizeof first) std::copy_n(block, sizeof first, reinterpret_cast<unsigned char*>(&first));
       begun = true;
       if (count < sizeof last) break;

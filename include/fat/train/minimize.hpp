@@ -7,88 +7,21 @@
 #include <fat/train/network.hpp>
 #include <fat/train/objective.hpp>
 #include <fat/train/optimizer.hpp>
+#include <fat/train/plan.hpp>
 #include <fat/train/schedule.hpp>
-#include <fat/train/shuffle.hpp>
+#include <fat/train/training_report.hpp>
+#include <fat/train/training_state.hpp>
 
 #include <algorithm>
-#include <atomic>
 #include <cmath>
 #include <limits>
 #include <numeric>
+#include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace fat::inline FAT_ABI {
-
-/// What the outputs of every sample should be: the teacher's outputs [samples, columns], and true classes where known.
-template <class Real>
-struct Targets {
-  std::span<const Real> values;
-  std::size_t columns = 0;
-  std::span<const std::size_t> labels = {};
-  std::size_t samples() const noexcept { return columns == 0 ? 0 : values.size() / columns; }
-};
-
-/// How long and how carefully to train.
-struct MinimizeOptions {
-  std::size_t epochs = 6;
-  std::size_t batch = 16;
-  std::uint64_t seed = 0;
-  /// Share of the samples that are not trained on but measured: the parameters that do best on them are kept. 0: none,
-  /// and the last parameters are kept.
-  double held_out = 0.1;
-  /// Steps between measurements of the held-out samples; 0: once an epoch.
-  std::size_t validate_every = 0;
-  /// Measurements without improvement after which training ends early; 0: never.
-  std::size_t patience = 0;
-  /// After a NaN or Inf the parameters of at most this many steps ago are restored, and the rate is multiplied by
-  /// backoff.
-  std::size_t snapshot_every = 10;
-  double backoff = 0.5;
-  /// Restores after which training is given up.
-  std::size_t max_restores = 8;
-  /// Checkpoint file, written after every epoch and when stopped; empty: none.
-  std::string checkpoint = {};
-  /// Continue from the checkpoint file, where it exists.
-  bool resume = false;
-  /// Of everything the loop cannot see: the model, the bounds, the loss. Part of a checkpoint's identity.
-  std::uint64_t fingerprint = 0;
-  /// Training stops after the step in which this becomes true (a signal handler may set it).
-  const std::atomic<bool>* stop = nullptr;
-};
-
-/// One step, as listeners see it.
-struct StepReport {
-  std::size_t step = 0;   ///< steps made, from 1
-  std::size_t steps = 0;  ///< steps planned
-  std::size_t epoch = 0;  ///< from 0
-  double loss = 0.0;
-  double rate = 0.0;
-  /// Loss of the held-out samples where they were measured after this step, else NaN.
-  double validation = std::numeric_limits<double>::quiet_NaN();
-  bool restarted = false;  ///< the schedule reset the optimizer before this step
-  bool restored =
-      false;  ///< loss or parameters were not finite: the last good parameters are back, the rate is lowered
-};
-
-/// Why training ended.
-enum class Ending : std::uint8_t { finished, early, interrupted, diverged };
-
-/// What a run did.
-struct TrainingReport {
-  Ending ending = Ending::finished;
-  std::size_t steps = 0;
-  std::size_t restores = 0;
-  /// Loss of every step; NaN where the step was undone.
-  std::vector<double> losses;
-  /// Held-out loss before training and after each measurement, and the steps made by then; empty without held-out
-  /// samples.
-  std::vector<double> validations;
-  std::vector<std::uint64_t> validation_steps;
-  double best_validation = std::numeric_limits<double>::infinity();
-  /// Steps after which the kept parameters were reached; 0: the initial ones were never improved.
-  std::size_t best_step = 0;
-};
 
 /// Outputs of all samples, [samples, columns], from forward(span of sample numbers) called batch by batch: a teacher's
 /// outputs, computed once. Errors: no samples.
@@ -109,257 +42,279 @@ aligned_vector<Real> cache_outputs(Forward&& forward, std::size_t samples, std::
 
 namespace detail {
 
-/// Everything that changes while training: what a checkpoint holds.
-template <class Real, class State>
-struct TrainingState {
-  struct Counters {
-    std::uint64_t step = 0;
-    std::uint64_t restores = 0;
-    std::uint64_t best_step = 0;
-    std::uint64_t stale = 0;
-    std::uint64_t validations = 0;
-    double rate_factor = 1.0;
-    double best_validation = std::numeric_limits<double>::infinity();
-  } counters;
-  std::vector<State> optimizer;
-  aligned_vector<Real> snapshot;
-  aligned_vector<Real> best;
-  std::vector<double> losses;
-  std::vector<double> validations;
-  std::vector<std::uint64_t> validation_steps;
+/// One run of minimize.
+template <class N, class O, class P, class S>
+class Minimization {
+  using Real = network_real_t<N>;
+  using Traits = network_traits<N>;
+  using State = optimizer_state_t<P, Real>;
+  static_assert(CheckpointableState<State>,
+                "an optimizer's state is trivially copyable or has visit(f), see Optimizer");
 
-  template <class Visitor>
-  void visit(std::span<Real> parameters, Visitor&& visitor) {
-    visitor(std::span<Counters>{&counters, 1});
-    visitor(parameters);
-    for (State& state : optimizer) {
-      if constexpr (requires { state.visit(visitor); })
-        state.visit(visitor);
-      else
-        visitor(std::span<State>{&state, 1});
-    }
-    visitor(std::span<Real>{snapshot});
-    visitor(std::span<Real>{best});
-    visitor(std::span<double>{losses});
-    visitor(std::span<double>{validations});
-    visitor(std::span<std::uint64_t>{validation_steps});
-  }
-};
-
-/// Copies the samples' rows out of the targets.
-template <class Real>
-class TargetRows {
  public:
-  TargetRows(const Targets<Real>& targets, std::size_t batch)
-      : targets_(targets), rows_(batch * targets.columns), labels_(targets.labels.empty() ? 0 : batch) {}
-  Outputs<Real> join(std::span<const std::size_t> samples, std::span<const Real> student) {
-    for (std::size_t row = 0; row != samples.size(); ++row) {
-      const auto from = targets_.values.subspan(samples[row] * targets_.columns, targets_.columns);
-      std::copy(from.begin(), from.end(), rows_.begin() + static_cast<std::ptrdiff_t>(row * targets_.columns));
-      if (!labels_.empty()) labels_[row] = targets_.labels[samples[row]];
+  Minimization(N& network, const Targets<Real>& targets, const O& objective, const P& optimizer, const S& schedule,
+               const MinimizeOptions& options)
+      : network_(network),
+        targets_(targets),
+        objective_(objective),
+        optimizer_(optimizer),
+        schedule_(schedule),
+        options_(options),
+        plan_(plan_training(targets.samples(), options)),
+        parameters_(Traits::parameters(network)),
+        order_(sample_order(targets.samples(), options.seed)),
+        trained_(order_.begin() + static_cast<std::ptrdiff_t>(plan_.held), order_.end()),
+        rows_(targets, std::max(options.batch, std::min(options.batch, plan_.held))),
+        output_gradients_(options.batch * targets.columns) {
+    check();
+    groups_ = {{0, parameters_.size(), 1.0}};
+    if constexpr (GroupedNetwork<N>) {
+      const std::span<const ParameterGroup> own = Traits::groups(network_);
+      groups_.assign(own.begin(), own.end());
     }
-    return {student, std::span<const Real>{rows_}.first(samples.size() * targets_.columns), samples.size(),
-            std::span<const std::size_t>{labels_}.first(labels_.empty() ? 0 : samples.size())};
+    check_groups(groups_, parameters_.size());
+    for (const ParameterGroup& group : groups_)
+      state_.optimizer.push_back(
+          optimizer_.start(std::span<const Real>{parameters_.subspan(group.first, group.count)}));
+    fresh_ = state_.optimizer;
+    state_.snapshot.assign(parameters_.begin(), parameters_.end());
+    state_.best.assign(parameters_.begin(), parameters_.end());
+    state_.losses.assign(plan_.steps, 0.0);
+    const std::size_t measurements = plan_.held == 0 ? 0 : plan_.steps / plan_.validate_every + 2;
+    state_.validations.assign(measurements, 0.0);
+    state_.validation_steps.assign(measurements, 0);
+    begin();
+  }
+
+  bool ended() const noexcept { return at().step == plan_.steps || report_.ending != Ending::finished; }
+
+  StepReport step() {
+    auto& now = state_.counters;
+    const std::size_t step = now.step;
+    const StepRate scheduled = schedule_.at(step);
+    if (scheduled.restart) state_.optimizer = fresh_;
+    StepReport told{step + 1, plan_.steps, step / plan_.steps_per_epoch, 0.0, scheduled.rate * now.rate_factor};
+    told.restarted = scheduled.restart;
+    told.loss = objective_.evaluate(outputs_of(batch_of(step)), std::span<Real>{output_gradients_});
+    told.restored = !std::isfinite(told.loss) || !update(step, told.rate);
+    if (told.restored) restore();
+    if (told.restored) told.loss = std::numeric_limits<double>::quiet_NaN();
+    state_.losses[step] = told.loss;
+    ++now.step;
+    if (plan_.held != 0 && (now.step % plan_.validate_every == 0 || now.step == plan_.steps || gives_up()))
+      told.validation = validate();
+    note_ = std::exchange(pending_, {});
+    told.note = note_;
+    return told;
+  }
+
+  /// After the listeners heard of the step, since those may stop the run.
+  void close_step() {
+    const bool stopped = options_.stop != nullptr && options_.stop->load(std::memory_order_relaxed);
+    report_.saved = false;
+    if (!options_.checkpoint.empty() && (stopped || at().step % plan_.steps_per_epoch == 0)) {
+      const std::string problem = save();
+      if (!problem.empty() && !std::exchange(told_of_disk_, true))
+        note(problem + "; training goes on, the last checkpoint that could be written stays");
+    }
+    judge();
+    if (stopped && !ended()) report_.ending = Ending::interrupted;
+  }
+
+  TrainingReport finish() {
+    if (plan_.held != 0) {
+      std::copy(state_.best.begin(), state_.best.end(), parameters_.begin());
+      Traits::project(network_);
+    }
+    report_.steps = at().step;
+    report_.restores = at().restores;
+    report_.best_validation = at().best_validation;
+    report_.best_step = plan_.held != 0 ? at().best_step : at().step;
+    state_.losses.resize(at().step);
+    state_.validations.resize(at().validations);
+    state_.validation_steps.resize(at().validations);
+    report_.losses = std::move(state_.losses);
+    report_.validations = std::move(state_.validations);
+    report_.validation_steps = std::move(state_.validation_steps);
+    return std::move(report_);
   }
 
  private:
-  Targets<Real> targets_;
-  aligned_vector<Real> rows_;
-  std::vector<std::size_t> labels_;
-};
-
-template <class Real>
-bool all_finite(std::span<const Real> values) noexcept {
-  return std::all_of(values.begin(), values.end(), [](Real value) { return std::isfinite(value); });
-}
-
-/// What two optimizers with other hyper-parameters do differently: three steps of one parameter.
-template <class Real, class Optimizer>
-void add_behaviour(Fingerprint& fingerprint, const Optimizer& optimizer) {
-  Real parameter{1};
-  auto state = optimizer.start(std::span<const Real>{&parameter, 1});
-  for (const Real gradient : {Real(0.5), Real(-0.25), Real(1e-7)}) {
-    optimizer.step(state, std::span<Real>{&parameter, 1}, std::span<const Real>{&gradient, 1}, 0.125);
-    fingerprint.add(parameter);
+  const auto& at() const noexcept { return state_.counters; }
+  bool gives_up() const noexcept { return at().restores > options_.max_restores; }
+  void note(std::string text) {
+    pending_ += (pending_.empty() ? "" : "; ") + text;
+    report_.notes.push_back(std::move(text));
   }
-}
+
+  void check() const {
+    expects(targets_.values.size() == targets_.samples() * targets_.columns,
+            "minimize: no training samples; give at least one batch of images");
+    expects(all_finite(targets_.values), "minimize: a target is not finite; check the teacher's images and weights");
+    expects(targets_.labels.empty() || targets_.labels.size() == targets_.samples(),
+            "minimize: ", targets_.labels.size(), " labels for ", targets_.samples(), " samples");
+    expects(all_finite(std::span<const Real>{parameters_}), "minimize: an initial parameter is not finite");
+    for (std::size_t step = 0; step != plan_.steps; ++step)
+      expects(std::isfinite(schedule_.at(step).rate), "minimize: the schedule's rate of step ", step, " is not finite");
+  }
+
+  /// Continues from the checkpoint, or measures where training starts from and keeps that: a place that cannot be
+  /// written shows before the work is done.
+  void begin() {
+    const bool keeps = !options_.checkpoint.empty();
+    if (keeps) identity_ = identity();
+    if (keeps && has_checkpoint(options_.checkpoint, options_.resume)) {
+      CheckpointReader reader{options_.checkpoint, identity_};
+      state_.visit(parameters_, reader);
+      report_.saved = true;
+      return judge();
+    }
+    if (keeps && options_.resume) note("no checkpoint at " + options_.checkpoint + ", training starts anew");
+    if (plan_.held != 0)
+      expects(std::isfinite(validate()), "minimize: the loss of the untrained network is not finite");
+    if (!keeps) return;
+    const std::string problem = save();
+    expects(problem.empty(), std::string_view{problem}, "; choose another place or free some space");
+  }
+
+  /// Everything that decides the course of the run.
+  std::uint64_t identity() const {
+    Fingerprint print;
+    print.add(options_.fingerprint).add(options_.epochs).add(options_.batch).add(options_.seed).add(plan_.held);
+    print.add(plan_.validate_every).add(options_.patience).add(options_.snapshot_every).add(options_.backoff);
+    print.add(options_.max_restores).add(parameters_.size()).add(targets_.values).add(targets_.labels);
+    for (std::size_t step = 0; step != plan_.steps; ++step)
+      print.add(schedule_.at(step).rate).add(schedule_.at(step).restart);
+    for (const ParameterGroup& group : groups_) {
+      print.add(group.first).add(group.count).add(group.rate);
+      add_behaviour<Real>(print, optimizer_, group.count);
+    }
+    add_behaviour<Real>(print, objective_, targets_);
+    return print.value();
+  }
+
+  std::string save() {
+    CheckpointWriter writer{options_.checkpoint, identity_};
+    state_.visit(parameters_, writer);
+    std::string problem = writer.finish();
+    report_.saved = problem.empty();
+    return problem;
+  }
+
+  /// Whether the run has to end here, however many steps are planned.
+  void judge() noexcept {
+    if (gives_up())
+      report_.ending = Ending::diverged;
+    else if (options_.patience != 0 && at().stale >= options_.patience)
+      report_.ending = Ending::early;
+  }
+
+  /// The samples of a step; every epoch has an order of its own.
+  std::span<const std::size_t> batch_of(std::size_t step) {
+    const std::size_t epoch = step / plan_.steps_per_epoch + 1;
+    if (std::exchange(shuffled_, epoch) != epoch) {
+      std::copy(order_.begin() + static_cast<std::ptrdiff_t>(plan_.held), order_.end(), trained_.begin());
+      shuffle(std::span{trained_}, options_.seed ^ SplitMix64{epoch}());
+    }
+    return std::span{trained_}.subspan(step % plan_.steps_per_epoch * options_.batch, options_.batch);
+  }
+
+  Outputs<Real> outputs_of(std::span<const std::size_t> chosen) {
+    const std::span<const Real> student = Traits::forward(network_, chosen);
+    expects(student.size() == chosen.size() * targets_.columns, "minimize: the network gives ", student.size(),
+            " outputs for ", chosen.size(), " samples, the targets have ", targets_.columns, " columns");
+    return rows_.join(chosen, student);
+  }
+
+  /// One update; false where something is not finite. Parameters are looked at before they are projected: std::min and
+  /// std::max would make a bound of a NaN.
+  bool update(std::size_t step, double rate) {
+    if (step % std::max<std::size_t>(options_.snapshot_every, 1) == 0)
+      std::copy(parameters_.begin(), parameters_.end(), state_.snapshot.begin());
+    Traits::backward(network_, std::span<const Real>{output_gradients_});
+    const std::span<const Real> gradients = Traits::gradients(network_);
+    if (!all_finite(gradients)) return false;
+    for (std::size_t g = 0; g != groups_.size(); ++g) {
+      optimizer_.step(state_.optimizer[g], parameters_.subspan(groups_[g].first, groups_[g].count),
+                      gradients.subspan(groups_[g].first, groups_[g].count), rate * groups_[g].rate);
+      if (!finite_state(state_.optimizer[g])) return false;
+    }
+    if (!all_finite(std::span<const Real>{parameters_})) return false;
+    Traits::project(network_);
+    return all_finite(std::span<const Real>{parameters_});
+  }
+
+  void restore() {
+    std::copy(state_.snapshot.begin(), state_.snapshot.end(), parameters_.begin());
+    state_.optimizer = fresh_;
+    state_.counters.rate_factor *= options_.backoff;
+    ++state_.counters.restores;
+  }
+
+  double validate() {
+    double sum = 0.0;
+    for (std::size_t first = 0; first < plan_.held; first += options_.batch) {
+      const std::size_t count = std::min(options_.batch, plan_.held - first);
+      const auto chosen = std::span<const std::size_t>{order_}.subspan(first, count);
+      sum += objective_.evaluate(outputs_of(chosen), std::span<Real>{}) * static_cast<double>(count);
+    }
+    const double loss = sum / static_cast<double>(plan_.held);
+    auto& now = state_.counters;
+    state_.validations[now.validations] = loss;
+    state_.validation_steps[now.validations++] = now.step;
+    ++now.stale;
+    if (loss < now.best_validation) {
+      now.best_validation = loss;
+      now.best_step = now.step;
+      now.stale = 0;
+      std::copy(parameters_.begin(), parameters_.end(), state_.best.begin());
+    }
+    return loss;
+  }
+
+  N& network_;
+  Targets<Real> targets_;
+  const O& objective_;
+  const P& optimizer_;
+  const S& schedule_;
+  const MinimizeOptions& options_;
+  TrainingPlan plan_;
+  std::span<Real> parameters_;
+  std::vector<std::size_t> order_;    ///< of all samples, the held-out ones in front
+  std::vector<std::size_t> trained_;  ///< the others in the order of the epoch
+  std::size_t shuffled_ = 0;          ///< that epoch, from 1
+  TargetRows<Real> rows_;
+  aligned_vector<Real> output_gradients_;
+  std::vector<ParameterGroup> groups_;
+  TrainingState<Real, State> state_;
+  std::vector<State> fresh_;
+  std::uint64_t identity_ = 0;
+  std::string pending_, note_;
+  bool told_of_disk_ = false;
+  TrainingReport report_;
+};
 
 }  // namespace detail
 
 /// Trains the network's parameters so that its outputs on every sample come to the targets. Batches are drawn without
 /// replacement in an order that depends on the seed and the epoch alone; an incomplete last batch is left for later
 /// epochs. Each listener is called as listener(const StepReport&) after every step. A step allocates nothing. The
-/// result depends on the inputs and the seed alone, bit for bit, if the network's does.
-/// Errors: no samples, fewer than a batch, targets or labels of another length, initial parameters or outputs that are
-/// not finite, a checkpoint that cannot be written or belongs to another run.
+/// result depends on the inputs and the seed alone, bit for bit, if the network's does. A checkpoint that cannot be
+/// written any more does not end the run: it is told once.
+/// Errors: those of plan_training; targets or labels of another length; groups that overlap; initial parameters,
+/// outputs or rates that are not finite; a checkpoint that cannot be created or read, belongs to another run, or is
+/// there though none is to be resumed.
 template <Network N, class O, class P, Schedule S, class... Listeners>
   requires Objective<O, network_real_t<N>> && Optimizer<P, network_real_t<N>> TrainingReport
   minimize(N& network, const Targets<network_real_t<N>>& targets, const O& objective, const P& optimizer,
            const S& schedule, const MinimizeOptions& options, Listeners&&... listeners) {
-    using Real = network_real_t<N>;
-    using Traits = network_traits<N>;
-    using State = optimizer_state_t<P, Real>;
-    static_assert(CheckpointableState<State>,
-                  "an optimizer's state is trivially copyable or has visit(f), see Optimizer");
-
-    const std::span<Real> parameters = Traits::parameters(network);
-    const std::size_t samples = targets.samples();
-    const std::size_t batch = options.batch;
-    expects(batch != 0 && options.epochs != 0, "minimize: batch and epochs must be at least 1");
-    expects(samples != 0 && targets.values.size() == samples * targets.columns,
-            "minimize: no training samples; give at least one batch of images");
-    expects(detail::all_finite(targets.values),
-            "minimize: a target is not finite; check the teacher's images and weights");
-    expects(targets.labels.empty() || targets.labels.size() == samples, "minimize: ", targets.labels.size(),
-            " labels for ", samples, " samples");
-    expects(options.held_out >= 0.0 && options.held_out < 1.0,
-            "minimize: held_out is a share of the samples, from 0 to below 1");
-    expects(detail::all_finite(std::span<const Real>{parameters}), "minimize: an initial parameter is not finite");
-
-    std::vector<std::size_t> order(samples);
-    std::iota(order.begin(), order.end(), std::size_t{0});
-    shuffle(std::span{order}, options.seed);
-    const auto held = static_cast<std::size_t>(std::lround(options.held_out * static_cast<double>(samples)));
-    const std::span<const std::size_t> held_out = std::span<const std::size_t>{order}.first(held);
-    const std::span<std::size_t> trained = std::span{order}.subspan(held);
-    expects(trained.size() >= batch, "minimize: ", trained.size(), " samples to train on (", held,
-            " held out), fewer than a batch of ", batch, "; give more images or a smaller batch");
-    std::vector<std::size_t> by_number(trained.begin(), trained.end());
-    const std::size_t steps_per_epoch = trained.size() / batch;
-    const std::size_t steps = steps_per_epoch * options.epochs;
-    const std::size_t validate_every = options.validate_every == 0 ? steps_per_epoch : options.validate_every;
-
-    std::vector<ParameterGroup> groups{{0, parameters.size(), 1.0}};
-    if constexpr (GroupedNetwork<N>) {
-      const std::span<const ParameterGroup> own = Traits::groups(network);
-      groups.assign(own.begin(), own.end());
+    detail::Minimization<N, O, P, S> run{network, targets, objective, optimizer, schedule, options};
+    while (!run.ended()) {
+      [[maybe_unused]] const StepReport told = run.step();
+      (listeners(told), ...);
+      run.close_step();
     }
-    detail::TrainingState<Real, State> state;
-    for (const ParameterGroup& group : groups) {
-      expects(group.first <= parameters.size() && group.count <= parameters.size() - group.first,
-              "minimize: a parameter group reaches beyond the ", parameters.size(), " parameters");
-      state.optimizer.push_back(optimizer.start(std::span<const Real>{parameters.subspan(group.first, group.count)}));
-    }
-    const std::vector<State> fresh = state.optimizer;
-    state.snapshot.assign(parameters.begin(), parameters.end());
-    state.best.assign(parameters.begin(), parameters.end());
-    state.losses.assign(steps, 0.0);
-    const std::size_t measurements = held == 0 ? 0 : steps / validate_every + 2;
-    state.validations.assign(measurements, 0.0);
-    state.validation_steps.assign(measurements, 0);
-
-    detail::TargetRows<Real> rows{targets, std::max(batch, std::min(batch, held))};
-    aligned_vector<Real> output_gradients(batch * targets.columns);
-    auto outputs_of = [&](std::span<const std::size_t> chosen) {
-      const std::span<const Real> student = Traits::forward(network, chosen);
-      expects(student.size() == chosen.size() * targets.columns, "minimize: the network gives ", student.size(),
-              " outputs for ", chosen.size(), " samples, the targets have ", targets.columns, " columns");
-      return rows.join(chosen, student);
-    };
-    auto validate = [&] {
-      double sum = 0.0;
-      for (std::size_t first = 0; first < held; first += batch) {
-        const auto chosen = held_out.subspan(first, std::min(batch, held - first));
-        sum += objective.evaluate(outputs_of(chosen), std::span<Real>{}) * static_cast<double>(chosen.size());
-      }
-      const double loss = sum / static_cast<double>(held);
-      auto& at = state.counters;
-      state.validations[at.validations] = loss;
-      state.validation_steps[at.validations++] = at.step;
-      ++at.stale;
-      if (loss < at.best_validation) {
-        at.best_validation = loss;
-        at.best_step = at.step;
-        at.stale = 0;
-        std::copy(parameters.begin(), parameters.end(), state.best.begin());
-      }
-      return loss;
-    };
-
-    Fingerprint identity;
-    identity.add(options.fingerprint).add(options.epochs).add(batch).add(options.seed).add(held).add(validate_every);
-    identity.add(options.patience).add(options.snapshot_every).add(options.backoff).add(parameters.size());
-    identity.add(targets.values).add(targets.labels);
-    for (const ParameterGroup& group : groups) identity.add(group.first).add(group.count).add(group.rate);
-    for (std::size_t step = 0; step != steps; ++step) identity.add(schedule.at(step).rate);
-    detail::add_behaviour<Real>(identity, optimizer);
-    auto save = [&] {
-      if (options.checkpoint.empty()) return;
-      CheckpointWriter writer{options.checkpoint, identity.value()};
-      state.visit(parameters, writer);
-      writer.finish();
-    };
-
-    auto& at = state.counters;
-    const bool resumed = options.resume && !options.checkpoint.empty() &&
-                         detail::File{std::fopen(options.checkpoint.c_str(), "rb")} != nullptr;
-    if (resumed) {
-      CheckpointReader reader{options.checkpoint, identity.value()};
-      state.visit(parameters, reader);
-    } else if (held != 0) {
-      const double before = validate();
-      expects(std::isfinite(before), "minimize: the loss of the untrained network is not finite");
-    }
-
-    TrainingReport report;
-    for (std::size_t step = at.step, first = step; step != steps; step = at.step) {
-      const std::size_t within = step % steps_per_epoch;
-      if (within == 0 || step == first) {
-        std::copy(by_number.begin(), by_number.end(), trained.begin());
-        shuffle(trained, options.seed ^ SplitMix64{step / steps_per_epoch + 1}());
-      }
-      const std::span<const std::size_t> chosen{trained.subspan(within * batch, batch)};
-      const StepRate scheduled = schedule.at(step);
-      if (scheduled.restart) state.optimizer = fresh;
-      StepReport told{step + 1, steps, step / steps_per_epoch, 0.0, scheduled.rate * at.rate_factor};
-      told.restarted = scheduled.restart;
-      told.loss = objective.evaluate(outputs_of(chosen), std::span<Real>{output_gradients});
-      if (std::isfinite(told.loss)) {
-        if (step % std::max<std::size_t>(options.snapshot_every, 1) == 0)
-          std::copy(parameters.begin(), parameters.end(), state.snapshot.begin());
-        Traits::backward(network, std::span<const Real>{output_gradients});
-        const std::span<const Real> gradients = Traits::gradients(network);
-        for (std::size_t g = 0; g != groups.size(); ++g)
-          optimizer.step(state.optimizer[g], parameters.subspan(groups[g].first, groups[g].count),
-                         gradients.subspan(groups[g].first, groups[g].count), told.rate * groups[g].rate);
-        Traits::project(network);
-      }
-      told.restored = !std::isfinite(told.loss) || !detail::all_finite(std::span<const Real>{parameters});
-      if (told.restored) {
-        std::copy(state.snapshot.begin(), state.snapshot.end(), parameters.begin());
-        state.optimizer = fresh;
-        at.rate_factor *= options.backoff;
-        ++at.restores;
-        told.loss = std::numeric_limits<double>::quiet_NaN();
-      }
-      state.losses[step] = told.loss;
-      ++at.step;
-      const bool give_up = at.restores > options.max_restores;
-      if (held != 0 && (at.step % validate_every == 0 || at.step == steps || give_up)) told.validation = validate();
-      (listeners(static_cast<const StepReport&>(told)), ...);
-      const bool interrupted = options.stop != nullptr && options.stop->load(std::memory_order_relaxed);
-      if (interrupted || at.step % steps_per_epoch == 0) save();
-      if (give_up) report.ending = Ending::diverged;
-      if (options.patience != 0 && at.stale >= options.patience) report.ending = Ending::early;
-      if (interrupted && at.step != steps) report.ending = Ending::interrupted;
-      if (report.ending != Ending::finished) break;
-    }
-
-    if (held != 0) {
-      std::copy(state.best.begin(), state.best.end(), parameters.begin());
-      Traits::project(network);
-    }
-    report.steps = at.step;
-    report.restores = at.restores;
-    report.best_validation = at.best_validation;
-    report.best_step = held != 0 ? at.best_step : at.step;
-    state.losses.resize(at.step);
-    state.validations.resize(at.validations);
-    state.validation_steps.resize(at.validations);
-    report.losses = std::move(state.losses);
-    report.validations = std::move(state.validations);
-    report.validation_steps = std::move(state.validation_steps);
-    return report;
+    return run.finish();
   }
 
 }  // namespace fat::inline FAT_ABI

@@ -51,25 +51,25 @@ struct network_traits {
   }
 };
 
-/// float or double: the element type of the network's parameters.
+/// float or double: the element type of the network's parameters, whatever a span can be made of (a vector, a span).
 template <class N>
-using network_real_t = typename decltype(network_traits<N>::parameters(std::declval<N&>()))::element_type;
+using network_real_t = typename decltype(std::span{network_traits<N>::parameters(std::declval<N&>())})::element_type;
+
+/// What a network's parameters are made of: reals that may be written, so not those of a span<const float>.
+template <class Real>
+concept TrainableReal = std::floating_point<Real> && !std::is_const_v<Real>;
 
 /// A trainable network over a set of samples that it, or what it refers to, holds. Samples are addressed by number, so
 /// that a teacher's outputs are computed once and looked up afterwards.
-///   parameters()        span of the trained values, the same memory for the network's whole life
-///   gradients()         span of the same length: dL/dparameter of the last backward
-///   forward(samples)    outputs of these samples before softmax, [samples.size(), outputs] row-major, valid until the
-/// next
-///                       forward
-///   backward(outputs)   given dL/d(outputs of the last forward), overwrites gradients()
-///   project()           moves the parameters back into their bounds; called after every optimizer step
+///   parameters()      the trained values, float or double, to be written to; the same memory for the network's life
+///   gradients()       as many: dL/dparameter of the last backward; valid until the next backward
+///   forward(samples)  outputs of these samples before softmax, [samples.size(), outputs] row-major; valid until the
+///                     next forward
+///   backward(dy)      given dL/d(outputs of the last forward), overwrites gradients()
+///   project()         moves the parameters back into their bounds; called after every optimizer step
 template <class N>
-concept Network = requires(N& network) {
-  typename network_real_t<N>;
-}
-&&std::floating_point<network_real_t<N>>&& requires(N& network, std::span<const std::size_t> samples,
-                                                    std::span<const network_real_t<N>> output_gradients) {
+concept Network = TrainableReal<network_real_t<N>> &&
+    requires(N& network, std::span<const std::size_t> samples, std::span<const network_real_t<N>> output_gradients) {
   { network_traits<N>::parameters(network) } -> std::convertible_to<std::span<network_real_t<N>>>;
   { network_traits<N>::gradients(network) } -> std::convertible_to<std::span<const network_real_t<N>>>;
   { network_traits<N>::forward(network, samples) } -> std::convertible_to<std::span<const network_real_t<N>>>;

@@ -17,7 +17,9 @@ using optimizer_state_t = decltype(std::declval<const O&>().start(std::declval<s
 
 /// `start(parameters)` makes the state of a new run (copyable; copies between states of equal length do not allocate);
 /// `step(state, parameters, gradients, rate)` moves the parameters in place and allocates nothing. Hyper-parameters are
-/// public members of the optimizer.
+/// public members of the optimizer. Each parameter group has a state; spans are valid during the call. Where a run has
+/// a checkpoint, the optimizer is also tried for a few steps on made-up parameters and gradients, as many as each group
+/// has, so that the checkpoint is refused under other hyper-parameters: results may depend on the arguments alone.
 template <class O, class Real = float>
 concept Optimizer = requires(const O& optimizer, std::span<const Real> start, std::span<Real> parameters,
                              std::span<const Real> gradients, optimizer_state_t<O, Real>& state, double rate) {
