@@ -58,16 +58,17 @@ def litert(path, inputs, resolver, keep):
 
 
 def compare_tensors(device, reference):
-    """Tensors compared, codes compared, codes that differ; each tensor that differs is printed."""
-    codes = differing = tensors = 0
+    """Tensors compared, codes compared, codes that differ, the largest difference; each tensor that differs is printed."""
+    codes = differing = tensors = largest = 0
     for name, values in device.items():
         if name not in reference:
             continue
-        different = values.reshape(-1).astype(np.int32) != as_int8(reference[name]).reshape(-1).astype(np.int32)
-        tensors, codes, differing = tensors + 1, codes + different.size, differing + int(different.sum())
-        if different.any():
-            print(f"  {name}: {int(different.sum())} of {different.size} codes differ", flush=True)
-    return tensors, codes, differing
+        distance = np.abs(values.reshape(-1).astype(np.int32) - as_int8(reference[name]).reshape(-1).astype(np.int32))
+        different = int((distance != 0).sum())
+        tensors, codes, differing, largest = tensors + 1, codes + distance.size, differing + different, max(largest, int(distance.max(initial=0)))
+        if different != 0:
+            print(f"  {name}: {different} of {distance.size} codes differ", flush=True)
+    return tensors, codes, differing, largest
 
 
 def reference_codes(options, model, inputs, rounding, result):

@@ -62,7 +62,7 @@ def compare_litert(model, engine, lines):
     reference = model.reference_codes("litert")
     inputs = as_int8(model.input_codes)
     inputs = first_axis_last(inputs) if model.channels_first() else inputs
-    tensors, codes, differing = compare_tensors(litert(model.path(".tflite"), inputs, OpResolverType.BUILTIN_REF, True), reference)
+    tensors, codes, differing, _ = compare_tensors(litert(model.path(".tflite"), inputs, OpResolverType.BUILTIN_REF, True), reference)
     lines.append(f"LiteRT reference kernels beside those here (two roundings, FULLY_CONNECTED one): {differing} of {codes} codes differ ({tensors} tensors)")
     model.failures.expect(differing == 0 and tensors > 3, f"{model.name}: {differing} codes differ from LiteRT's reference kernels")
     rounded_twice = as_int8(reference[model.graph.graph.output[0].name])

@@ -131,11 +131,11 @@ def compare(options, folder, failures, label, compute, images, per_channel, kind
         taken = np.clip(np.rint(given / step) + zero, limits.min, limits.max).astype(details["dtype"])
         given = ((taken.astype(np.float32) - zero) * np.float32(step)).astype(np.float32)
     np.save(inputs, given)
-    tensors, codes, differing = compare_tensors(litert(path, taken, OpResolverType.BUILTIN_REF, True),
-                                                reference_codes(options, path, inputs, "litert", folder / "reference.npz"))
-    # A constant is added as the bias of a convolution: codes may differ by one where the exact result is close to half-way.
-    allowed = codes // 1000 if compute is adding_constants else 0
-    failures.expect(differing <= allowed and tensors > 2, f"{label}: {differing} codes differ from LiteRT's reference kernels")
+    tensors, codes, differing, largest = compare_tensors(litert(path, taken, OpResolverType.BUILTIN_REF, True),
+                                                         reference_codes(options, path, inputs, "litert", folder / "reference.npz"))
+    # A constant is added as the bias of a convolution, whose sums are rounded twice earlier: codes may differ by one.
+    allowed = codes // 100 if compute is adding_constants else 0
+    failures.expect(differing <= allowed and largest <= 1 and tensors > 2, f"{label}: {differing} codes differ from LiteRT's reference kernels")
     command(options.build / "fat", "run", path, "--input", inputs, *(["--codes"] if kind != tf.float32 else []), "-o", result)
     ours, theirs = np.load(result), litert(path, taken, OpResolverType.BUILTIN, False)[""]
     if kind != tf.float32:
