@@ -7,12 +7,15 @@
 #include "support/temporary.hpp"
 
 #include <fat/io/file.hpp>
+#include <fat/model/integer.hpp>
 
 #include <boost/test/unit_test.hpp>
 
 #include <cstdint>
+#include <cstdlib>
 #include <cstring>
 #include <functional>
+#include <vector>
 
 namespace {
 
@@ -219,6 +222,34 @@ BOOST_AUTO_TEST_CASE(flipped_bits_never_crash) {
     damaged[bit / 8] = static_cast<char>(damaged[bit / 8] ^ (1 << (bit % 8)));
     try_to_read(damaged);
   }
+}
+
+// Made by TensorFlow's converter: x - 1/2, max pool, times a constant a channel, plus another with ReLU, bilinear resize. The
+// codes are those of LiteRT's reference kernels, which round sums of two numbers twice.
+BOOST_AUTO_TEST_CASE(constants_in_integer_files_and_bilinear_resizes) {
+  const std::string path = FAT_PROJECT_DIR "/tests/fuzz/corpus/tflite/constants.tflite";
+  const fat::QuantizedModel model = fat::tflite::load_quantized(path);
+  fat::IntegerModel integers{model};
+  std::vector<std::int8_t> input(144), output(140);
+  for (int i = 0; i != 144; ++i) input[static_cast<std::size_t>(i)] = static_cast<std::int8_t>(i * 37 % 256 - 128);
+  integers.run(std::span<const std::int8_t>{input}, 1, std::span{output});
+  const std::vector<int> expected{
+      -83, 81,  -60, -118, -81, 85,  -60, -111, -75, 96,  -59, -91,  -69, 108, -58, -71,  -62, 111, -60, -83,
+      -55, 115, -61, -95,  -53, 116, -62, -99,  -68, 77,  -60, -121, -68, 81,  -60, -117, -70, 92,  -59, -106,
+      -71, 104, -58, -94,  -65, 110, -60, -94,  -58, 117, -62, -94,  -55, 119, -63, -94,  -45, 72,  -60, -126,
+      -49, 76,  -60, -126, -62, 86,  -58, -127, -75, 97,  -57, -128, -68, 109, -60, -110, -61, 120, -63, -93,
+      -59, 124, -64, -87,  -48, 65,  -61, -119, -52, 69,  -60, -120, -65, 80,  -59, -123, -79, 92,  -58, -125,
+      -72, 103, -59, -106, -65, 114, -60, -87,  -63, 117, -60, -81,  -50, 61,  -61, -115, -54, 65,  -61, -116,
+      -68, 76,  -59, -120, -81, 88,  -58, -123, -74, 99,  -58, -103, -67, 109, -58, -84,  -65, 113, -58, -77};
+  BOOST_REQUIRE(expected.size() == output.size());
+  int differing = 0;
+  for (std::size_t i = 0; i != output.size(); ++i) {
+    BOOST_TEST(std::abs(output[i] - expected[i]) <= 1);
+    differing += output[i] != expected[i] ? 1 : 0;
+  }
+  BOOST_TEST(differing <= 7);
+  // The constant of the product has a zero point of its own, which weights of the format cannot have.
+  check_message([&] { fat::tflite::write(model); }, "layer 'mul' has asymmetric weights");
 }
 
 BOOST_AUTO_TEST_SUITE_END()
