@@ -11,8 +11,6 @@ import time
 
 import support
 
-MODELS = {"MobileNetV2": "models/mobilenet_v2_1.0_224.onnx", "MobileNetV1-0.25": "models/mobilenet_v1_0.25_224.onnx"}
-
 UNTRAINED, THRESHOLDS = "train=none", "train=activations+weights"
 BIASES, EVERYTHING = THRESHOLDS + "+biases", THRESHOLDS + "+biases+factors"
 CHOSEN = "correct=learned train=activations+biases rate=0.001"
@@ -53,16 +51,17 @@ def main():
     parser.add_argument("--models", help="names separated by semicolons; all of them unless given")
     parser.add_argument("--ways", help="names separated by semicolons; all of them unless given")
     arguments = parser.parse_args()
-    models = support.chosen(arguments.models, MODELS, "--models")
+    models = support.chosen(arguments.models, support.MODELS, "--models")
     ways = support.chosen(arguments.ways, WAYS, "--ways")
     program = os.path.join(os.path.dirname(arguments.fat), "benchmarks", "finetune_accuracy")
-    support.demand(program, *(os.path.join(arguments.data, MODELS[model]) for model in models))
+    files = {model: os.path.join(arguments.data, support.MODELS[model][0]) for model in models}
+    support.demand(program, *files.values())
     print("| network | one step for each, activations: steps | top-1 | agreement | logit RMSE | seconds |")
     print("|---|---|---|---|---|---|")
     for model in models:
         for way in ways:
-            found, seconds = measure(program, os.path.join(arguments.data, MODELS[model]), os.path.join(arguments.data, "imagenet"),
-                                     *WAYS[way].split(), f"threads={arguments.threads}", f"seeds={arguments.seeds}")
+            found, seconds = measure(program, files[model], os.path.join(arguments.data, "imagenet"), *WAYS[way].split(),
+                                     f"threads={arguments.threads}", f"seeds={arguments.seeds}")
             top1, agreement, rmse = found[3:6]
             print(f"| {model} | {way} | {top1} | {agreement} | {rmse} | {seconds:.0f} |", flush=True)
 

@@ -4,7 +4,7 @@
     benchmarks/accuracy/post_training.py [--fat build/fat] [--data ../shared/data] [--threads 2] [--models "A;B"] [--ways "A;B"]
 
 Every row is one run of `fat quantize` on the calibration images, measured on the evaluation images. A new pipeline is one
-line in WAYS, a new network one line in MODELS. Only Python's standard library is needed.
+line in WAYS, a new network one line in support.MODELS. Only Python's standard library is needed.
 """
 import json
 import os
@@ -12,12 +12,6 @@ import tempfile
 import time
 
 import support
-
-# name: (file below the data folder, options that belong to the network)
-MODELS = {
-    "MobileNetV2": ("models/mobilenet_v2_1.0_224.onnx", ["--class-offset", "1"]),
-    "MobileNetV1-0.25": ("models/mobilenet_v1_0.25_224.onnx", []),
-}
 
 PLAIN = ["--finetune", "none", "--rescale", "none"]
 
@@ -51,7 +45,7 @@ PIPELINE_WAYS = {f"{base}: {name}": [*options, *steps] for base, options in BASE
 
 def measure(arguments, model, way):
     """One `fat quantize`: its figures, the seconds of the whole run and its peak memory in MiB."""
-    file, of_model = MODELS[model]
+    file, of_model = support.MODELS[model]
     images = os.path.join(arguments.data, "imagenet")
     with tempfile.TemporaryDirectory() as folder:
         figures = os.path.join(folder, "figures.json")
@@ -73,10 +67,10 @@ def main():
     parser.add_argument("--ways", help="names separated by semicolons; the four plain ones unless given")
     parser.add_argument("--pipelines", action="store_true", help="the plain ways and every pipeline on top of each")
     arguments = parser.parse_args()
-    models = support.chosen(arguments.models, MODELS, "--models")
+    models = support.chosen(arguments.models, support.MODELS, "--models")
     every = {**WAYS, **PIPELINE_WAYS}
     ways = support.chosen(arguments.ways, every, "--ways") if arguments.ways or arguments.pipelines else list(WAYS)
-    support.demand(arguments.fat, *(os.path.join(arguments.data, MODELS[model][0]) for model in models))
+    support.demand(arguments.fat, *(os.path.join(arguments.data, support.MODELS[model][0]) for model in models))
     print("| network | weights, activations | top-1 | float top-1 | agreement | logit RMSE | SQNR dB | seconds: evaluation, all "
           "| peak MiB |")
     print("|---|---|---|---|---|---|---|---|---|")

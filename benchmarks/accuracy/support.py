@@ -7,6 +7,13 @@ import sys
 PROJECT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 
+# name: (file below the data folder, options of `fat quantize` that belong to the network)
+MODELS = {
+    "MobileNetV2": ("models/mobilenet_v2_1.0_224.onnx", ["--class-offset", "1"]),
+    "MobileNetV1-0.25": ("models/mobilenet_v1_0.25_224.onnx", []),
+}
+
+
 def parser(description):
     """A command line with --fat and --data."""
     made = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
