@@ -350,12 +350,15 @@ class CWriter {
     copy(in(0).height, in(0).width * in(0).channels, row, regrid(0), at(node_->inputs[0]),
          at(node_->output) + " + " + std::to_string(first));
   }
+  void expect_one_grid(std::string_view what) const {
+    expects(x_[0].same_reals(y_), "C source: input and output of ", what, " '", std::string_view{node_->name},
+            "' must share one grid");
+  }
   void layer(const Resize& op) {
     expects(in(0).height <= 65536 && in(0).width <= 65536, "C source: the input of resize '",
             std::string_view{node_->name}, "' is more than 65536 wide or high");
     const bool nearest = op.kind == Resize::Kind::nearest;
-    expects(nearest || (x_[0].step == y_.step && x_[0].zero == y_.zero), "C source: input and output of resize '",
-            std::string_view{node_->name}, "' must share one grid");
+    if (!nearest) expect_one_grid("resize");
     // Nearest: the pixel; bilinear: two pixels and the weight of the second in 1/1024.
     const auto samples = [&](const char* name, std::size_t from, std::size_t to) {
       std::vector<std::size_t> all;
@@ -376,8 +379,7 @@ class CWriter {
   }
 
   void layer(const Pool& op) {
-    expects(x_[0].step == y_.step && x_[0].zero == y_.zero, "C source: input and output of pool '",
-            std::string_view{node_->name}, "' must share one grid");
+    expect_one_grid("pool");
     constants_ += "static const @_window " + symbol_ + " = " + window_text(geometry(op.window, in(0), out())) + ";\n";
     bytes_ += 14 * 4;
     const std::vector<std::string> ends{number(y_.low), number(y_.high), at(node_->inputs[0]), at(node_->output)};

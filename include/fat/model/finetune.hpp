@@ -134,8 +134,7 @@ inline MinimizeOptions minimize_options(std::size_t images, const QuantizeOption
   how.seed = options.seed;
   how.resume = options.resume;
   how.stop = options.stop;
-  const double held = std::round(how.held_out * static_cast<double>(images));
-  if (static_cast<double>(images) - held < static_cast<double>(options.batch)) how.held_out = 0.0;
+  if (images - held_samples(images, how.held_out) < options.batch) how.held_out = 0.0;
   return how;
 }
 
@@ -175,8 +174,9 @@ aligned_vector<float> teacher_outputs(const Model& model, const Images& images, 
 }
 
 /// Trains on the `chosen` images, no labels, against the outputs of `teacher_model` before softmax (the float network
-/// that `model` was made from, or `model` itself): Adam under one cosine, the paper's loss; a tenth of the images is held out and the parameters that do best on them are kept. `observed` are the
-/// ranges that the activations' grids were made from, or empty. The result depends on the inputs and the seed alone,
+/// that `model` was made from, or `model` itself): Adam under one cosine, the paper's loss; a tenth of the images is
+/// held out and the parameters that do best on them are kept. `observed` are the ranges that the activations' grids
+/// were made from, or empty. The result depends on the inputs and the seed alone,
 /// bit for bit. Errors: no images, fewer than a batch; nothing to train; those of minimize; an interruption
 /// (options.stop), after the state was saved where there is a checkpoint folder.
 template <ImageSource Images>

@@ -484,8 +484,7 @@ class IntegerLayer {
     }
   }
   void expect_one_grid(std::string_view what, const Node& node) const {
-    expects(x_[0].step == y_.step && x_[0].zero == y_.zero, "IntegerModel: input and output of ", what, " '", node.name,
-            "' must share one grid");
+    expects(x_[0].same_reals(y_), "IntegerModel: input and output of ", what, " '", node.name, "' must share one grid");
   }
   void prepare(const BatchNormalization&, const WeightEncoding*, const Node& node) {
     fail("IntegerModel: '", node.name, "' is a batch normalization; it has to be folded");

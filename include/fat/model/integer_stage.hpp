@@ -36,6 +36,8 @@ struct ByteGrid {
         high(e.code_max + (e.is_signed() ? 128 : 0)),
         raise(e.is_signed() ? 128 : 0) {}
 
+  /// Whether a code stands for the same real on both.
+  bool same_reals(const ByteGrid& other) const { return step == other.step && zero == other.zero; }
   std::int32_t nearest(double real) const {
     return static_cast<std::int32_t>(
         std::clamp(std::nearbyint(real / step) + zero, static_cast<double>(low), static_cast<double>(high)));

@@ -64,7 +64,7 @@ class Minimization {
         parameters_(Traits::parameters(network)),
         order_(sample_order(targets.samples(), options.seed)),
         trained_(order_.begin() + static_cast<std::ptrdiff_t>(plan_.held), order_.end()),
-        rows_(targets, std::max(options.batch, std::min(options.batch, plan_.held))),
+        rows_(targets, options.batch),
         output_gradients_(options.batch * targets.columns) {
     check();
     groups_ = {{0, parameters_.size(), 1.0}};

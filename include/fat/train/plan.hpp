@@ -54,6 +54,11 @@ struct TrainingPlan {
   std::size_t validate_every = 0;  ///< steps between two measurements
 };
 
+/// How many samples a share of them is.
+inline std::size_t held_samples(std::size_t samples, double share) {
+  return static_cast<std::size_t>(std::lround(share * static_cast<double>(samples)));
+}
+
 /// Errors: no samples, batch or epochs 0, a share that is none, fewer samples to train on than a batch.
 inline TrainingPlan plan_training(std::size_t samples, const MinimizeOptions& options) {
   expects(options.batch != 0 && options.epochs != 0, "minimize: batch and epochs must be at least 1");
@@ -61,7 +66,7 @@ inline TrainingPlan plan_training(std::size_t samples, const MinimizeOptions& op
   expects(options.held_out >= 0.0 && options.held_out < 1.0,
           "minimize: held_out is a share of the samples, from 0 to below 1");
   TrainingPlan plan;
-  plan.held = static_cast<std::size_t>(std::lround(options.held_out * static_cast<double>(samples)));
+  plan.held = held_samples(samples, options.held_out);
   plan.trained = samples - plan.held;
   expects(plan.trained >= options.batch, "minimize: ", plan.trained, " samples to train on (", plan.held,
           " held out), fewer than a batch of ", options.batch, "; give more images or a smaller batch");
