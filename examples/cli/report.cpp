@@ -147,6 +147,7 @@ Json options_json(const fat::QuantizeOptions& o) {
     if (each.train_biases) layer["train_biases"] = *each.train_biases;
     json["layers"].push_back(std::move(layer));
   }
+  if (o.rescale_lock) json["rescale_lock"] = *o.rescale_lock;
   if (o.train) json["train"] = *o.train;
   if (o.learning_rate) json["learning_rate"] = *o.learning_rate;
   return json;

@@ -2,7 +2,7 @@
 #include <support/small_model.hpp>
 
 #include <fat/model/balance_model.hpp>
-#include <fat/model/equalize_model.hpp>
+#include <fat/model/choose_rescaling.hpp>
 
 #include <boost/test/unit_test.hpp>
 
@@ -108,7 +108,7 @@ BOOST_AUTO_TEST_SUITE(unit_rescale_model)
 
 BOOST_AUTO_TEST_CASE(a_model_computes_what_it_did_but_for_what_relu6_cuts) {
   fat::Threads threads{2};
-  for (const fat::Clamp& clamp : {fat::Clamp{}, fat::relu, fat::relu6})
+  for (const fat::Clamp& clamp : {fat::Clamp{}, fat::relu, fat::relu6, fat::Clamp{0.0F, 1.0F}})
     for (const Way way : ways) {
       const fat::Model before = chain(clamp);
       fat::Model after = before;
@@ -153,7 +153,7 @@ BOOST_AUTO_TEST_CASE(what_every_image_adds_is_absorbed_where_nothing_pads_or_cut
   const fat::test::RandomImages source{{9, 9, 3}, 6};
   std::vector<float> images(6 * 9 * 9 * 3);
   for (std::size_t i = 0; i != 6; ++i) source.load(i, std::span{images}.subspan(i * 243, 243));
-  for (const fat::Clamp& clamp : {fat::relu, fat::relu6}) {
+  for (const fat::Clamp& clamp : {fat::relu, fat::relu6, fat::Clamp{0.0F, 5.0F}}) {
     fat::Model model = chain(clamp);
     auto& dw = std::get<fat::DepthwiseConvolution>(model.nodes[1].op);
     for (float& w : dw.kernel) w *= 0.02F;
@@ -374,6 +374,47 @@ BOOST_AUTO_TEST_CASE(what_stands_between_two_layers_decides_whether_they_are_a_p
           {dw});
     BOOST_TEST(fat::scalable_pairs(b.take(), true).size() == (size == 1 ? 1U : 0U));
   }
+}
+
+BOOST_AUTO_TEST_CASE(a_convolution_with_one_input_a_group_is_depthwise) {
+  std::mt19937 random{5};
+  fat::test::Builder b{{9, 9, 4}};
+  const fat::Window window{{3, 3}, {2, 1}, {1, 1}, {1, 0, 1, 2}};
+  const fat::ValueId grouped =
+      b.add("grouped",
+            fat::Convolution{window, 4, fat::relu, fat::test::normal({8, 3, 3, 1}, random, 1.0F),
+                             fat::test::normal({8}, random, 0.1F)},
+            {0});
+  b.add("last", fat::Convolution{{}, 1, {}, fat::test::normal({3, 1, 1, 8}, random, 0.5F), fat::array<float>{{3}}},
+        {grouped});
+  const fat::Model model = b.take(), prepared = fat::prepare_model(model);
+  BOOST_TEST(fat::scalable_pairs(model).empty());
+  BOOST_TEST(fat::scalable_pairs(prepared).size() == 1U);
+  BOOST_TEST(std::get<fat::DepthwiseConvolution>(prepared.nodes[0].op).multiplier == 2U);
+  const std::vector<float> images = some_images(model);
+  BOOST_TEST(relative_distance(outputs(model, images), outputs(prepared, images)) < 1e-6);
+}
+
+BOOST_AUTO_TEST_CASE(the_lock_of_the_options_holds_for_every_way) {
+  const fat::Model model = fat::prepare_model(chain(fat::relu6));
+  const fat::ImageBlock images{some_images(model), 12};
+  const std::vector<float> wanted = outputs(model, images.pixels);
+  for (const fat::Rescaling way : {fat::Rescaling::depthwise, fat::Rescaling::equalize, fat::Rescaling::balance}) {
+    std::size_t locked[2] = {0, 0}, moved[2] = {0, 0};
+    for (const bool all : {false, true}) {
+      fat::Model changed = model;
+      fat::QuantizeOptions options{.rescale = way};
+      if (all) options.rescale_lock = 1e-6F;
+      for (const fat::PairRescaling& pair : fat::choose_rescaling(changed, images, wanted, options).done.pairs) {
+        locked[all] += pair.locked;
+        if (pair.second == "last") continue;  // no activation before it
+        for (const double factor : pair.factors) moved[all] += factor != 1.0;
+      }
+    }
+    BOOST_TEST(locked[1] > locked[0]);
+    BOOST_TEST(moved[1] < moved[0]);
+  }
+  BOOST_CHECK_THROW(fat::detail::check(fat::QuantizeOptions{.rescale_lock = 0.0F}), fat::error);
 }
 
 BOOST_AUTO_TEST_CASE(images_that_are_not_numbers_or_not_whole_are_refused) {

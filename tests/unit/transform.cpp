@@ -102,6 +102,42 @@ BOOST_AUTO_TEST_CASE(relu6_locks_and_limits_when_equalizing) {
   BOOST_TEST(factors[2] == 10.0);
 }
 
+/// An activation of the user's own that commutes with positive factors.
+struct LeakyReLU {
+  static constexpr bool bounded = false;
+};
+
+BOOST_AUTO_TEST_CASE(other_activations_that_commute_are_passed) {
+  auto leaky = depthwise_layer(), straight = leaky;
+  auto behind_leaky = pointwise_layer(), behind_straight = behind_leaky;
+  const auto factors = fat::rescale_depthwise(leaky, LeakyReLU{}, behind_leaky, std::vector<float>{}).factors;
+  BOOST_TEST(factors == fat::rescale_depthwise(straight, fat::ReLU{}, behind_straight, std::vector<float>{}).factors);
+  BOOST_TEST(fat::imbalance(factors) > 0.1);
+  const auto leak = [](double x) { return x > 0.0 ? x : 0.1 * x; };
+  for (std::size_t k = 0; k != factors.size(); ++k)
+    for (const double x : {-3.0, 0.5})
+      BOOST_TEST(leak(factors[k] * x) == factors[k] * leak(x), boost::test_tools::tolerance(1e-12));
+}
+
+BOOST_AUTO_TEST_CASE(lock_and_limit_are_in_proportion_to_the_bound) {
+  const std::vector<double> thresholds{1.0, 1.0, 0.01}, wide(3, 1e6);
+  const std::vector<double> maxima{5.95, 5.8, 2.0};
+  for (const double bound : {6.0, 1.0, 20.0}) {
+    std::vector<double> scaled = maxima;
+    for (double& x : scaled) x *= bound / 6.0;
+    const auto six = fat::depthwise_factors(thresholds, fat::ReLU6{}, maxima);
+    const auto other = fat::depthwise_factors(thresholds, fat::BoundedReLU{bound}, scaled);
+    BOOST_TEST(other.locked[0]);
+    BOOST_TEST(!other.locked[1]);
+    BOOST_TEST(other.factors[2] == 3.0, boost::test_tools::tolerance(1e-6));
+    BOOST_TEST(other.factors[2] == six.factors[2], boost::test_tools::tolerance(1e-6));
+    const auto equal = fat::equalizing_factors(thresholds, fat::BoundedReLU{bound}, wide, scaled);
+    BOOST_TEST(equal[0] == 1.0);
+    BOOST_TEST(equal[2] == 3.0, boost::test_tools::tolerance(1e-6));
+  }
+  BOOST_CHECK_THROW(fat::depthwise_factors(thresholds, fat::BoundedReLU{0.0}, maxima), fat::error);
+}
+
 BOOST_AUTO_TEST_CASE(the_margin_of_the_lock_is_kept_on_request) {
   const std::vector<double> thresholds{1.0, 0.01};
   const std::vector<double> maxima{6.5, 2.0};

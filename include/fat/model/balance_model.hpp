@@ -20,7 +20,8 @@ namespace fat::inline FAT_ABI {
 struct BalanceOptions {
   /// Through ReLU6 no channel is raised above this, well below 6: images that were not looked at are cut less.
   float limit = 4.0F;
-  /// ReLU6: channels whose largest pre-activation reaches this stay as they are; other images may have more.
+  /// ReLU6: channels whose largest pre-activation reaches this stay as they are; other images may have more. For another
+  /// bound than 6, this and the limit count in proportion to it.
   float lock = 5.0F;
   /// Rounds over all pairs; each changes what its neighbours carry.
   std::size_t rounds = 3;
@@ -120,12 +121,14 @@ ChannelNoise channel_noise(Model& model, const ScalablePair& pair, First& first,
     noise.made[k] = taps * (by_channel ? input_variance[k * input_variance.size() / channels] : mean_variance);
     noise.read[k] *= variance[k];
   }
-  if (clamp_of(model.nodes[pair.first].op) == relu6) {
+  if (const auto bound = relu_bound(clamp_of(model.nodes[pair.first].op))) {
+    const RescaleOptions limits =
+        RescaleOptions{.lock = options.lock, .limit = options.limit}.scaled_to(BoundedReLU{*bound});
     for (std::size_t k = 0; k != channels; ++k) {
-      noise.locked[k] = maxima[k] >= static_cast<double>(options.lock);
-      if (maxima[k] > 0.0) noise.highest[k] = std::max(1.0, static_cast<double>(options.limit) / maxima[k]);
+      noise.locked[k] = maxima[k] >= static_cast<double>(limits.lock);
+      if (maxima[k] > 0.0) noise.highest[k] = std::max(1.0, static_cast<double>(limits.limit) / maxima[k]);
     }
-    noise.value_step_squared = (6.0 / 255.0) * (6.0 / 255.0);
+    noise.value_step_squared = (*bound / 255.0) * (*bound / 255.0);
   } else {  // No channel outgrows the largest, whose range all of them share between the layers.
     const double largest = *std::max_element(maxima.begin(), maxima.end());
     for (std::size_t k = 0; k != channels; ++k)

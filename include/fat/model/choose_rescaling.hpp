@@ -50,9 +50,13 @@ inline RescalingChoice choose_rescaling(Model& model, const ImageBlock& images, 
   expects(images.count != 0, "choose_rescaling: no images; give at least one calibration image");
   const auto rescale = [&](Model& changed, Rescaling way, std::span<const float> pixels) {
     Threads threads{options.threads};
-    if (way == Rescaling::depthwise) return rescale_depthwise(changed, pixels, threads);
-    if (way == Rescaling::equalize) return equalize_model(changed, pixels, threads);
-    if (way == Rescaling::balance) return balance_model(changed, pixels, threads);
+    RescaleOptions limits;
+    BalanceOptions balance;
+    limits.lock = options.rescale_lock.value_or(limits.lock);
+    balance.lock = options.rescale_lock.value_or(balance.lock);
+    if (way == Rescaling::depthwise) return rescale_depthwise(changed, pixels, threads, limits);
+    if (way == Rescaling::equalize) return equalize_model(changed, pixels, threads, {.limits = limits});
+    if (way == Rescaling::balance) return balance_model(changed, pixels, threads, balance);
     return ModelRescaling{};
   };
   RescalingChoice choice;

@@ -20,7 +20,7 @@ struct EqualizeOptions {
   /// Rounds over all pairs at most, and the largest |log s| at which they end.
   std::size_t iterations = 40;
   double tolerance = 1e-3;
-  /// Replaces ReLU6 by ReLU between the layers first, as other tools do. It changes the function; see output_rmse.
+  /// Replaces ReLU6 (any bounded ReLU) by ReLU between the layers first, as other tools do. It changes the function; see output_rmse.
   bool replace_relu6 = false;
   /// Moves what every image adds to a channel into the layer behind it afterwards (absorb_bias), where that layer does
   /// not pad.
@@ -41,18 +41,28 @@ inline bool unpadded(const Operator& op) {
   return none;
 }
 
-/// absorb_bias on every pair that may. Channels that ReLU6 cuts, or that are 0 on some image, stay. With ReLU and ReLU6
-/// the function stays the same on the images.
+/// From which pre-activation on a channel of each pair stays as it is; infinite where nothing cuts it.
+inline std::vector<double> locked_from(const Model& model, std::span<const ScalablePair> pairs,
+                                       const RescaleOptions& limits) {
+  std::vector<double> from(pairs.size(), std::numeric_limits<double>::infinity());
+  for (std::size_t p = 0; p != pairs.size(); ++p)
+    with_activation(clamp_of(model.nodes[pairs[p].first].op), [&]<class A>(const A& activation) {
+      if constexpr (A::bounded) from[p] = static_cast<double>(limits.scaled_to(activation).lock);
+    });
+  return from;
+}
+
+/// absorb_bias on every pair that may. Channels that ReLU6 cuts (`locked`), or that are 0 on some image, stay. With ReLU
+/// and ReLU6 the function stays the same on the images.
 inline void absorb_biases(Model& model, std::span<const ScalablePair> pairs, std::span<const float> images,
-                          Threads& threads, double lock, std::vector<PairRescaling>& report) {
+                          Threads& threads, std::span<const double> locked, std::vector<PairRescaling>& report) {
   const auto ranges = channel_ranges(model, first_nodes(pairs), images, threads);
   for (std::size_t p = 0; p != pairs.size(); ++p) {
     const Node& first = model.nodes[pairs[p].first];
     if (sole_reader(model, first.output) != pairs[p].second || !unpadded(model.nodes[pairs[p].second].op)) continue;
-    const bool relu6_between = clamp_of(first.op) == relu6;
     std::vector<double> minima;
     for (const Interval<float>& range : ranges[p])
-      minima.push_back(relu6_between && static_cast<double>(range.high) >= lock ? 0.0 : static_cast<double>(range.low));
+      minima.push_back(static_cast<double>(range.high) >= locked[p] ? 0.0 : static_cast<double>(range.low));
     if (std::none_of(minima.begin(), minima.end(), [](double low) { return low > 0.0; })) continue;
     with_pair(model, pairs[p], [&](auto& a, auto& b) { report[p].absorbed = absorb_bias(a, b, minima); });
   }
@@ -72,8 +82,9 @@ inline ModelRescaling equalize_model(Model& model, std::span<const float> images
   const std::vector<float> before = detail::outputs_of(model, images, threads);
   if (options.replace_relu6)
     for (const ScalablePair& pair : pairs)
-      if (clamp_of(model.nodes[pair.first].op) == relu6)
+      if (relu_bound(clamp_of(model.nodes[pair.first].op)))
         model.nodes[pair.first].op = with_clamp(std::move(model.nodes[pair.first].op), relu);
+  const std::vector<double> locked = detail::locked_from(model, pairs, options.limits);
   auto maxima = channel_maxima(model, detail::first_nodes(pairs), images, threads);
   for (std::size_t p = 0; p != pairs.size(); ++p) result.pairs[p].factors.assign(maxima[p].size(), 1.0);
   const std::vector<std::vector<double>> initial = maxima;
@@ -90,7 +101,7 @@ inline ModelRescaling equalize_model(Model& model, std::span<const float> images
               equalizing_factors(output_thresholds(first), activation, input_thresholds(second), maxima[p], limits);
           if constexpr (decltype(activation)::bounded)
             for (std::size_t k = 0; k != factors.size(); ++k)
-              if (initial[p][k] >= static_cast<double>(options.limits.lock)) factors[k] = 1.0;
+              if (initial[p][k] >= locked[p]) factors[k] = 1.0;
           rescale_channels(first, second, factors);
           for (std::size_t k = 0; k != factors.size(); ++k) {
             maxima[p][k] *= factors[k];
@@ -102,13 +113,9 @@ inline ModelRescaling equalize_model(Model& model, std::span<const float> images
     ++result.iterations;
   }
   for (std::size_t p = 0; p != pairs.size(); ++p)
-    if (clamp_of(model.nodes[pairs[p].first].op) == relu6)
-      result.pairs[p].locked =
-          static_cast<std::size_t>(std::count_if(initial[p].begin(), initial[p].end(), [&](double x) {
-            return x >= static_cast<double>(options.limits.lock);
-          }));
-  if (options.absorb_biases)
-    detail::absorb_biases(model, pairs, images, threads, static_cast<double>(options.limits.lock), result.pairs);
+    result.pairs[p].locked = static_cast<std::size_t>(
+        std::count_if(initial[p].begin(), initial[p].end(), [&](double x) { return x >= locked[p]; }));
+  if (options.absorb_biases) detail::absorb_biases(model, pairs, images, threads, locked, result.pairs);
   detail::finish_report(model, pairs, result.pairs);
   result.output_rmse = detail::output_distance(before, detail::outputs_of(model, images, threads));
   return result;

@@ -86,6 +86,9 @@ struct QuantizeOptions {
   std::size_t calibration = 100;
   /// What is done to the float network first.
   Rescaling rescale = Rescaling::none;
+  /// Channels whose largest value before a ReLU6 reaches this are not rescaled; empty: the default of the way, 5.9 and
+  /// for balance 5. For a ReLU with another bound, in proportion.
+  std::optional<float> rescale_lock{};
   /// What is trained, on unlabelled images.
   Finetuning finetune = Finetuning::none;
   /// Whether the thresholds of activations and of weights take part in the training; those of weights do not where
@@ -170,6 +173,8 @@ inline void check(const QuantizeOptions& options) {
   expects(options.batch != 0, "quantize_model: batch is 0; give at least 1");
   expects(!options.train || *options.train != 0,
           "quantize_model: train is 0; give at least one image, or finetune none");
+  expects(!options.rescale_lock || *options.rescale_lock > 0.0F, "quantize_model: rescale_lock is ",
+          options.rescale_lock.value_or(0.0F), "; give a positive number");
   expects(!options.learning_rate || *options.learning_rate > 0.0, "quantize_model: learning_rate is not positive");
   expects(!options.resume || !options.checkpoint.empty(), "quantize_model: resume needs a checkpoint folder");
 }

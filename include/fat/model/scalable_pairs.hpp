@@ -27,15 +27,21 @@ struct ScalablePair {
   bool operator==(const ScalablePair&) const = default;
 };
 
-/// Calls f(Identity{}), f(ReLU{}) or f(ReLU6{}) for a clamp that is one of them; returns whether it is.
+/// The upper end of a clamp that cuts negative values and those above it, as ReLU6 does; else none.
+inline std::optional<double> relu_bound(const Clamp& clamp) {
+  if (clamp.low != 0.0F || !(clamp.high > 0.0F) || !std::isfinite(clamp.high)) return std::nullopt;
+  return static_cast<double>(clamp.high);
+}
+
+/// Calls f(Identity{}), f(ReLU{}) or f(BoundedReLU{bound}) for a clamp that is one of them; returns whether it is.
 template <class Function>
 bool with_activation(const Clamp& clamp, Function&& f) {
   if (clamp == Clamp{})
     f(Identity{});
   else if (clamp == relu)
     f(ReLU{});
-  else if (clamp == relu6)
-    f(ReLU6{});
+  else if (const auto bound = relu_bound(clamp))
+    f(BoundedReLU{*bound});
   else
     return false;
   return true;
@@ -105,7 +111,7 @@ void with_pair(Model& model, const ScalablePair& pair, Function&& f) {
 }  // namespace detail
 
 /// Every pair whose first layer is depthwise (or, with `all`, any weighted layer) and whose activation is none, ReLU or
-/// ReLU6. Batch normalization is folded and clamps are fused before.
+/// ReLU with a bound (ReLU6). Batch normalization is folded and clamps are fused before.
 inline std::vector<ScalablePair> scalable_pairs(const Model& model, bool all = false) {
   std::vector<ScalablePair> pairs;
   for (std::size_t n = 0; n != model.nodes.size(); ++n) {

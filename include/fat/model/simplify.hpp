@@ -1,4 +1,4 @@
-// Rewrites of a Model that leave its function as it is: fused clamps, folded batch normalization, no idle nodes.
+// Rewrites of a Model that leave its function as it is: fused clamps, folded batch normalization, depthwise layers, no idle nodes.
 #ifndef FAT_MODEL_SIMPLIFY_HPP_INCLUDED
 #define FAT_MODEL_SIMPLIFY_HPP_INCLUDED
 
@@ -109,6 +109,26 @@ inline void fuse_clamps(Model& model) {
     fused ? detail::absorb(model, *producer, n) : static_cast<void>(++n);
   }
   drop_unused_values(model);
+}
+
+/// Writes every convolution with one input channel a group as the depthwise convolution that it is, which rescaling and
+/// the kernels know better.
+inline void name_depthwise(Model& model) {
+  for (Node& node : model.nodes) {
+    auto* const grouped = std::get_if<Convolution>(&node.op);
+    if (grouped == nullptr || grouped->groups == 1 || grouped->kernel.shape()[3] != 1) continue;
+    const std::size_t outputs = grouped->kernel.shape()[0], taps = grouped->kernel.size() / outputs;
+    DepthwiseConvolution depthwise;
+    depthwise.window = grouped->window;
+    depthwise.multiplier = outputs / grouped->groups;
+    depthwise.clamp = grouped->clamp;
+    depthwise.kernel = array<float>{{1, grouped->kernel.shape()[1], grouped->kernel.shape()[2], outputs}};
+    for (std::size_t c = 0; c != outputs; ++c)
+      for (std::size_t tap = 0; tap != taps; ++tap)
+        depthwise.kernel[tap * outputs + c] = grouped->kernel[c * taps + tap];
+    depthwise.offset = std::move(grouped->offset);
+    node.op = std::move(depthwise);
+  }
 }
 
 /// Folds every BatchNormalization into the convolution or dense layer before it; where there is none to take it

@@ -13,14 +13,15 @@ namespace fat::inline FAT_ABI {
 /// the same largest magnitude. Channels dead on either side keep 1. ReLU6 locks and limits channels as in
 /// rescale_depthwise.
 template <ScalableActivation A>
-std::vector<double> equalizing_factors(std::span<const double> first, A, std::span<const double> second,
-                                       std::span<const double> channel_maxima, const RescaleOptions& options = {}) {
+std::vector<double> equalizing_factors(std::span<const double> first, A activation, std::span<const double> second,
+                                       std::span<const double> channel_maxima, const RescaleOptions& choices = {}) {
   expects(first.size() == second.size(), "equalize: the first layer has ", first.size(),
           " output channels, the second ", second.size(), " input channels; they must follow each other");
   expects(!A::bounded || channel_maxima.size() == first.size(), "equalize: ", channel_maxima.size(),
           " calibration maxima for ", first.size(),
           " channels; ReLU6 needs the largest pre-activation of each channel");
-  options.check();
+  choices.check();
+  const RescaleOptions options = choices.scaled_to(activation);
   std::vector<double> factors(first.size(), 1.0);
   if (factors.empty()) return factors;
   const double least_first = options.negligible * *std::max_element(first.begin(), first.end());

@@ -5,13 +5,15 @@
 #include <fat/transform/affine_layer.hpp>
 
 #include <cmath>
+#include <concepts>
 #include <limits>
 #include <span>
+#include <type_traits>
 
 namespace fat::inline FAT_ABI {
 
-/// What stands between two layers. Identity and ReLU commute with every positive factor; ReLU6 only where no value is
-/// cut.
+/// What stands between two layers. Identity and ReLU commute with every positive factor; activations with a bound only
+/// where no value is cut.
 struct Identity {
   static constexpr bool bounded = false;
 };
@@ -22,13 +24,22 @@ struct ReLU6 {
   static constexpr bool bounded = true;
   static constexpr double bound = 6.0;
 };
+/// min(max(x, 0), bound).
+struct BoundedReLU {
+  static constexpr bool bounded = true;
+  double bound = 6.0;
+};
 
-/// An activation that rescaling knows how to pass.
+/// An activation that rescaling can pass: f(s x) = s f(x) for every s > 0, and, where it is `bounded`, as long as neither
+/// side exceeds `bound`. A leaky ReLU of your own is `struct LeakyReLU { static constexpr bool bounded = false; };`.
 template <class A>
-concept ScalableActivation = std::same_as<A, Identity> || std::same_as<A, ReLU> || std::same_as<A, ReLU6>;
+concept ScalableActivation = std::same_as < std::remove_cv_t<decltype(A::bounded)>,
+bool > &&(!A::bounded || requires(const A& activation) {
+  { activation.bound } -> std::convertible_to<double>;
+});
 
 /// w_first[k] *= s[k]; b_first[k] *= s[k]; w_second[:, k] /= s[k]: the pair computes the same for Identity and ReLU,
-/// and for ReLU6 where neither the value nor the scaled value exceeds 6.
+/// and for bounded ones where neither the value nor the scaled value exceeds the bound.
 /// Errors, before anything is changed: layers whose channels do not match, a factor that is not positive and finite or
 /// under which a weight overflows.
 template <AffineLayer First, AffineLayer Second>

@@ -5,13 +5,15 @@
 #include <fat/transform/rescale_channels.hpp>
 
 #include <algorithm>
+#include <cmath>
 #include <vector>
 
 namespace fat::inline FAT_ABI {
 
 /// Choices of rescale_depthwise.
 struct RescaleOptions {
-  /// ReLU6 only: channels whose largest pre-activation reaches this stay as they are.
+  /// ReLU6 only: channels whose largest pre-activation reaches this stay as they are. For another bound than 6, this
+  /// and the limit count in proportion to it.
   float lock = 5.9F;
   /// ReLU6 only: no channel's largest pre-activation is raised above this; 5.9 keeps the margin of the lock.
   float limit = 6.0F;
@@ -26,6 +28,19 @@ struct RescaleOptions {
     expects(limit > 0.0F, "RescaleOptions: the limit is ", limit, "; give a positive one");
     expects(lock > 0.0F, "RescaleOptions: the lock is ", lock, "; give a positive one");
     expects(negligible >= 0.0, "RescaleOptions: negligible is ", negligible, "; give a share of 0 or more");
+  }
+
+  /// The same with lock and limit as they are for an activation.
+  template <ScalableActivation A>
+  RescaleOptions scaled_to(const A& activation) const {
+    RescaleOptions scaled = *this;
+    if constexpr (A::bounded) {
+      const auto bound = static_cast<double>(activation.bound);
+      expects(bound > 0.0 && std::isfinite(bound), "the bound of an activation is ", bound, "; give a positive one");
+      scaled.lock = static_cast<float>(static_cast<double>(lock) * (bound / 6.0));
+      scaled.limit = static_cast<float>(static_cast<double>(limit) * (bound / 6.0));
+    }
+    return scaled;
   }
 };
 
@@ -43,12 +58,13 @@ struct DepthwiseRescaling {
 /// channel_maxima: the largest pre-activation of each channel over the calibration data; may be empty unless ReLU6 is
 /// used.
 template <ScalableActivation A>
-DepthwiseRescaling depthwise_factors(std::span<const double> thresholds, A, std::span<const double> channel_maxima,
-                                     const RescaleOptions& options = {}) {
+DepthwiseRescaling depthwise_factors(std::span<const double> thresholds, A activation,
+                                     std::span<const double> channel_maxima, const RescaleOptions& choices = {}) {
   const std::size_t channels = thresholds.size();
   expects(!A::bounded || channel_maxima.size() == channels, "rescale_depthwise: ", channel_maxima.size(),
           " calibration maxima for ", channels, " channels; ReLU6 needs the largest pre-activation of each channel");
-  options.check();
+  choices.check();
+  const RescaleOptions options = choices.scaled_to(activation);
   DepthwiseRescaling result{std::vector<double>(channels, 1.0), std::vector<bool>(channels, false), 0.0};
   const double largest = channels == 0 ? 0.0 : *std::max_element(thresholds.begin(), thresholds.end());
   auto live = [&](std::size_t k) { return thresholds[k] > 0.0 && thresholds[k] >= options.negligible * largest; };
