@@ -2,9 +2,11 @@
 #include <fat/gradient/threshold_run.hpp>
 #include <fat/model/layer_gradient.hpp>
 
+#include "../support/operator_cases.hpp"
+
 #include <cmath>
 #include <functional>
-#include <random>
+#include <variant>
 #include <vector>
 
 #include <boost/test/unit_test.hpp>
@@ -14,60 +16,15 @@ BOOST_AUTO_TEST_SUITE(law_layer_gradient)
 namespace {
 
 using fat::Extent;
-using Values = fat::aligned_vector<float>;
-
-/// One node between values of the given extents.
-struct Case {
-  fat::Model model;
-  fat::Node& node() { return model.nodes[0]; }
-};
-
-Case make(fat::Operator op, const std::vector<Extent>& inputs, const Extent& declared = {}) {
-  Case made;
-  std::vector<fat::ValueId> ids;
-  for (const Extent& each : inputs) ids.push_back(made.model.add_value("x" + std::to_string(ids.size()), each));
-  fat::Node node{"node", std::move(op), ids, 0};
-  node.output = made.model.add_value("y", fat::infer_extent(node, inputs, declared));
-  made.model.output = node.output;
-  made.model.nodes.push_back(std::move(node));
-  return made;
-}
-
-/// Different numbers from -3 to 7, no two nearer than 0.01 and none that near a kink of a clamp or of a hard swish.
-Values spread(std::size_t count, std::uint32_t seed) {
-  Values values(count);
-  const float step = 10.0F / static_cast<float>(count + 1);
-  for (std::size_t i = 0; i != count; ++i) values[i] = -3.0F + step * (static_cast<float>(i) + 0.5F);
-  for (float& v : values)
-    for (const float kink : {-3.0F, -0.5F, 0.0F, 3.0F, 6.0F})
-      if (std::fabs(v - kink) < 0.01F) v = kink + 0.011F;
-  std::shuffle(values.begin(), values.end(), std::mt19937{seed});
-  return values;
-}
-Values noise(std::size_t count, std::uint32_t seed) {
-  std::mt19937 random{seed};
-  std::uniform_real_distribution<float> uniform{-1.0F, 1.0F};
-  Values values(count);
-  for (float& v : values) v = uniform(random);
-  return values;
-}
-fat::array<float> weights(const fat::Shape& shape, std::uint32_t seed) {
-  return {shape, noise(shape.elements(), seed)};
-}
-
-std::vector<const float*> pointers(const std::vector<Values>& values) {
-  std::vector<const float*> all;
-  for (const Values& each : values) all.push_back(each.data());
-  return all;
-}
-
-Values forward(Case& c, const std::vector<Values>& x) {
-  const fat::FloatLayer layer{c.model, c.node()};
-  Values y(c.model.output_extent().size());
-  Values scratch(layer.scratch());
-  layer.run(pointers(x), y.data(), 0, layer.parts(), scratch.data());
-  return y;
-}
+using fat::test::convolution;
+using fat::test::depthwise;
+using fat::test::forward;
+using fat::test::noise;
+using fat::test::pointers;
+using fat::test::spread;
+using fat::test::Values;
+using fat::test::window;
+using Case = fat::test::OperatorCase;
 
 /// Loss: the outputs' sum, each times a weight of its own.
 double loss(Case& c, const std::vector<Values>& x, const Values& dy) {
@@ -95,9 +52,7 @@ void expect_near(double found, double wanted, const char* what, std::size_t at) 
 }
 
 void expect_gradients(Case c) {
-  std::vector<Values> x;
-  for (const fat::ValueId input : c.node().inputs)
-    x.push_back(spread(c.model.extent(input).size(), static_cast<std::uint32_t>(7 + input)));
+  std::vector<Values> x = fat::test::inputs_of(c);
   const Values seed = noise(c.model.output_extent().size(), 3);
   const Values y = forward(c, x);
   const fat::LayerGradient layer{c.model, c.node()};
@@ -153,94 +108,33 @@ void expect_gradients(Case c) {
       c.node().op);
 }
 
-fat::Window window(std::size_t kernel, std::size_t stride = 1, std::size_t dilation = 1, fat::Padding padding = {}) {
-  return {{kernel, kernel}, {stride, stride}, {dilation, dilation}, padding};
-}
-
-fat::Convolution convolution(const fat::Window& w, std::size_t in, std::size_t out, std::size_t groups = 1,
-                             fat::Clamp clamp = {}) {
-  return {w, groups, clamp, weights({out, w.kernel.height, w.kernel.width, in / groups}, 5), weights({out}, 6)};
-}
-fat::DepthwiseConvolution depthwise(const fat::Window& w, std::size_t in, std::size_t multiplier = 1,
-                                    fat::Clamp clamp = {}) {
-  return {w, multiplier, clamp, weights({1, w.kernel.height, w.kernel.width, in * multiplier}, 5),
-          weights({in * multiplier}, 6)};
+void expect_gradients(const fat::test::OperatorCases& cases) {
+  for (const Case& each : cases) expect_gradients(each);
 }
 
 }  // namespace
 
-BOOST_AUTO_TEST_CASE(pointwise_convolutions) {
-  expect_gradients(make(convolution(window(1), 5, 7), {{3, 4, 5}}));
-  expect_gradients(make(convolution(window(1), 16, 34, 1, fat::relu6), {{3, 5, 16}}));
-  expect_gradients(make(convolution(window(1, 2), 6, 3), {{5, 4, 6}}));
-}
+BOOST_AUTO_TEST_CASE(pointwise_convolutions) { expect_gradients(fat::test::pointwise_convolution_cases()); }
+BOOST_AUTO_TEST_CASE(convolutions) { expect_gradients(fat::test::convolution_cases()); }
+BOOST_AUTO_TEST_CASE(depthwise_convolutions) { expect_gradients(fat::test::depthwise_cases()); }
+BOOST_AUTO_TEST_CASE(dense_layers) { expect_gradients(fat::test::dense_cases()); }
+BOOST_AUTO_TEST_CASE(sums_and_products) { expect_gradients(fat::test::sum_and_product_cases()); }
+BOOST_AUTO_TEST_CASE(pools) { expect_gradients(fat::test::pool_cases()); }
+BOOST_AUTO_TEST_CASE(what_moves_values_about) { expect_gradients(fat::test::placement_cases()); }
+BOOST_AUTO_TEST_CASE(resizing) { expect_gradients(fat::test::resize_cases()); }
+BOOST_AUTO_TEST_CASE(activations) { expect_gradients(fat::test::activation_cases()); }
 
-BOOST_AUTO_TEST_CASE(convolutions) {
-  expect_gradients(make(convolution(window(3, 2, 1, {0, 0, 1, 1}), 3, 9, 1, fat::relu6), {{6, 6, 3}}));
-  expect_gradients(make(convolution(window(3, 1, 2, {2, 1, 1, 2}), 4, 6), {{6, 7, 4}}));
-  expect_gradients(make(convolution(window(3, 1, 1, {1, 1, 1, 1}), 8, 6, 2), {{4, 5, 8}}));
-  expect_gradients(make(convolution({{1, 3}, {2, 1}, {1, 1}, {0, 1, 0, 0}}, 2, 3), {{5, 4, 2}}));
-}
-
-BOOST_AUTO_TEST_CASE(depthwise_convolutions) {
-  expect_gradients(make(depthwise(window(3, 1, 1, {1, 1, 1, 1}), 19, 1, fat::relu6), {{6, 7, 19}}));
-  expect_gradients(make(depthwise(window(3, 2, 1, {0, 0, 1, 1}), 16), {{6, 8, 16}}));
-  expect_gradients(make(depthwise(window(5, 1, 1, {2, 2, 2, 2}), 9), {{6, 6, 9}}));
-  expect_gradients(make(depthwise(window(3, 1, 2, {2, 2, 2, 2}), 5), {{6, 6, 5}}));
-  expect_gradients(make(depthwise({{2, 3}, {1, 2}, {1, 1}, {1, 0, 0, 1}}, 17), {{4, 7, 17}}));
-  expect_gradients(make(depthwise(window(3, 1, 1, {1, 1, 1, 1}), 4, 2), {{4, 5, 4}}));
-}
-
-BOOST_AUTO_TEST_CASE(dense_layers) {
-  expect_gradients(make(fat::Dense{{}, weights({5, 23}, 5), weights({5}, 6)}, {{1, 1, 23, true}}));
-  expect_gradients(make(fat::Dense{fat::relu, weights({18, 12}, 5), weights({18}, 6)}, {{2, 2, 3}}));
-}
-
-BOOST_AUTO_TEST_CASE(sums_and_products) {
-  expect_gradients(make(fat::Add{}, {{3, 4, 5}, {3, 4, 5}}));
-  expect_gradients(make(fat::Add{fat::relu6}, {{3, 4, 5}, {1, 1, 5}}));
-  expect_gradients(make(fat::Multiply{}, {{3, 3, 4}, {3, 3, 4}}));
-  expect_gradients(make(fat::Multiply{}, {{3, 3, 4}, {1, 1, 4}}));
-}
-
-BOOST_AUTO_TEST_CASE(pools) {
-  for (const auto kind : {fat::Pool::Kind::max, fat::Pool::Kind::average})
-    for (const bool counted : {false, true}) {
-      expect_gradients(make(fat::Pool{kind, window(2, 2), counted}, {{4, 6, 3}}));
-      expect_gradients(make(fat::Pool{kind, window(3, 2, 1, {1, 0, 1, 1}), counted}, {{5, 6, 3}}));
-    }
-  expect_gradients(make(fat::GlobalAveragePool{}, {{3, 4, 5}}));
-}
-
-BOOST_AUTO_TEST_CASE(what_moves_values_about) {
-  expect_gradients(make(fat::Concat{0}, {{2, 3, 4}, {1, 3, 4}}));
-  expect_gradients(make(fat::Concat{1}, {{2, 3, 4}, {2, 1, 4}}));
-  expect_gradients(make(fat::Concat{2}, {{2, 3, 4}, {2, 3, 1}, {2, 3, 2}}));
-  expect_gradients(make(fat::Pad{{1, 0, 2, 1}, 0.0F}, {{2, 3, 4}}));
-  expect_gradients(make(fat::Reshape{}, {{2, 3, 4}}, {1, 1, 24, true}));
-  expect_gradients(make(fat::Reshape{true}, {{2, 3, 4}}, {1, 1, 24, true}));
-  expect_gradients(make(fat::Reshape{true}, {{2, 3, 4}}, {4, 2, 3}));
-  for (const auto kind : {fat::Resize::Kind::nearest, fat::Resize::Kind::bilinear})
-    for (const auto lattice : {fat::Resize::Coordinates::half_pixel, fat::Resize::Coordinates::asymmetric,
-                               fat::Resize::Coordinates::align_corners, fat::Resize::Coordinates::pytorch_half_pixel})
-      expect_gradients(make(fat::Resize{kind, lattice}, {{3, 4, 2}}, {5, 7, 2}));
-}
-
-BOOST_AUTO_TEST_CASE(activations) {
-  expect_gradients(make(fat::Softmax{}, {{1, 2, 7}}));
-  expect_gradients(make(fat::ClampLayer{fat::relu6}, {{3, 4, 5}}));
-  expect_gradients(make(fat::HardSwish{}, {{3, 4, 5}}));
-  expect_gradients(make(fat::HardSigmoid{0.2F, 0.4F}, {{3, 4, 5}}));
-  expect_gradients(make(fat::Sigmoid{}, {{3, 4, 5}}));
-  expect_gradients(make(fat::BatchNormalization{weights({5}, 1), weights({5}, 2), weights({5}, 3),
-                                                fat::array<float>{fat::Shape{5}, 0.7F}, 1e-3},
-                        {{3, 4, 5}}));
+/// A new operator needs its cases here and in the comparison with PyTorch.
+BOOST_AUTO_TEST_CASE(every_operator_has_a_case) {
+  std::vector<bool> seen(std::variant_size_v<fat::Operator>, false);
+  for (Case& each : fat::test::operator_cases()) seen[each.node().op.index()] = true;
+  for (std::size_t kind = 0; kind != seen.size(); ++kind) BOOST_TEST(seen[kind], "operator number " << kind);
 }
 
 /// The kernels of this processor against the plain loops in double, on sizes that fill vectors and tiles.
 BOOST_AUTO_TEST_CASE(fast_paths_agree_with_the_reference) {
   const auto compare = [](const auto& op, std::size_t groups, const Extent& in) {
-    Case c = make(op, {in});
+    Case c = fat::test::operator_case(op, {in});
     const fat::WindowShape s = fat::window_shape(op.window, in, c.model.output_extent());
     const Values x = spread(s.in_size(), 1);
     const Values dy = noise(s.out_size(), 2);
