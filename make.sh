@@ -114,8 +114,9 @@ peers() {
   for program in gemm depthwise integer_model; do "$folder/$program" --ratios; done
   if /usr/bin/python3 -c 'import torch' 2>/dev/null; then
     /usr/bin/python3 benchmarks/peers/forward.py --build "$folder"
+    /usr/bin/python3 benchmarks/peers/fake_quantize.py --build "$folder"
   else
-    say "make.sh: PyTorch is not there (Debian: python3-torch); the float forward has no peer"
+    say "make.sh: PyTorch is not there (Debian: python3-torch); the float forward and fake quantization have no peer"
   fi
   if [ ! -x "$python" ] && python3 -m venv "$1/peers" >/dev/null 2>&1; then
     "$1/peers/bin/pip" install -q numpy onnx onnxruntime >/dev/null 2>&1 || true

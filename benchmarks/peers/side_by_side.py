@@ -37,20 +37,28 @@ def seconds(work, runs):
     return (time.perf_counter() - wall) / runs, (time.process_time() - busy) / runs
 
 
+def in_turn(works, rounds, runs, clock):
+    """Times of one run of each work, round after round. A work is called with a number of runs and gives the seconds of one,
+    on the wall (clock 0) and of all processors (clock 1)."""
+    for work in works:
+        work(runs)
+    times = [[] for _ in works]
+    for turn in range(rounds):  # who goes first changes, so that a drift of the clock favours nobody
+        order = range(len(works)) if turn % 2 == 0 else reversed(range(len(works)))
+        for at in order:
+            times[at].append(works[at](runs)[clock])
+    return times
+
+
+def ratio(times, others):
+    """The median of the ratios of the rounds."""
+    return statistics.median(a / b for a, b in zip(times, others))
+
+
 def compare(ours, peer, rounds, runs, threads):
     """Median times of one run of each, and the median of ours / peer over the rounds.
 
     With one thread the processor's time counts, which other programs on the machine disturb least; else the wall's.
     """
-    clock = 1 if threads == 1 else 0
-    ours.seconds(runs), seconds(peer, runs)
-    pairs = []
-    for turn in range(rounds):  # who goes first changes, so that a drift of the clock favours nobody
-        if turn % 2 == 0:
-            mine, theirs = ours.seconds(runs), seconds(peer, runs)
-        else:
-            theirs = seconds(peer, runs)
-            mine = ours.seconds(runs)
-        pairs.append((mine[clock], theirs[clock]))
-    mine, theirs = (statistics.median(each) for each in zip(*pairs))
-    return mine, theirs, statistics.median(a / b for a, b in pairs)
+    mine, theirs = in_turn([ours.seconds, lambda n: seconds(peer, n)], rounds, runs, 1 if threads == 1 else 0)
+    return statistics.median(mine), statistics.median(theirs), ratio(mine, theirs)
