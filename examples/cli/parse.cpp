@@ -49,6 +49,15 @@ const std::map<std::string, Finetuning> finetunings{{"none", Finetuning::none},
                                                     {"pointwise", Finetuning::pointwise},
                                                     {"both", Finetuning::both}};
 
+const std::map<std::string, fat::TrainingLoss> losses{{"rmse", fat::TrainingLoss::batch_rmse},
+                                                      {"element-rmse", fat::TrainingLoss::element_rmse},
+                                                      {"absolute", fat::TrainingLoss::absolute}};
+const std::map<std::string, fat::TrainingOptimizer> optimizers{{"adam", fat::TrainingOptimizer::adam},
+                                                               {"sgd", fat::TrainingOptimizer::sgd}};
+const std::map<std::string, fat::TrainingSchedule> schedules{{"cosine", fat::TrainingSchedule::cosine},
+                                                             {"constant", fat::TrainingSchedule::constant},
+                                                             {"authors", fat::TrainingSchedule::authors}};
+
 /// Digits alone, of a number that 64 bits hold: a sign or an overflow would wrap.
 const CLI::Validator whole_number{
     [](const std::string& text) {
@@ -180,7 +189,17 @@ void add_quantize_options(CLI::App& app, Settings& s) {
   choice(app, "--finetune", o.finetune, finetunings, "what to train");
   app.add_option("--epochs", o.epochs, "passes over the training images [6]")->check(CLI::Range(1, 1 << 20));
   app.add_option("--batch", o.batch, "images a training step [16]")->check(CLI::Range(1, 4096));
-  app.add_option("--learning-rate", o.learning_rate, "of the optimizer [by what is trained]")->check(positive_number);
+  app.add_option("--patience", o.patience,
+                 "end the training after N epochs without a smaller loss on held-out images [never]")
+      ->check(CLI::Range(1, 1 << 20));
+  choice(app, "--loss", o.loss, losses, "what training brings down");
+  choice(app, "--optimizer", o.optimizer, optimizers, "what moves the parameters");
+  app.add_option("--learning-rate", o.learning_rate, "of the optimizer, at its highest [by what is trained]")
+      ->check(positive_number);
+  choice(app, "--schedule", o.schedule, schedules, "how the rate falls");
+  app.add_option("--cycles", o.cycles,
+                 "equal cycles of the schedule, each with a fresh optimizer [1; authors: of 400 steps]")
+      ->check(CLI::Range(1, 1 << 20));
   app.add_option("--seed", o.seed, "of every random choice [0]")->check(whole_number);
   app.add_option("--checkpoint", o.checkpoint, "folder for the state of the training");
   app.add_flag("--resume", o.resume, "continue from --checkpoint");
@@ -274,6 +293,10 @@ std::optional<int> parse(int count, const char* const* words, Settings& settings
   }
   settings.options.threads = std::min(settings.options.threads, processors);  // more of them only wait for each other
   settings.command = app.get_subcommands().front()->get_name();
+  if (settings.options.cycles && settings.options.schedule == fat::TrainingSchedule::constant) {
+    std::fprintf(stderr, "fat: --cycles has no meaning for --schedule constant; run `fat quantize --help`\n");
+    return 2;
+  }
   if (settings.options.resume && settings.options.checkpoint.empty()) {
     std::fprintf(stderr, "fat: --resume needs --checkpoint DIR; run `fat quantize --help`\n");
     return 2;

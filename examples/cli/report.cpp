@@ -117,6 +117,9 @@ Json options_json(const fat::QuantizeOptions& o) {
   constexpr std::array roundings{"nearest", "sum", "learned"};
   constexpr std::array rescalings{"none", "depthwise", "equalize", "balance", "auto"};
   constexpr std::array finetunings{"none", "thresholds", "pointwise", "both"};
+  constexpr std::array losses{"rmse", "element-rmse", "absolute"};
+  constexpr std::array optimizers{"adam", "sgd"};
+  constexpr std::array schedules{"cosine", "constant", "authors"};
   const auto word = [](const auto& words, auto value) { return words[static_cast<std::size_t>(value)]; };
   Json json{{"scheme", word(schemes, o.scheme)},
             {"weight_scheme", word(schemes, o.weight_scheme)},
@@ -135,6 +138,9 @@ Json options_json(const fat::QuantizeOptions& o) {
             {"train_biases", o.train_biases},
             {"epochs", o.epochs},
             {"batch", o.batch},
+            {"loss", word(losses, o.loss)},
+            {"optimizer", word(optimizers, o.optimizer)},
+            {"schedule", word(schedules, o.schedule)},
             {"seed", o.seed},
             {"threads", o.threads}};
   for (const fat::LayerOptions& each : o.layers) {
@@ -150,6 +156,8 @@ Json options_json(const fat::QuantizeOptions& o) {
   if (o.rescale_lock) json["rescale_lock"] = *o.rescale_lock;
   if (o.train) json["train"] = *o.train;
   if (o.learning_rate) json["learning_rate"] = *o.learning_rate;
+  if (o.cycles) json["cycles"] = *o.cycles;
+  if (o.patience != 0) json["patience"] = o.patience;
   return json;
 }
 

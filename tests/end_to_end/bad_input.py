@@ -368,7 +368,8 @@ class BadInput(ProgramTest):
                       ["evaluate", self.model, "--images", self.images, "--threads", 0],
                       [*self.quantize(), "--seed", -1], [*self.quantize(), "--seed", "99999999999999999999"],
                       [*self.quantize(), "--percentile", 50], [*self.quantize(), "--percentile", "nan"],
-                      [*self.quantize(), "--learning-rate", "nan"],
+                      [*self.quantize(), "--learning-rate", "nan"], [*self.quantize(), "--loss", "l3"], [*self.quantize(), "--patience", 0],
+                      [*self.quantize(), "--cycles", 0], [*self.quantize(), "--schedule", "constant", "--cycles", 2],
                       ["demo", "--seed", -1], [*self.quantize(), "--labels", self.folder / "absent.txt"]):
             code, _, err = fat(*words)
             self.assertEqual(code, 2, err)

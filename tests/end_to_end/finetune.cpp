@@ -86,6 +86,32 @@ BOOST_AUTO_TEST_CASE(the_loss_curve_is_in_the_json, *fat::test::needs_data(model
   BOOST_TEST(text(log).find("rate") != std::string::npos);
 }
 
+BOOST_AUTO_TEST_CASE(the_way_of_training_is_chosen, *fat::test::needs_data(model)) {
+  const fat::test::TemporaryFolder folder;
+  const auto json = folder.path() / "figures.json";
+  const auto log = folder.path() / "log";
+  std::vector<std::string> more{
+      "--patience",  "2",   "--epochs",        "40",          "--loss",       "absolute",
+      "--optimizer", "sgd", "--learning-rate", "0.1",         "--schedule",   "authors",
+      "--cycles",    "4",   "--json",          json.string(), "--checkpoint", (folder.path() / "kept").string()};
+  BOOST_TEST_REQUIRE(finish(start(words(folder.path(), more), log)) == 0, text(log));
+  const auto figures = nlohmann::json::parse(std::ifstream{json});
+  const auto& options = figures.at("options");
+  BOOST_TEST(options.at("loss") == "absolute");
+  BOOST_TEST(options.at("optimizer") == "sgd");
+  BOOST_TEST(options.at("schedule") == "authors");
+  BOOST_TEST(options.at("cycles") == 4);
+  BOOST_TEST(options.at("patience") == 2);
+  BOOST_TEST(figures.at("losses").size() < 40U * (86U / 16U));
+  BOOST_TEST(figures.at("messages").dump().find("ended early") != std::string::npos, figures.at("messages").dump());
+  // The state is that of an ended training; under other options it is refused.
+  more.push_back("--resume");
+  BOOST_TEST(finish(start(words(folder.path(), more), log)) == 0, text(log));
+  more[1] = "3";
+  BOOST_TEST(finish(start(words(folder.path(), more), log)) == 1);
+  BOOST_TEST(text(log).find("other options") != std::string::npos, text(log));
+}
+
 BOOST_AUTO_TEST_CASE(a_signal_saves_the_state, *fat::test::needs_data(model)) {
   for (const int signal : {SIGINT, SIGTERM, SIGHUP}) {
     const fat::test::TemporaryFolder folder;

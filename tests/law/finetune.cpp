@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <atomic>
 #include <filesystem>
+#include <functional>
 #include <numeric>
 #include <string>
 #include <vector>
@@ -125,11 +126,85 @@ BOOST_AUTO_TEST_CASE(switches_choose_what_moves) {
   BOOST_TEST(!same(biases, fat::Finetuned{s.model, s.grids, biases.report}));
 }
 
+/// The training that an option stands for, through the generic loop.
+template <class Loss, class Optimizer, class Schedule>
+std::vector<double> losses(const Setting& s, const Loss& loss, const Optimizer& optimizer, const Schedule& schedule) {
+  fat::StudentNetwork student{s.model, s.grids, [&](std::size_t n, std::span<float> to) { s.images.load(n, to); },
+                              fat::student_options(s.model, s.options), s.ranges};
+  const auto teacher = fat::teacher_outputs(s.model, s.images, Setting::all(), s.options.batch, 1);
+  const fat::Targets<float> targets{teacher, s.model.output_extent().size()};
+  return fat::minimize(student, targets, loss, optimizer, schedule, fat::minimize_options(count, s.options)).losses;
+}
+
+BOOST_AUTO_TEST_CASE(options_choose_loss_optimizer_and_schedule) {
+  using fat::TrainingLoss;
+  using fat::TrainingOptimizer;
+  using fat::TrainingSchedule;
+  Setting s;
+  s.options.epochs = 3;
+  const std::size_t steps = 15;
+  const fat::CosineRestarts cosine{1e-2, steps};
+  const auto same_losses = [&](const std::vector<double>& wanted) {
+    return s.train().report.losses == wanted && wanted.size() == steps;
+  };
+  BOOST_TEST(same_losses(losses(s, fat::BatchRmse{}, fat::Adam{}, cosine)));
+  s.options.loss = TrainingLoss::element_rmse;
+  BOOST_TEST(same_losses(losses(s, fat::ElementRmse{}, fat::Adam{}, cosine)));
+  s.options.loss = TrainingLoss::absolute;
+  BOOST_TEST(same_losses(losses(s, fat::SmoothedAbsolute{}, fat::Adam{}, cosine)));
+  s.options.loss = {};
+  s.options.optimizer = TrainingOptimizer::sgd;
+  BOOST_TEST(same_losses(losses(s, fat::BatchRmse{}, fat::Sgd{}, cosine)));
+  s.options.learning_rate.reset();
+  BOOST_TEST(same_losses(losses(s, fat::BatchRmse{}, fat::Sgd{}, fat::CosineRestarts{3e-5, steps})));
+  s.options.optimizer = {};
+  BOOST_TEST(same_losses(losses(s, fat::BatchRmse{}, fat::Adam{}, fat::CosineRestarts{3e-3, steps})));
+  s.options.cycles = 2;  // of 8 and 7 steps
+  BOOST_TEST(same_losses(losses(s, fat::BatchRmse{}, fat::Adam{}, fat::CosineRestarts{3e-3, 8})));
+  s.options.schedule = TrainingSchedule::authors;
+  BOOST_TEST(same_losses(losses(s, fat::BatchRmse{}, fat::Adam{}, fat::AuthorsSchedule{.rate = 3e-3, .cycle = 8})));
+  s.options.cycles.reset();
+  BOOST_TEST(same_losses(losses(s, fat::BatchRmse{}, fat::Adam{}, fat::AuthorsSchedule{.rate = 3e-3})));
+  s.options.schedule = TrainingSchedule::constant;
+  BOOST_TEST(same_losses(losses(s, fat::BatchRmse{}, fat::Adam{}, fat::ConstantRate{3e-3})));
+}
+
+/// At a rate that spoils everything the first epochs are the worse ones, and the initial parameters are kept.
+BOOST_AUTO_TEST_CASE(patience_ends_a_training_early) {
+  Setting s;
+  s.options.finetune = Finetuning::pointwise;
+  s.options.bits = 8;
+  s.options.learning_rate = 0.2;
+  s.options.epochs = 9;
+  s.grids = fat::model_grids(s.model, s.ranges, s.options);
+  const fat::Finetuned whole = s.train();
+  BOOST_TEST_REQUIRE(whole.report.best_step == 0U);
+  BOOST_TEST(whole.report.steps == 45U);
+  s.options.patience = 2;
+  const fat::Finetuned early = s.train();
+  BOOST_TEST(early.report.steps == 10U);
+  BOOST_TEST((early.report.ending == fat::Ending::early));
+  BOOST_TEST(fat::detail::describe(early.report).find("ended early") != std::string::npos);
+  BOOST_TEST(fat::detail::describe(whole.report).find("ended early") == std::string::npos);
+  BOOST_TEST((early.grids.activations == whole.grids.activations && early.grids.weights == whole.grids.weights));
+}
+
 BOOST_AUTO_TEST_CASE(an_interrupted_training_resumes_bit_for_bit) {
-  for (const auto what : {Finetuning::thresholds, Finetuning::both}) {
+  const auto thresholds = [](fat::QuantizeOptions&) {};
+  const auto both = [](fat::QuantizeOptions& o) { o.finetune = Finetuning::both; };
+  const auto others = [](fat::QuantizeOptions& o) {
+    o.loss = fat::TrainingLoss::absolute;
+    o.optimizer = fat::TrainingOptimizer::sgd;
+    o.schedule = fat::TrainingSchedule::authors;
+    o.cycles = 3;
+    o.patience = 4;
+    o.learning_rate = 1e-5;
+  };
+  using Change = std::function<void(fat::QuantizeOptions&)>;
+  for (const Change& change : {Change{thresholds}, Change{both}, Change{others}}) {
     const fat::test::TemporaryFolder folder;
     Setting s;
-    s.options.finetune = what;
+    change(s.options);
     const fat::Finetuned whole = s.train();
     std::atomic<bool> stop{false};
     s.options.stop = &stop;
@@ -159,7 +234,24 @@ BOOST_AUTO_TEST_CASE(a_checkpoint_of_another_model_or_other_options_is_refused) 
   other = s;
   other.options.layers = {{.layer = "stem", .train_weights = false}, {.layer = "pw", .train_activations = false}};
   expect_message([&] { other.train(); }, "checkpoint");
-  other.options.layers = {{.layer = "stem", .bits = 4}};  // what they are anyway
+  other = s;
+  other.options.loss = fat::TrainingLoss::element_rmse;
+  expect_message([&] { other.train(); }, "other options");
+  other = s;
+  other.options.optimizer = fat::TrainingOptimizer::sgd;
+  expect_message([&] { other.train(); }, "other options");
+  other = s;
+  other.options.schedule = fat::TrainingSchedule::constant;
+  expect_message([&] { other.train(); }, "other options");
+  other = s;
+  other.options.cycles = 2;
+  expect_message([&] { other.train(); }, "other options");
+  other = s;
+  other.options.patience = 3;
+  expect_message([&] { other.train(); }, "other options");
+  other = s;
+  other.options.cycles = 1;  // what they are anyway
+  other.options.layers = {{.layer = "stem", .bits = 4}};
   other.train();
   other = s;
   std::get<fat::Convolution>(other.model.nodes[0].op).kernel[0] += 0.01F;
@@ -172,6 +264,17 @@ BOOST_AUTO_TEST_CASE(bad_input_is_refused) {
                  "no training images");
   s.options.batch = 64;
   expect_message([&] { s.train(); }, "48 training images, fewer than a batch of 64");
+  s.options.batch = count;
+  s.options.patience = 1;
+  expect_message([&] { s.train(); }, "patience needs held-out images, and all 48 are trained on");
+  s.options.patience = 0;
+  s.options.cycles = 7;
+  expect_message([&] { s.train(); }, "7 cycles in a training of 6 steps");
+  s.options.cycles = 0;
+  expect_message([&] { fat::quantize_model(s.model, s.images, s.options); }, "cycles is 0");
+  s.options.cycles = 1;
+  s.options.schedule = fat::TrainingSchedule::constant;
+  expect_message([&] { fat::quantize_model(s.model, s.images, s.options); }, "a constant rate has no cycles");
   Setting blocked;
   const fat::test::TemporaryFolder folder;
   std::fclose(std::fopen((folder.path() / "file").c_str(), "w"));

@@ -5,10 +5,8 @@
 #include <fat/model/calibrate.hpp>
 #include <fat/model/encode_model.hpp>
 #include <fat/model/student.hpp>
-#include <fat/train/adam.hpp>
-#include <fat/train/loss.hpp>
+#include <fat/model/training_choice.hpp>
 #include <fat/train/minimize.hpp>
-#include <fat/train/schedule.hpp>
 
 #include <algorithm>
 #include <cmath>
@@ -30,9 +28,6 @@ struct Finetuned {
   ModelGrids grids;
   TrainingReport report;
 };
-
-/// The rate of the thresholds where none is asked for.
-inline double default_learning_rate(Finetuning what) { return what == Finetuning::pointwise ? 3e-4 : 3e-3; }
 
 namespace detail {
 
@@ -102,6 +97,7 @@ inline std::string describe(const TrainingReport& report) {
     text += ", unstable " + (report.restores == 1 ? std::string{"once"} : std::to_string(report.restores) + " times") +
             " (good values restored, rate halved)";
   if (report.ending == Ending::diverged) text += ", given up as unstable";
+  if (report.ending == Ending::early) text += ", ended early since that loss no longer fell";
   for (const std::string& note : report.notes) text += "; " + note;
   return text;
 }
@@ -132,6 +128,7 @@ inline MinimizeOptions minimize_options(std::size_t images, const QuantizeOption
   how.epochs = options.epochs;
   how.batch = options.batch;
   how.seed = options.seed;
+  how.patience = options.patience;
   how.resume = options.resume;
   how.stop = options.stop;
   if (images - held_samples(images, how.held_out) < options.batch) how.held_out = 0.0;
@@ -174,10 +171,11 @@ aligned_vector<float> teacher_outputs(const Model& model, const Images& images, 
 }
 
 /// Trains on the `chosen` images, no labels, against the outputs of `teacher_model` before softmax (the float network
-/// that `model` was made from, or `model` itself): Adam under one cosine, the paper's loss; a tenth of the images is
-/// held out and the parameters that do best on them are kept. `observed` are the ranges that the activations' grids
+/// that `model` was made from, or `model` itself), by default with Adam under one cosine and the paper's loss; a tenth
+/// of the images is held out and the parameters that do best on them are kept. `observed` are the ranges that the activations' grids
 /// were made from, or empty. The result depends on the inputs and the seed alone,
-/// bit for bit. Errors: no images, fewer than a batch; nothing to train; those of minimize; an interruption
+/// bit for bit. Errors: no images, fewer than a batch; nothing to train; patience without held-out images; more cycles
+/// than steps; those of minimize; an interruption
 /// (options.stop), after the state was saved where there is a checkpoint folder.
 template <ImageSource Images>
 Finetuned finetune(const Model& model, const ModelGrids& grids, std::span<const Interval<float>> observed,
@@ -193,19 +191,22 @@ Finetuned finetune(const Model& model, const ModelGrids& grids, std::span<const 
                          student_options(model, options), observed};
   expects(!student.parameters().empty(),
           "finetune: nothing to train; switch on the thresholds of activations or weights");
+  MinimizeOptions how = minimize_options(chosen.size(), options);
+  const TrainingPlan plan = plan_training(chosen.size(), how);
+  expects(options.patience == 0 || plan.held != 0, "finetune: patience needs held-out images, and all ", chosen.size(),
+          " are trained on; give more images, or a smaller batch");
+  const detail::ChosenSchedule schedule{options, plan.steps};
 
   const std::size_t columns = scored.output_extent().size();
   const aligned_vector<float> teacher =
       teacher_outputs(detail::before_softmax(teacher_model), images, chosen, options.batch, options.threads, progress);
 
-  MinimizeOptions how = minimize_options(chosen.size(), options);
   how.checkpoint = detail::checkpoint_file(options.checkpoint);
   how.fingerprint = detail::training_fingerprint(model, grids, options);
-  const TrainingPlan plan = plan_training(chosen.size(), how);
-  const CosineRestarts schedule{options.learning_rate.value_or(default_learning_rate(options.finetune)), plan.steps};
   detail::notify(progress, {.stage = "train", .total = plan.steps});
   TrainingReport report = minimize(
-      student, Targets<float>{teacher, columns}, BatchRmse{}, Adam{}, schedule, how, [&](const StepReport& step) {
+      student, Targets<float>{teacher, columns}, detail::ChosenLoss{options.loss},
+      detail::ChosenOptimizer{options.optimizer}, schedule, how, [&](const StepReport& step) {
         detail::notify(progress,
                        {.stage = "train",
                         .done = step.step,

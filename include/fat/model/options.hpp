@@ -34,6 +34,15 @@ enum class WeightRounding { nearest, sum, learned };
 enum class Rescaling { none, depthwise, equalize, balance, automatic };
 /// What is trained by distillation from the float network.
 enum class Finetuning { none, thresholds, pointwise, both };
+/// What training brings down, between the outputs of the trained and of the float network before softmax: the paper's
+/// root of the sum of squares over a batch (BatchRmse); the root of their mean (ElementRmse); absolute differences with
+/// a rounded corner (SmoothedAbsolute), which single large ones weigh less in.
+enum class TrainingLoss { batch_rmse, element_rmse, absolute };
+/// What moves the parameters: Adam, or gradient descent with a momentum of 0.9.
+enum class TrainingOptimizer { adam, sgd };
+/// How the rate falls: by a cosine to 0 over every cycle; not at all; as the method's authors have it
+/// (AuthorsSchedule).
+enum class TrainingSchedule { cosine, constant, authors };
 /// How biases make up for what quantization does to mean outputs: not; by mean outputs on calibration images, layer
 /// after layer; the same where it lowers the output error; by the means that batch normalizations promise, no image
 /// looked at.
@@ -103,8 +112,16 @@ struct QuantizeOptions {
   std::size_t epochs = 6;
   /// Images a training step.
   std::size_t batch = 16;
-  /// Of the optimizer; empty: the default of what is trained.
+  /// Passes without a smaller loss on the held-out images after which training ends early; 0: never.
+  std::size_t patience = 0;
+  TrainingLoss loss = TrainingLoss::batch_rmse;
+  TrainingOptimizer optimizer = TrainingOptimizer::adam;
+  /// At its highest; empty: the default of what is trained and of the optimizer.
   std::optional<double> learning_rate{};
+  TrainingSchedule schedule = TrainingSchedule::cosine;
+  /// Into so many equal cycles the steps are divided; at the beginning of each the optimizer starts afresh and the rate
+  /// is at its highest. Empty: one, and for the authors' schedule cycles of 400 steps.
+  std::optional<std::size_t> cycles{};
   /// Folder for the state of an interrupted training; empty: none is kept.
   std::string checkpoint{};
   /// Continues from `checkpoint`, bit for bit; without it a folder that holds a state is an error.
@@ -176,6 +193,9 @@ inline void check(const QuantizeOptions& options) {
   expects(!options.rescale_lock || *options.rescale_lock > 0.0F, "quantize_model: rescale_lock is ",
           options.rescale_lock.value_or(0.0F), "; give a positive number");
   expects(!options.learning_rate || *options.learning_rate > 0.0, "quantize_model: learning_rate is not positive");
+  expects(!options.cycles || *options.cycles != 0, "quantize_model: cycles is 0; give at least 1");
+  expects(!options.cycles || options.schedule != TrainingSchedule::constant,
+          "quantize_model: a constant rate has no cycles; leave them out, or choose another schedule");
   expects(!options.resume || !options.checkpoint.empty(), "quantize_model: resume needs a checkpoint folder");
 }
 
