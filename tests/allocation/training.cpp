@@ -63,6 +63,22 @@ std::size_t in_steps(const fat::StudentParts& parts, fat::Scheme weights, std::s
   return spent;
 }
 
+/// In the steps of finetune, restarts of the schedule included.
+std::size_t in_finetune(const fat::QuantizeOptions& options) {
+  const fat::Model model = fat::test::small_model();
+  const fat::test::RandomImages images{model.input_extent(), count};
+  const auto all = fat::draw_indices(count, count, 0);
+  const auto ranges = fat::calibrate(model, images, all, fat::MinMax{}, 1);
+  std::size_t before = 0, spent = 0;
+  fat::finetune(model, fat::model_grids(model, ranges, options), ranges, model, images, all, options,
+                [&](const fat::ProgressEvent& event) {
+                  const std::size_t now = allocations.load();
+                  if (event.stage == "train" && event.done > 1) spent += now - before;
+                  before = allocations.load();
+                });
+  return spent;
+}
+
 }  // namespace
 
 BOOST_AUTO_TEST_CASE(the_counter_counts) {
@@ -77,6 +93,14 @@ BOOST_AUTO_TEST_CASE(a_step_allocates_nothing) {
       BOOST_TEST(in_steps({}, weights, threads) == 0U);
       BOOST_TEST(in_steps({true, true, true, true, {}}, weights, threads) == 0U);
     }
+}
+
+BOOST_AUTO_TEST_CASE(a_step_of_any_loss_and_optimizer_allocates_nothing) {
+  using fat::TrainingLoss;
+  for (const auto loss : {TrainingLoss::batch_rmse, TrainingLoss::element_rmse, TrainingLoss::absolute})
+    for (const auto optimizer : {fat::TrainingOptimizer::adam, fat::TrainingOptimizer::sgd})
+      BOOST_TEST(in_finetune({.finetune = fat::Finetuning::both, .loss = loss, .optimizer = optimizer, .cycles = 3}) ==
+                 0U);
 }
 
 BOOST_AUTO_TEST_SUITE_END()
