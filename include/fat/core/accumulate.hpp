@@ -59,10 +59,12 @@ class Lanes {
 };
 
 /// Calls cell(flat, parameters) -> std::array<Real, A> for every element and folds result a into totals[a][channel],
-/// which the caller has set to the identity. Walks the memory as for_each_cell does.
-template <class Fold, std::size_t A, class Real, std::size_t K, class Cell>
+/// which the caller has set to the identity. Walks the memory as for_each_cell does, and calls ahead(flat) of the first
+/// element before each block of 32.
+template <class Fold, std::size_t A, class Real, std::size_t K, class Cell, class Ahead = Nothing>
 [[gnu::always_inline]] inline void accumulate_cells(const Partition& parts, const Columns<Real, K>& columns,
-                                                    const std::array<double*, A>& totals, const Cell& cell) {
+                                                    const std::array<double*, A>& totals, const Cell& cell,
+                                                    const Ahead& ahead = {}) {
   constexpr std::size_t width = 32;
   constexpr std::size_t stretch = 128 * width;
   const std::size_t row = parts.channels * parts.inner;
@@ -77,10 +79,12 @@ template <class Fold, std::size_t A, class Real, std::size_t K, class Cell>
         const std::size_t count = std::min(stretch, parts.inner - from);
         lanes.clear(width);
         std::size_t i = 0;
-        for (; i + width <= count; i += width)
+        for (; i + width <= count; i += width) {
+          ahead(first + from + i);
           each_of_block<width>(
               0, [&](std::size_t lane)
                      __attribute__((always_inline)) { lanes.add(lane, cell(first + from + i + lane, parameters)); });
+        }
         for (std::size_t lane = 0; i != count; ++i, ++lane) lanes.add(lane, cell(first + from + i, parameters));
         lanes.flush_all(totals, channel);
       }
@@ -90,6 +94,7 @@ template <class Fold, std::size_t A, class Real, std::size_t K, class Cell>
     constexpr std::size_t rows_per_stretch = 128;
     Tile<Real, K> tile;
     Lanes<Fold, Real, A, capacity> lanes;
+    const bool whole_blocks = parts.inner % width == 0;  // of one channel: its parameters stay in registers
     const std::size_t period = std::max<std::size_t>(4 * width / row, 1) * row;
     for (std::size_t left = 0; left < period; left += capacity) {
       const std::size_t reach = std::min(capacity, period - left);
@@ -98,11 +103,23 @@ template <class Fold, std::size_t A, class Real, std::size_t K, class Cell>
       for (std::size_t from = left; from < parts.size(); from += rows_per_stretch * period) {
         lanes.clear(reach);
         const std::size_t to = std::min(parts.size(), from + rows_per_stretch * period);
-        for (std::size_t first = from; first < to; first += period)
-          each(
-              std::min(reach, parts.size() - first), [&, first ](std::size_t i) __attribute__((always_inline)) {
-                lanes.add(i, cell(first + i, local.at(i)));
-              });
+        for (std::size_t first = from; first < to; first += period) {
+          const std::size_t count = std::min(reach, parts.size() - first);
+          if (whole_blocks)
+            for (std::size_t block = 0; block != count; block += width) {
+              const std::array<Real, K> parameters = local.at(block);
+              ahead(first + block);
+              each_of_block<width>(
+                  block, [&, first ](std::size_t i)
+                             __attribute__((always_inline)) { lanes.add(i, cell(first + i, parameters)); });
+            }
+          else
+            each(
+                count, [&, first ](std::size_t i) __attribute__((always_inline)) {
+                  lanes.add(i, cell(first + i, local.at(i)));
+                },
+                [&, first ](std::size_t i) __attribute__((always_inline)) { ahead(first + i); });
+        }
         for (std::size_t i = 0; i != reach; ++i) lanes.flush(i, totals, parts.channel(left + i));
       }
     }

@@ -29,6 +29,15 @@ void vectorized(Body body) {
   body();
 }
 
+/// Asks for the memory 2 KiB beyond the block of 32 elements at `i` of n. Where a loop reads several streams and writes
+/// one, processors fetch the lines that are written too late by themselves: up to a fifth of the time of such a loop.
+template <class Real>
+[[gnu::always_inline]] inline void fetch_ahead(const Real* values, std::size_t i, std::size_t n) {
+  constexpr std::size_t line = 64 / sizeof(Real);
+  for (std::size_t at = 0; at != 32; at += line)
+    __builtin_prefetch(values + std::min(i + 2048 / sizeof(Real) + at, n - 1));
+}
+
 /// Calls cell(i) for i < Count; the calls are independent of each other.
 template <std::size_t Count, class Cell>
 [[gnu::always_inline]] inline void each_of_block(std::size_t first, const Cell& cell) {
@@ -40,12 +49,19 @@ template <std::size_t Count, class Cell>
   for (std::size_t i = 0; i != Count; ++i) cell(first + i);
 }
 
+struct Nothing {
+  constexpr void operator()(std::size_t) const noexcept {}
+};
+
 /// Calls cell(i) for i < n; the calls are independent of each other. Blocks of a fixed length need no run-time checks,
-/// which is what g++ asks of a loop that it vectorises at -O2.
-template <class Cell>
-[[gnu::always_inline]] inline void each(std::size_t n, const Cell& cell) {
+/// which is what g++ asks of a loop that it vectorises at -O2. Before each of 32 calls it calls ahead(i) of the first.
+template <class Cell, class Ahead = Nothing>
+[[gnu::always_inline]] inline void each(std::size_t n, const Cell& cell, const Ahead& ahead = {}) {
   std::size_t i = 0;
-  for (; i + 32 <= n; i += 32) each_of_block<32>(i, cell);
+  for (; i + 32 <= n; i += 32) {
+    ahead(i);
+    each_of_block<32>(i, cell);
+  }
   for (; i + 8 <= n; i += 8) each_of_block<8>(i, cell);
   for (; i != n; ++i) cell(i);
 }

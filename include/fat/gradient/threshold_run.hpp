@@ -46,8 +46,14 @@ void backward_cells(const Real* x, const Real* dy, Real* dx, const Partition& pa
   if (dx != nullptr) {
     vectorized([=]() __attribute__((always_inline)) {
       accumulate_cells<AddFold, 2>(
-          parts, columns, totals, [=](std::size_t i, const std::array<Real, K>& p) __attribute__((always_inline)) {
+          parts, columns, totals,
+          [=](std::size_t i, const std::array<Real, K>& p) __attribute__((always_inline)) {
             return backward_cell<Rounding, Scaling, Estimator>(x[i], dy[i], dx[i], p);
+          },
+          [ =, n = parts.size() ](std::size_t i) __attribute__((always_inline)) {
+            fetch_ahead(x, i, n);
+            fetch_ahead(dy, i, n);
+            fetch_ahead(dx, i, n);
           });
     });
   } else {
