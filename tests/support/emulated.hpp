@@ -88,6 +88,69 @@ inline simde__m512i _mm512_madd_epi16(simde__m512i a, simde__m512i b) {
   return fat_emulated::vector<simde__m512i>(to);
 }
 
+using _MM_PERM_ENUM = int;
+inline simde__m512i _mm512_maskz_shuffle_epi32(simde__mmask16, simde__m512i a, int order) {
+  const auto from = fat_emulated::lanes<std::uint32_t>(a);
+  std::array<std::uint32_t, 16> to;
+  for (std::size_t i = 0; i != to.size(); ++i)
+    to[i] = from[i / 4 * 4 + static_cast<std::size_t>(order >> (i % 4 * 2) & 3)];
+  return fat_emulated::vector<simde__m512i>(to);
+}
+inline void _mm_mask_storeu_epi8(void* out, simde__mmask16 mask, simde__m128i a) {
+  const auto from = fat_emulated::lanes<std::uint8_t>(a);
+  for (std::size_t i = 0; i != from.size(); ++i)
+    if ((mask >> i & 1U) != 0) static_cast<std::uint8_t*>(out)[i] = from[i];
+}
+
+/// Tiles of AMX, from Intel's description: rows of bytes, as many as the shapes say; one set for each thread.
+namespace fat_emulated {
+
+struct Tiles {
+  std::array<std::size_t, 8> row_bytes{}, rows{};
+  std::array<std::array<std::array<std::uint8_t, 64>, 16>, 8> bytes{};
+};
+inline Tiles& tiles() {
+  thread_local Tiles all;
+  return all;
+}
+
+}  // namespace fat_emulated
+
+inline void _tile_loadconfig(const void* shapes) {
+  const auto* const from = static_cast<const std::uint8_t*>(shapes);
+  fat_emulated::tiles() = {};
+  for (std::size_t t = 0; t != 8; ++t) {
+    fat_emulated::tiles().row_bytes[t] = from[16 + 2 * t] + 256U * from[17 + 2 * t];
+    fat_emulated::tiles().rows[t] = from[48 + t];
+  }
+}
+inline void _tile_release() { fat_emulated::tiles() = {}; }
+inline void _tile_zero(int tile) { fat_emulated::tiles().bytes[static_cast<std::size_t>(tile)] = {}; }
+inline void _tile_loadd(int tile, const void* from, std::size_t stride) {
+  const auto t = static_cast<std::size_t>(tile);
+  fat_emulated::Tiles& all = fat_emulated::tiles();
+  for (std::size_t row = 0; row != all.rows[t]; ++row)
+    std::memcpy(all.bytes[t][row].data(), static_cast<const std::uint8_t*>(from) + row * stride, all.row_bytes[t]);
+}
+inline void _tile_stored(int tile, void* to, std::size_t stride) {
+  const auto t = static_cast<std::size_t>(tile);
+  const fat_emulated::Tiles& all = fat_emulated::tiles();
+  for (std::size_t row = 0; row != all.rows[t]; ++row)
+    std::memcpy(static_cast<std::uint8_t*>(to) + row * stride, all.bytes[t][row].data(), all.row_bytes[t]);
+}
+inline void _tile_dpbusd(int sums, int a, int b) {
+  fat_emulated::Tiles& all = fat_emulated::tiles();
+  const auto s = static_cast<std::size_t>(sums), x = static_cast<std::size_t>(a), y = static_cast<std::size_t>(b);
+  for (std::size_t row = 0; row != all.rows[s]; ++row)
+    for (std::size_t column = 0; column != all.row_bytes[s] / 4; ++column) {
+      std::int32_t sum;
+      std::memcpy(&sum, all.bytes[s][row].data() + 4 * column, 4);
+      for (std::size_t k = 0; k != all.row_bytes[x]; ++k)
+        sum += all.bytes[x][row][k] * static_cast<std::int8_t>(all.bytes[y][k / 4][4 * column + k % 4]);
+      std::memcpy(all.bytes[s][row].data() + 4 * column, &sum, 4);
+    }
+}
+
 #define FAT_KERNEL_EMULATED
 
 #endif

@@ -27,6 +27,7 @@ struct generic {};
 struct avx2 {};
 struct avx_vnni {};
 struct avx512_vnni {};
+struct amx {};
 struct neon {};
 struct neon_dot {};
 struct neon_i8mm {};
@@ -42,6 +43,8 @@ inline constexpr const char* name_of<avx_vnni> = "avx_vnni";
 template <>
 inline constexpr const char* name_of<avx512_vnni> = "avx512_vnni";
 template <>
+inline constexpr const char* name_of<amx> = "amx";
+template <>
 inline constexpr const char* name_of<neon> = "neon";
 template <>
 inline constexpr const char* name_of<neon_dot> = "neon_dot";
@@ -55,7 +58,7 @@ concept InstructionSet = name_of<Tag>
 
 namespace gemm_detail {
 
-/// Rows of A as bytes 0..255 (the sign bit flipped where A is signed), each padded to a multiple of four.
+/// Rows of A as bytes 0..255 (the sign bit flipped where A is signed), each padded as the weights are.
 template <Code8 Code>
 void copy_rows(const Code* a, std::size_t rows, std::size_t depth, std::size_t padded, std::uint8_t* to) {
   constexpr unsigned flip = std::is_signed_v<Code> ? 0x80U : 0U;

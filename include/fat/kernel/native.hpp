@@ -3,10 +3,9 @@
 #define FAT_KERNEL_NATIVE_HPP_INCLUDED
 
 #include <fat/core/error.hpp>
-#include <fat/kernel/arch/avx2.hpp>
+#include <fat/kernel/arch/amx.hpp>
 #include <fat/kernel/arch/generic.hpp>
 #include <fat/kernel/arch/neon.hpp>
-#include <fat/kernel/arch/vnni.hpp>
 
 #include <cstdlib>
 #include <string_view>
@@ -16,6 +15,10 @@
 #include <sys/auxv.h>
 #elif defined(__x86_64__)
 #include <cpuid.h>
+#if defined(__linux__)
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
 #endif
 
 namespace fat::inline FAT_ABI {
@@ -32,6 +35,22 @@ inline bool has_avx512_vnni() {
          __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
          __builtin_cpu_supports("avx512vnni");
 }
+/// The processor has AMX, the system saves its tiles, and this process may use them: Linux wants to be asked, once for all
+/// threads, because signal frames grow by 8 KiB. FAT_KERNEL=avx512_vnni does not ask.
+inline bool has_amx() {
+#if defined(__linux__)
+  constexpr unsigned tiles_and_int8 = 3U << 24U, saved = 3U << 17U;
+  constexpr long ask_for_permission = 0x1023, tile_data = 18;
+  unsigned a = 0, b = 0, c = 0, d = 0;
+  if (!has_avx512_vnni() || __get_cpuid_count(7, 0, &a, &b, &c, &d) == 0 || (d & tiles_and_int8) != tiles_and_int8)
+    return false;
+  unsigned low = 0, high = 0;
+  asm("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+  return (low & saved) == saved && syscall(SYS_arch_prctl, ask_for_permission, tile_data) == 0;
+#else
+  return false;
+#endif
+}
 #endif
 
 /// Micro-kernels that run on this processor, the best first; "generic" is always the last.
@@ -39,8 +58,9 @@ inline const std::vector<const Kernels*>& available() {
   static const std::vector<const Kernels*> all = [] {
     std::vector<const Kernels*> found;
 #if defined(FAT_KERNEL_EMULATED)
-    found = {&arch_avx512_vnni::kernels, &arch_avx_vnni::kernels, &arch_avx2::kernels};
+    found = {&arch_amx::kernels, &arch_avx512_vnni::kernels, &arch_avx_vnni::kernels, &arch_avx2::kernels};
 #elif defined(__x86_64__)
+    if (has_amx()) found.push_back(&arch_amx::kernels);
     if (has_avx512_vnni()) found.push_back(&arch_avx512_vnni::kernels);
     if (has_avx_vnni()) found.push_back(&arch_avx_vnni::kernels);
     if (__builtin_cpu_supports("avx2")) found.push_back(&arch_avx2::kernels);

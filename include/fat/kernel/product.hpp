@@ -32,6 +32,9 @@ class PackedProduct {
   PackedProduct() = default;
   PackedProduct(const Kernels& kernels, const WeightView& weights)
       : kernels_(&kernels), depth_(weights.depth), columns_(weights.columns), groups_((weights.depth + 3) / 4) {
+    blocks_ = kernels.block != nullptr && groups_ >= kernels.block_groups;
+    if (blocks_) groups_ = kernels.padded_groups(groups_);
+    rows_ = blocks_ ? kernels.block_rows : kernels.rows;
     const std::size_t width = kernels.vectors * kernels.lanes;
     bytes_.reserve((columns_ + kernels.lanes - 1) / kernels.lanes * kernels.lanes * groups_ * 4 + 64);
     for (std::size_t first = 0; first < columns_; first += width)
@@ -64,13 +67,12 @@ class PackedProduct {
 
   /// Rows worked on together so that they stay in the first cache.
   std::size_t rows_at_once() const noexcept {
-    const std::size_t rows = std::clamp<std::size_t>(16384 / depth_padded(), kernels_->rows, 96);
-    return rows / kernels_->rows * kernels_->rows;
+    return std::clamp<std::size_t>(16384 / depth_padded(), rows_, 96) / rows_ * rows_;
   }
   /// 16-bit elements of scratch memory for one worker.
   std::size_t scratch() const noexcept { return has_pairs_ ? rows_at_once() * depth_padded() + 32 : 0; }
   /// Tiles that `rows` rows are cut into, as evenly as can be.
-  std::size_t tiles(std::size_t rows) const noexcept { return (rows + kernels_->rows - 1) / kernels_->rows; }
+  std::size_t tiles(std::size_t rows) const noexcept { return (rows + rows_ - 1) / rows_; }
 
   /// out[rows, columns] = start + A * B in int32.
   void sums(const std::uint8_t* a, std::size_t stride, std::size_t rows, const std::int32_t* start,
@@ -136,7 +138,7 @@ class PackedProduct {
 
   void run(const TileCall& call, const std::uint8_t* a, std::size_t stride, std::size_t rows,
            std::int16_t* scratch) const {
-    const std::size_t count = tiles(rows), at_once = rows_at_once() / kernels_->rows;
+    const std::size_t count = tiles(rows), at_once = rows_at_once() / rows_;
     for (std::size_t first = 0; first < count; first += at_once)
       run_block(call, a, stride, rows, first, std::min(first + at_once, count), scratch);
   }
@@ -157,9 +159,7 @@ class PackedProduct {
                     parts_[panel].quads, groups_ - parts_[panel].quads};
       call.columns = std::min(width, columns_ - column);
       call.stage = {whole.stage.start + column, whole.stage.mantissa + column, whole.stage.shift + column};
-      const Tile* const by_rows = kernels_->tiles[(call.columns + kernels_->lanes - 1) / kernels_->lanes - 1];
-      for (std::size_t tile = first; tile != last; ++tile) {
-        const std::size_t row = tile * rows / count, next = (tile + 1) * rows / count;
+      const auto from_row = [&](std::size_t row) {
         call.a = a + row * stride;
         call.wide = has_pairs_ ? scratch + (row - top) * depth_padded() : nullptr;
         const std::size_t at = row * call.out_stride + column;
@@ -167,6 +167,19 @@ class PackedProduct {
           call.sums = whole.sums + at;
         else
           call.codes = whole.codes + at;
+      };
+      if (blocks_) {
+        from_row(top);
+        call.rows = end - top;
+        call.begins = panel == 0;
+        call.ends = panel + 1 == parts_.size();
+        kernels_->block(call);
+        continue;
+      }
+      const Tile* const by_rows = kernels_->tiles[(call.columns + kernels_->lanes - 1) / kernels_->lanes - 1];
+      for (std::size_t tile = first; tile != last; ++tile) {
+        const std::size_t row = tile * rows / count, next = (tile + 1) * rows / count;
+        from_row(row);
         by_rows[next - row - 1](call);
       }
     }
@@ -176,6 +189,8 @@ class PackedProduct {
   std::size_t depth_ = 0;
   std::size_t columns_ = 0;
   std::size_t groups_ = 0;
+  std::size_t rows_ = 0;  ///< worked on by one call of a tile, or at a time by a block
+  bool blocks_ = false;
   bool has_pairs_ = false;
   aligned_vector<std::int8_t> bytes_;
   std::vector<std::uint16_t> order_;

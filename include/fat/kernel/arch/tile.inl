@@ -67,11 +67,12 @@ void tile(const TileCall& call) {
 #pragma GCC unroll 8
     for (int row = 0; row != Rows; ++row) sums[row][v] = requantize(sums[row][v], scale);
   }
+  const std::uint8_t low = call.low, high = call.high;  // the call could alias the output
   std::uint8_t whole[Rows][width];
   std::uint8_t* to = full ? call.codes : whole[0];
   const std::size_t stride = full ? call.out_stride : width;
 #pragma GCC unroll 8
-  for (int row = 0; row != Rows; ++row, to += stride) store_codes<Vectors>(to, sums[row], call.low, call.high);
+  for (int row = 0; row != Rows; ++row, to += stride) store_codes<Vectors>(to, sums[row], low, high);
   if (!full) copy_valid(whole, call, call.codes);
 }
 

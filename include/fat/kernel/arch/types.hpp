@@ -33,6 +33,11 @@ struct ColumnStage {
 
 /// rows x columns outputs: rows of A (bytes, and the same as 16-bit numbers where a panel has pairs) times one panel.
 struct TileCall {
+  /// For Kernels::block only, a tile has its number of rows compiled in. Of consecutive calls with the same rows and depth
+  /// one begins and one ends.
+  std::size_t rows = 0;
+  bool begins = true;
+  bool ends = true;
   const std::uint8_t* a = nullptr;
   std::size_t a_stride = 0;
   const std::int16_t* wide = nullptr;
@@ -121,6 +126,12 @@ struct Kernels {
   std::int32_t offset = 0;
   /// Indexed by vectors - 1 and rows - 1.
   Tile tiles[max_vectors][max_rows] = {};
+  /// Any number of rows times one panel, for weights of at least block_groups groups of four, padded to padded_groups of
+  /// them; null where tiles do all the work. block_rows at a time fill its registers.
+  Tile block = nullptr;
+  std::size_t block_rows = 0;
+  std::size_t block_groups = 0;
+  std::size_t (*padded_groups)(std::size_t groups) = nullptr;
   void (*depthwise)(const DepthwiseCall&, std::uint8_t* out) = nullptr;
   /// Null where there is none.
   void (*depthwise3x3)(const Depthwise3x3Call&, std::uint8_t* out) = nullptr;

@@ -87,11 +87,22 @@ FAT_KERNEL_INLINE Scale broadcast_scale(std::int32_t mantissa, std::int8_t shift
   return make_scale(_mm512_set1_epi32(mantissa), _mm512_set1_epi32(shift), zero_point);
 }
 
+/// 32-bit lanes 1, 1, 3, 3 of every four.
+inline constexpr auto odd_to_even = static_cast<_MM_PERM_ENUM>(0xF5);
+/// The upper halves of two vectors of 64-bit products, one after the other by turns.
+FAT_KERNEL_INLINE Vector high_halves() {
+  return _mm512_setr_epi32(1, 17, 3, 19, 5, 21, 7, 23, 9, 25, 11, 27, 13, 29, 15, 31);
+}
+
+/// Without the shift to the left where every one of them is 0.
+template <bool Left = true>
 FAT_KERNEL_INLINE Vector requantize(Vector sums, const Scale& s) {
-  sums = _mm512_maskz_sllv_epi32(all_lanes, sums, s.left);
+  if constexpr (Left) sums = _mm512_maskz_sllv_epi32(all_lanes, sums, s.left);
   const __m512i even = _mm512_maskz_mul_epi32(all_eight, sums, s.even);
-  const __m512i odd = _mm512_maskz_mul_epi32(all_eight, _mm512_maskz_srli_epi64(all_eight, sums, 32), s.odd);
-  const __m512i high = _mm512_mask_blend_epi32(0xAAAA, _mm512_maskz_srli_epi64(all_eight, even, 32), odd);
+  // Moves that Intel runs beside the multiplications and shifts, not instead of one.
+  const __m512i odd =
+      _mm512_maskz_mul_epi32(all_eight, _mm512_maskz_shuffle_epi32(all_lanes, sums, odd_to_even), s.odd);
+  const __m512i high = _mm512_permutex2var_epi32(even, high_halves(), odd);
   return _mm512_maskz_srav_epi32(all_lanes, _mm512_add_epi32(high, s.rounding), s.right);
 }
 
@@ -121,16 +132,39 @@ FAT_KERNEL_INLINE void add_tap_pair(Vector (&sums)[Blocks], const std::uint8_t* 
   }
 }
 
+FAT_KERNEL_INLINE __m256i lower_half(__m512i v) {
+#if defined(__clang__) || defined(FAT_KERNEL_EMULATED)
+  return _mm512_castsi512_si256(v);
+#else  // the cast makes g++ 12 warn of an uninitialized value in its own header
+  return __builtin_shufflevector(v, v, 0, 1, 2, 3);
+#endif
+}
+
+/// The codes of up to four vectors, held between low and high, one vector's after the other's. Vectors are packed in pairs
+/// of pairs, saturating, which leaves four codes of each in every 128 bits.
+template <int Vectors>
+FAT_KERNEL_INLINE __m512i packed_codes(const Vector (&sums)[Vectors], std::uint8_t low, std::uint8_t high) {
+  const __m512i first = _mm512_packs_epi32(sums[0], sums[Vectors > 1 ? 1 : 0]);
+  const __m512i second = Vectors > 2 ? _mm512_packs_epi32(sums[Vectors > 2 ? 2 : 0], sums[Vectors - 1]) : first;
+  const __m512i least = _mm512_set1_epi8(static_cast<char>(low)), most = _mm512_set1_epi8(static_cast<char>(high));
+  const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+  return _mm512_maskz_permutexvar_epi32(
+      all_lanes, order, _mm512_min_epu8(_mm512_max_epu8(_mm512_packus_epi16(first, second), least), most));
+}
+
 template <int Vectors>
 FAT_KERNEL_INLINE void store_codes(std::uint8_t* out, const Vector (&sums)[Vectors], std::uint8_t low,
                                    std::uint8_t high) {
-  const __m512i least = _mm512_set1_epi32(low), most = _mm512_set1_epi32(high);
-#pragma GCC unroll 8
-  for (int v = 0; v != Vectors; ++v) {
-    const __m128i bytes = _mm512_maskz_cvtepi32_epi8(
-        all_lanes, _mm512_maskz_min_epi32(all_lanes, _mm512_maskz_max_epi32(all_lanes, sums[v], least), most));
-    _mm_storeu_si128(reinterpret_cast<__m128i*>(out + v * lanes), bytes);
+  if constexpr (Vectors == 1) {
+    const __m512i code = _mm512_maskz_min_epi32(
+        all_lanes, _mm512_maskz_max_epi32(all_lanes, sums[0], _mm512_set1_epi32(low)), _mm512_set1_epi32(high));
+    return _mm_storeu_si128(reinterpret_cast<__m128i*>(out), _mm512_maskz_cvtepi32_epi8(all_lanes, code));
   }
+  const __m512i bytes = packed_codes<Vectors>(sums, low, high);
+  if constexpr (Vectors == 4) return _mm512_storeu_si512(out, bytes);
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(out), lower_half(bytes));
+  if constexpr (Vectors == 3)
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(out + 2 * lanes), _mm512_maskz_extracti32x4_epi32(0xF, bytes, 2));
 }
 
 using Pair = Quad;
