@@ -7,9 +7,9 @@
 #include <fat/model/integer_layer.hpp>
 #include <fat/model/plan.hpp>
 #include <fat/model/simulation_model.hpp>
+#include <fat/quantizer/run.hpp>
 
 #include <algorithm>
-#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -58,7 +58,8 @@ class IntegerModel {
         floats = std::max(floats, needed + 64);
       } else {
         const WeightEncoding* weights = quantized.weights[n] ? &*quantized.weights[n] : nullptr;
-        step.integer = std::make_unique<IntegerLayer>(float_model_, node, activations_, weights, kernels);
+        step.integer =
+            std::make_unique<IntegerLayer>(float_model_, node, activations_, weights, kernels, threads_.size());
         bytes = std::max(bytes, step.integer->scratch_bytes());
         words = std::max(words, step.integer->scratch_words());
       }
@@ -148,14 +149,9 @@ class IntegerModel {
 
   /// Quantizes halves to even, as the simulation does.
   static void to_codes(const float* from, std::size_t size, const ActivationEncoding& e, std::uint8_t* to) {
-    const float units = 1.0F / e.step;
     const std::int32_t raise = e.is_signed() ? 128 : 0;
-    const auto low = static_cast<float>(e.code_min - e.zero_point),
-               high = static_cast<float>(e.code_max - e.zero_point);
-    for (std::size_t i = 0; i != size; ++i) {
-      const float held = std::min(std::max(from[i] * units, low), high);
-      to[i] = static_cast<std::uint8_t>(static_cast<std::int32_t>(std::nearbyint(held)) + e.zero_point + raise);
-    }
+    const Grid<float> bytes{1.0F / e.step, e.step, e.zero_point + raise, e.code_min + raise, e.code_max + raise};
+    quantize_run(from, to, size, bytes);
   }
   static void to_reals(const std::uint8_t* from, std::size_t size, const ActivationEncoding& e, float* to) {
     const std::int32_t zero = e.zero_point + (e.is_signed() ? 128 : 0);
@@ -163,13 +159,17 @@ class IntegerModel {
   }
 
   template <class In>
-  void take(const In* image, std::uint8_t* to) const {
+  void take(const In* image, std::uint8_t* to, bool split) {
     const std::size_t size = float_model_.input_extent().size();
     const auto& e = activations_[float_model_.input];
     if constexpr (std::is_same_v<In, float>) {
-      if (e)
-        to_codes(image, size, *e, to);
-      else
+      if (e) {
+        const std::size_t parts = split ? threads_.size() : 1;
+        threads_.run(parts, [&](std::size_t part, std::size_t) {
+          const std::size_t first = part * size / parts, end = (part + 1) * size / parts;
+          to_codes(image + first, end - first, *e, to + first);
+        });
+      } else
         std::memcpy(to, image, size * sizeof(float));
     } else {
       for (std::size_t i = 0; i != size; ++i)
@@ -193,7 +193,7 @@ class IntegerModel {
   template <class In, class Out, class Hook>
   void run_image(const In* image, Out* output, std::size_t index, std::size_t worker, bool split, Hook& hook) {
     Worker& mine = workers_[worker];
-    take(image, at(mine, float_model_.input));
+    take(image, at(mine, float_model_.input), split);
     hook(float_model_.input, index, worker, at(mine, float_model_.input));
     for (std::size_t n = 0; n != steps_.size(); ++n) {
       const Node& node = float_model_.nodes[n];

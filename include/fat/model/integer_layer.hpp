@@ -19,6 +19,7 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <functional>
 #include <limits>
 #include <optional>
@@ -31,8 +32,8 @@ namespace fat::inline FAT_ABI {
 class IntegerLayer {
  public:
   IntegerLayer(const Model& model, const Node& node, const std::vector<std::optional<ActivationEncoding>>& activations,
-               const WeightEncoding* weights, const kernel::Kernels& kernels)
-      : kernels_(&kernels), y_(*activations[node.output]), out_(model.extent(node.output)) {
+               const WeightEncoding* weights, const kernel::Kernels& kernels, std::size_t threads = 1)
+      : kernels_(&kernels), threads_(threads), y_(*activations[node.output]), out_(model.extent(node.output)) {
     for (const ValueId input : node.inputs) {
       in_.push_back(model.extent(input));
       x_.emplace_back(*activations[input]);
@@ -89,8 +90,9 @@ class IntegerLayer {
         [&](std::size_t c) { return c / width * padded_ + c % width; }, padded_ * g_.groups);
     if (fast_) multipliers_ = decltype(multipliers_){};
     const std::size_t at_once = products_[0].rows_at_once(), rows = g_.out_height * g_.out_width;
-    parts_ = (rows + at_once - 1) / at_once;
-    direct_ = g_.pointwise() && depth % 4 == 0 && !asymmetric_;
+    const std::size_t needed = (rows + at_once - 1) / at_once;  // and so many that no thread has less to do
+    parts_ = std::min(rows, (needed + threads_ - 1) / threads_ * threads_);
+    direct_ = g_.pointwise() && depth == products_[0].depth_padded() && !asymmetric_;
     scratch_bytes_ = at_once * (products_[0].depth_padded() + g_.out_channels) + products_[0].scratch() * 2 + 256;
     scratch_words_ = at_once * (width + 1);
     run_ = [](const IntegerLayer& l, const std::uint8_t* const* x, std::uint8_t* y, std::size_t part,
@@ -197,29 +199,52 @@ class IntegerLayer {
     return {multipliers_.data() + channel, false, y_.zero, y_.low, y_.high};
   }
 
+  /// How many of `most` output positions of row oy from ox on read rows and columns of the image alone, in runs of bytes.
+  std::size_t inner_run(std::size_t oy, std::size_t ox, std::size_t most) const {
+    const std::size_t top = g_.in_row(oy, 0), bottom = g_.in_row(oy, g_.kernel_height - 1), left = g_.in_column(ox, 0);
+    if (g_.groups != 1 || g_.dilation_width != 1 || top >= g_.in_height || bottom >= g_.in_height || bottom < top ||
+        left >= g_.in_width || left + g_.kernel_width > g_.in_width)
+      return 0;
+    const std::size_t inside = (g_.in_width - g_.kernel_width - left) / g_.stride_width + 1;
+    return std::min({most, inside, g_.out_width - ox});
+  }
+
+  /// Rows of A for such positions.
+  void gather_inner(const std::uint8_t* x, std::size_t oy, std::size_t ox, std::size_t count, std::uint8_t* to) const {
+    const std::size_t padded = products_[0].depth_padded(), bytes = g_.kernel_width * g_.in_channels;
+    const std::size_t line = g_.dilation_height * g_.in_width * g_.in_channels, step = g_.stride_width * g_.in_channels;
+    std::size_t from = (g_.in_row(oy, 0) * g_.in_width + g_.in_column(ox, 0)) * g_.in_channels;
+    // A short run is copied as a whole vector: what it brings too much is overwritten next, or by zeros, or lies in the
+    // spare scratch memory. The last ones must not read past the image.
+    const std::size_t end = g_.in_height * g_.in_width * g_.in_channels;
+    const std::size_t spare = g_.kernel_height * bytes, tail = padded - spare;
+    for (std::size_t row = 0; row != count; ++row, from += step, to += padded) {
+      std::uint8_t* at = to;
+      if (bytes <= 16 && from + (g_.kernel_height - 1) * line + 16 <= end)
+        for (std::size_t ky = 0; ky != g_.kernel_height; ++ky, at += bytes) std::memcpy(at, x + from + ky * line, 16);
+      else
+        for (std::size_t ky = 0; ky != g_.kernel_height; ++ky, at += bytes)
+          std::memcpy(at, x + from + ky * line, bytes);
+      std::memset(at, 0, 4);  // a constant length; the next row overwrites what is too much
+      if (tail > 4) std::memset(at + 4, 0, tail - 4);
+    }
+  }
+
   /// Rows of A for output positions [first, first + count) of one group, the image's zero point outside it.
   void gather(const std::uint8_t* x, std::size_t group, std::size_t first, std::size_t count, std::uint8_t* to) const {
     const std::size_t depth = g_.in_channels / g_.groups, padded = products_[0].depth_padded();
     const auto zero = static_cast<std::uint8_t>(x_[0].zero);
-    const std::size_t all = g_.in_height * g_.in_width * g_.in_channels;
     std::size_t oy = first / g_.out_width, ox = first % g_.out_width;
     for (std::size_t row = first; row != first + count; ++row, to += padded) {
+      if (const std::size_t run = inner_run(oy, ox, first + count - row); run != 0) {
+        gather_inner(x, oy, ox, run, to);
+        row += run - 1, to += (run - 1) * padded, ox += run;
+        if (ox == g_.out_width) ox = 0, ++oy;
+        continue;
+      }
       std::uint8_t* at = to;
       for (std::size_t ky = 0; ky != g_.kernel_height; ++ky) {
-        const std::size_t y = g_.in_row(oy, ky), left = g_.in_column(ox, 0);
-        const bool whole_run = y < g_.in_height && g_.groups == 1 && g_.dilation_width == 1 && left < g_.in_width &&
-                               left + g_.kernel_width <= g_.in_width;
-        if (whole_run) {
-          const std::size_t from = (y * g_.in_width + left) * g_.in_channels, bytes = g_.kernel_width * depth;
-          // one vector for a short run: what it brings too much is overwritten next, or lies in the spare scratch
-          // memory
-          if (bytes <= 16 && from + 16 <= all)
-            std::copy_n(x + from, 16, at);
-          else
-            std::copy_n(x + from, bytes, at);
-          at += bytes;
-          continue;
-        }
+        const std::size_t y = g_.in_row(oy, ky);
         for (std::size_t kx = 0; kx != g_.kernel_width; ++kx, at += depth) {
           const std::size_t column = g_.in_column(ox, kx);
           if (y < g_.in_height && column < g_.in_width)
@@ -338,7 +363,9 @@ class IntegerLayer {
     const int shift = -1 - add_.multiplier.shift;
     vectors_ = in_[0].size() == in_[1].size() && in_[0].size() >= 2 * kernels_->lanes && shift >= -1 && shift <= 22 &&
                add_.a_multiplier.shift >= -23 && add_.b_multiplier.shift >= -23;
-    run_ = [](const IntegerLayer& l, const std::uint8_t* const* x, std::uint8_t* y, std::size_t, std::uint8_t*,
+    constexpr std::size_t least = 4096;  // codes that are worth a thread
+    if (vectors_) parts_ = std::clamp<std::size_t>(in_[0].size() / least, 1, threads_);
+    run_ = [](const IntegerLayer& l, const std::uint8_t* const* x, std::uint8_t* y, std::size_t part, std::uint8_t*,
               std::int32_t*) {
       if (!l.vectors_) {
         reference::add(x[0], x[1], l.in_[0].size(), l.in_[1].size(), l.add_, y);
@@ -346,9 +373,10 @@ class IntegerLayer {
       }
       const auto shift_of = [](FixedPointMultiplier m) { return static_cast<std::int8_t>(-1 - m.shift); };
       const AddStage& s = l.add_;
-      const kernel::AddCall call{x[0],
-                                 x[1],
-                                 l.in_[0].size(),
+      const std::size_t first = part * l.in_[0].size() / l.parts_;
+      const kernel::AddCall call{x[0] + first,
+                                 x[1] + first,
+                                 (part + 1) * l.in_[0].size() / l.parts_ - first,
                                  s.a_zero,
                                  s.b_zero,
                                  s.a_multiplier.mantissa,
@@ -360,7 +388,7 @@ class IntegerLayer {
                                  s.zero_out,
                                  static_cast<std::uint8_t>(s.low),
                                  static_cast<std::uint8_t>(s.high)};
-      l.kernels_->add(call, y);
+      l.kernels_->add(call, y + first);
     };
   }
   void prepare(const Multiply& op, const WeightEncoding*, const Node&) {
@@ -524,14 +552,23 @@ class IntegerLayer {
       }
   }
   void prepare(const GlobalAveragePool&, const WeightEncoding*, const Node&) {
+    const std::size_t positions = in_[0].height * in_[0].width;
     mean_ = detail::regrid_stage(x_[0], y_);
+    multipliers_.push_back(divide(mean_.multiplier, static_cast<std::uint32_t>(positions)));
+    scratch_words_ = in_[0].channels;
+    // reference::mean, channel sums side by side
     run_ = [](const IntegerLayer& l, const std::uint8_t* const* x, std::uint8_t* y, std::size_t, std::uint8_t*,
-              std::int32_t*) {
-      reference::mean(x[0], l.in_[0].height * l.in_[0].width, l.in_[0].channels, l.mean_, y);
+              std::int32_t* sums) {
+      const std::size_t channels = l.in_[0].channels, size = l.in_[0].size();
+      std::fill_n(sums, channels, -static_cast<std::int32_t>(size / channels) * l.mean_.zero_in);
+      for (std::size_t i = 0; i != size; i += channels)
+        for (std::size_t c = 0; c != channels; ++c) sums[c] += x[0][i + c];
+      reference::finish(sums, 1, channels, {l.multipliers_.data(), true, l.y_.zero, l.y_.low, l.y_.high}, y);
     };
   }
 
   const kernel::Kernels* kernels_;
+  std::size_t threads_;
   Run run_ = nullptr;
   std::vector<detail::ByteGrid> x_;
   detail::ByteGrid y_;
