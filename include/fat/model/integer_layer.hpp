@@ -108,12 +108,14 @@ class IntegerLayer {
     const auto weight = [&](std::size_t t, std::size_t c) {
       return w->codes[t * channels + c] - w->channel_zero_point(c);
     };
-    bool narrow = true;  // weights less their zero point are bytes again
+    bool narrow = true;  // weights less their zero point are bytes again, and multipliers below 1/4
     for (std::size_t t = 0; t != taps; ++t)
       for (std::size_t c = 0; c != channels; ++c) {
         sums[c] += weight(t, c);
         narrow = narrow && weight(t, c) >= -128 && weight(t, c) <= 127;
       }
+    for (std::size_t c = 0; c != channels; ++c)
+      narrow = narrow && stage_shift(detail::product_multiplier(x_[0], *w, c, y_)) >= 1;
     by_columns_ = narrow && kernels_->depthwise3x3 != nullptr && channels == g_.in_channels && channels % 4 == 0 &&
                   taps == 9 && g_.kernel_width == 3 && g_.dilation_width == 1 &&
                   (g_.stride_width == 1 || g_.stride_width == 2);
@@ -161,6 +163,9 @@ class IntegerLayer {
       multipliers_ = decltype(multipliers_){};
   }
 
+  /// The shift of a ColumnStage.
+  static int stage_shift(FixedPointMultiplier m) { return m.mantissa == 0 ? 1 : -1 - m.shift; }
+
   /// Start of the sums, multipliers and shifts; decides whether the vector requantization holds for every column.
   template <class Sum, class Place>
   void set_stage(const WeightEncoding* w, Sum column_sum, std::int32_t offset, std::size_t depth, Place place,
@@ -177,7 +182,7 @@ class IntegerLayer {
       std::int64_t start = std::int64_t{w->bias[c]} + std::int64_t{offset - x_[0].zero} * column_sum(c);
       if (depth != 0) start += std::int64_t{x_[0].zero} * zero * static_cast<std::int64_t>(depth);
       start_[place(c)] = static_cast<std::int32_t>(static_cast<std::uint32_t>(static_cast<std::uint64_t>(start)));
-      const int shift = m.mantissa == 0 ? 1 : -1 - m.shift;
+      const int shift = stage_shift(m);
       const int left = std::max(1 - shift, 0);
       // |sum| <= 255 * 255 * taps + |bias|
       const double bound = 65025.0 * static_cast<double>(std::max<std::size_t>(depth, g_.taps())) +

@@ -115,8 +115,10 @@ FAT_KERNEL_INLINE Scale broadcast_scale(std::int32_t mantissa, std::int8_t shift
   return make_scale(_mm256_set1_epi32(mantissa), _mm256_set1_epi32(shift), zero_point);
 }
 
+/// Without the shift to the left where every one of them is 0.
+template <bool Left = true>
 FAT_KERNEL_INLINE Vector requantize(Vector sums, const Scale& s) {
-  sums = _mm256_sllv_epi32(sums, s.left);
+  if constexpr (Left) sums = _mm256_sllv_epi32(sums, s.left);
   const __m256i even = _mm256_mul_epi32(sums, s.even);
   const __m256i odd = _mm256_mul_epi32(_mm256_srli_epi64(sums, 32), s.odd);
   const __m256i high = _mm256_blend_epi32(_mm256_shuffle_epi32(even, 0xF5), odd, 0xAA);

@@ -45,6 +45,7 @@ FAT_KERNEL_INLINE void add_column(Vector (&sums)[4], const ColumnBytes (&column)
 template <int Stride, int Segments>
 FAT_KERNEL_INLINE void depthwise3x3_block(const Depthwise3x3Call& call, std::size_t at, std::size_t count, std::uint8_t* out) {
   const ByteMask mask = byte_mask(count);
+  const std::uint8_t low = call.low, high = call.high;  // the call could alias the output
   ColumnWeights w[3][4];
   ColumnBytes column[4];
   Vector start[4], first[4], second[4], third[4];
@@ -58,7 +59,7 @@ FAT_KERNEL_INLINE void depthwise3x3_block(const Depthwise3x3Call& call, std::siz
     start[v] = spread<Segments>(load_sums(call.stage.start + c));
     scale[v] = load_scale(call.stage.mantissa + c, call.stage.shift + c, call.zero_point);
     if constexpr (Segments > 1)
-      for (Vector* const part : {&scale[v].even, &scale[v].odd, &scale[v].rounding, &scale[v].left, &scale[v].right}) *part = spread<Segments>(*part);
+      for (Vector* const part : {&scale[v].even, &scale[v].odd, &scale[v].rounding, &scale[v].right}) *part = spread<Segments>(*part);
     first[v] = start[v], second[v] = start[v];
   }
   std::ptrdiff_t next = -static_cast<std::ptrdiff_t>(call.pad_left);
@@ -83,8 +84,8 @@ FAT_KERNEL_INLINE void depthwise3x3_block(const Depthwise3x3Call& call, std::siz
     if constexpr (Stride == 1) add_column(second, column, w[1]);
     add_column(third, column, w[0]);
 #pragma GCC unroll 4
-    for (int v = 0; v != 4; ++v) first[v] = requantize(first[v], scale[v]);
-    store_bytes<Segments>(out, pixels * call.channels, mask, narrow(first, call.low, call.high));
+    for (int v = 0; v != 4; ++v) first[v] = requantize<false>(first[v], scale[v]);
+    store_bytes<Segments>(out, pixels * call.channels, mask, narrow(first, low, high));
 #pragma GCC unroll 4
     for (int v = 0; v != 4; ++v) {
       first[v] = Stride == 1 ? second[v] : third[v];
