@@ -6,6 +6,9 @@ import time
 
 BUILD = pathlib.Path(__file__).resolve().parents[2] / "build" / "benchmarks"
 
+# Seconds after which the threads of the other side have stopped to look out for work, which takes processors from this one.
+REST = 0.1
+
 
 class Ours:
     """A program started with --serve: runs its work as often as it is told."""
@@ -46,6 +49,9 @@ def in_turn(works, rounds, runs, clock):
     for turn in range(rounds):  # who goes first changes, so that a drift of the clock favours nobody
         order = range(len(works)) if turn % 2 == 0 else reversed(range(len(works)))
         for at in order:
+            if clock == 0:
+                time.sleep(REST)
+                works[at](1)
             times[at].append(works[at](runs)[clock])
     return times
 

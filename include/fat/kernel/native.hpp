@@ -36,7 +36,7 @@ inline bool has_avx512_vnni() {
          __builtin_cpu_supports("avx512vnni");
 }
 /// The processor has AMX, the system saves its tiles, and this process may use them: Linux wants to be asked, once for all
-/// threads, because signal frames grow by 8 KiB. FAT_KERNEL=avx512_vnni does not ask.
+/// threads, because signal frames grow by 8 KiB.
 inline bool has_amx() {
 #if defined(__linux__)
   constexpr unsigned tiles_and_int8 = 3U << 24U, saved = 3U << 17U;
@@ -60,7 +60,9 @@ inline const std::vector<const Kernels*>& available() {
 #if defined(FAT_KERNEL_EMULATED)
     found = {&arch_amx::kernels, &arch_avx512_vnni::kernels, &arch_avx_vnni::kernels, &arch_avx2::kernels};
 #elif defined(__x86_64__)
-    if (has_amx()) found.push_back(&arch_amx::kernels);
+    const char* const forced = std::getenv("FAT_KERNEL");  // who names another set is not asked for
+    const bool wanted = forced == nullptr || *forced == '\0' || std::string_view{forced} == "amx";
+    if (wanted && has_amx()) found.push_back(&arch_amx::kernels);
     if (has_avx512_vnni()) found.push_back(&arch_avx512_vnni::kernels);
     if (has_avx_vnni()) found.push_back(&arch_avx_vnni::kernels);
     if (__builtin_cpu_supports("avx2")) found.push_back(&arch_avx2::kernels);
