@@ -32,7 +32,7 @@ struct Settings {
   std::size_t batch_of_bench = 1;
   bool simulate = false;
   bool codes = false;
-  bool tensorrt = false;  ///< quantize: .onnx files as TensorRT takes them
+  bool tensorrt = false;  ///< quantize: what TensorRT can express, and .onnx files as it takes them
   fat::QuantizeOptions options;
 };
 
