@@ -230,6 +230,15 @@ void add_quantize_options(CLI::App& app, Settings& s) {
   app.add_option("--report", s.report, "write the per-layer table as a web page");
 }
 
+/// The files of a quantized model.
+void add_outputs(CLI::App& app, Settings& s) {
+  app.add_option("-o,--output", s.outputs, "file to write, by extension: .npz .json .onnx .tflite .h; may be repeated")
+      ->required()
+      ->take_all()
+      ->expected(1)
+      ->allow_extra_args(false);
+}
+
 void add_commands(CLI::App& app, Settings& s) {
   const auto model = [&](CLI::App& command, const char* help) {
     command.add_option("MODEL", s.model, help)->required();
@@ -241,15 +250,15 @@ void add_commands(CLI::App& app, Settings& s) {
   CLI::App& quantize = *app.add_subcommand("quantize", "float model and images to an int8 model");
   model(quantize, "float .onnx or .tflite");
   add_images(quantize, s);
-  quantize
-      .add_option("-o,--output", s.outputs, "file to write, by extension: .npz .json .onnx .tflite .h; may be repeated")
-      ->required()
-      ->take_all()
-      ->expected(1)
-      ->allow_extra_args(false);
+  add_outputs(quantize, s);
   add_quantize_options(quantize, s);
   add_common(quantize, s);
   add_json(quantize, s);
+
+  CLI::App& convert = *app.add_subcommand("convert", "a quantized model as other files, code for code");
+  model(convert, "quantized .onnx, .tflite or .npz");
+  add_outputs(convert, s);
+  convert.add_flag("--tensorrt", s.tensorrt, "write .onnx for TensorRT: int8, zero points 0, float biases");
 
   CLI::App& evaluate = *app.add_subcommand("evaluate", "accuracy of a float or quantized model");
   model(evaluate, ".onnx, .tflite or quantized .npz");

@@ -2,6 +2,7 @@
 #include "executor.hpp"
 #include "interrupt.hpp"
 #include "printable.hpp"
+#include "problems.hpp"
 #include "report.hpp"
 
 #include <fat/io/file.hpp>
@@ -145,32 +146,6 @@ void check_formats(const Settings& settings, const fat::QuantizeOptions& options
   for (const std::string& path : settings.outputs)
     if (limited(path)) check_writable(*sample, path, settings.tensorrt);
 }
-
-/// Problems that come after the work: the first one does not keep the rest from being done.
-class Problems {
- public:
-  template <class Function>
-  bool attempt(Function f) {
-    try {
-      f();
-      return true;
-    } catch (const fat::error& problem) {
-      messages_.emplace_back(problem.what());
-      return false;
-    }
-  }
-  /// Errors: the last problem, after a line on stderr for each of the others.
-  void report() const {
-    if (messages_.empty()) return;
-    std::fflush(stdout);
-    for (std::size_t i = 0; i + 1 != messages_.size(); ++i)
-      std::fprintf(stderr, "fat: %s\n", printable(messages_[i]).c_str());
-    fat::fail(std::string_view{messages_.back()});
-  }
-
- private:
-  std::vector<std::string> messages_;
-};
 
 /// Softmax has no signed integer form: with signed codes everywhere, its outputs stay float.
 void keep_softmax_in_float(const fat::Model& model, fat::QuantizeOptions& options) {

@@ -42,6 +42,7 @@ std::optional<int> parse(int count, const char* const* words, Settings& settings
 
 int inspect(const Settings& settings);
 int quantize(const Settings& settings);
+int convert(const Settings& settings);
 int evaluate(const Settings& settings);
 int compare(const Settings& settings);
 int run(const Settings& settings);

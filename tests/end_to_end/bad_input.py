@@ -8,7 +8,7 @@ import tempfile
 import unittest
 import zipfile
 
-from support import PROGRAM, ProgramTest, fat, main, write_npy, write_onnx, write_png
+from support import PROGRAM, ProgramTest, fat, main, read_npy, write_npy, write_onnx, write_png
 
 
 class BadInput(ProgramTest):
@@ -159,6 +159,22 @@ class BadInput(ProgramTest):
         image = self.folder / "x.npy"
         write_npy(image, (1, 3, 8, 8), [0.5] * 192)
         self.succeed("run", path, "--input", image, "-o", self.folder / "y.npy")
+
+    def test_convert(self):
+        self.succeed(*self.quantize())
+        image = self.folder / "x.npy"
+        write_npy(image, (1, 3, 8, 8), [0.5] * 192)
+        again, onnx = self.folder / "again.npz", self.folder / "out.onnx"
+        self.succeed("convert", self.out, "-o", onnx, "-o", self.folder / "out.tflite")
+        self.succeed("convert", onnx, "-o", again)
+        codes = []
+        for path in (self.out, again):
+            self.succeed("run", path, "--input", image, "--codes", "-o", self.folder / "codes.npy")
+            codes.append(read_npy(self.folder / "codes.npy"))
+        self.assertEqual(codes[0], codes[1])
+        self.refused("convert", self.model, "-o", self.folder / "new.npz", says=[self.model, "is a float model; quantize it"])
+        self.refused("convert", self.out, "-o", self.folder / "rt.onnx", "--tensorrt", says=[self.folder / "rt.onnx", "TensorRT wants 0"])
+        self.refused("convert", self.out, "-o", self.out, says=["-o would replace MODEL"])
 
     def test_encodings_of_changed_weights_say_so(self):
         path = self.folder / "encodings.json"
