@@ -17,7 +17,6 @@ namespace {
 LoadedModel load_prepared(const std::string& path) {
   LoadedModel loaded = load_model(path);
   if (loaded.floating) loaded.floating = prepared(path, std::move(*loaded.floating));
-  drop_softmax(loaded);
   return loaded;
 }
 
@@ -43,8 +42,9 @@ Json print_code_differences(const fat::CodeDifferences& differences) {
 }  // namespace
 
 int compare(const Settings& settings) {
-  const LoadedModel a = load_prepared(settings.model);
-  const LoadedModel b = load_prepared(settings.second_model);
+  LoadedModel a = load_prepared(settings.model);
+  LoadedModel b = load_prepared(settings.second_model);
+  drop_softmax(a, b);
   fat::expects(a.graph().input_extent().size() == b.graph().input_extent().size() &&
                    a.graph().output_extent().size() == b.graph().output_extent().size(),
                settings.second_model, ": its input or output has another size than that of ", settings.model,

@@ -10,11 +10,12 @@ namespace cli {
 
 int evaluate(const Settings& settings) {
   LoadedModel loaded = load_model(settings.model);
-  drop_softmax(loaded);
   std::optional<LoadedModel> reference;
-  if (!settings.reference.empty()) {
+  if (settings.reference.empty()) {
+    drop_softmax(loaded);
+  } else {
     reference = LoadedModel{settings.reference, load_float_model(settings.reference), {}};
-    drop_softmax(*reference);
+    drop_softmax(loaded, *reference);
     const auto agrees = [](const fat::Extent& a, const fat::Extent& b) { return a.size() == b.size(); };
     fat::expects(agrees(loaded.graph().input_extent(), reference->graph().input_extent()) &&
                      agrees(loaded.graph().output_extent(), reference->graph().output_extent()),

@@ -94,16 +94,41 @@ fat::Model prepared(const std::string& path, fat::Model model) {
   return naming(path, [&] { return fat::prepare_model(std::move(model)); });
 }
 
+namespace {
+
+/// The nodes at the end of a model from its softmax on, last one first: behind it, encodings may change. Empty where the
+/// model does not end so.
+std::vector<std::size_t> softmax_at_end(const fat::Model& graph) {
+  std::vector<std::size_t> ending;
+  fat::ValueId made = graph.output;
+  for (std::size_t n = graph.nodes.size(); n-- != 0;) {
+    const fat::Node& node = graph.nodes[n];
+    if (node.output != made) continue;
+    ending.push_back(n);
+    if (std::holds_alternative<fat::Softmax>(node.op)) return ending;
+    const auto* const clamp = std::get_if<fat::ClampLayer>(&node.op);
+    if (clamp == nullptr || clamp->clamp.active()) break;
+    made = node.inputs[0];
+  }
+  return {};
+}
+
+}  // namespace
+
 void drop_softmax(LoadedModel& loaded) {
   fat::Model& graph = loaded.floating ? *loaded.floating : loaded.quantized->graph;
-  for (std::size_t n = 0; n != graph.nodes.size(); ++n) {
-    if (graph.nodes[n].output != graph.output || !std::holds_alternative<fat::Softmax>(graph.nodes[n].op)) continue;
+  for (const std::size_t n : softmax_at_end(graph)) {
     graph.output = graph.nodes[n].inputs[0];
     graph.nodes.erase(graph.nodes.begin() + static_cast<std::ptrdiff_t>(n));
     if (loaded.quantized)
       loaded.quantized->weights.erase(loaded.quantized->weights.begin() + static_cast<std::ptrdiff_t>(n));
-    return;
   }
+}
+
+void drop_softmax(LoadedModel& a, LoadedModel& b) {
+  if (softmax_at_end(a.graph()).empty() || softmax_at_end(b.graph()).empty()) return;
+  drop_softmax(a);
+  drop_softmax(b);
 }
 
 fat::Preprocessing preprocessing_for(const fat::Model& model, const Settings& settings) {
@@ -161,6 +186,18 @@ void check_classes(const fat::ImageSet& images, const std::string& source, const
 
 void check_extensions(std::span<const std::string> paths) {
   for (const std::string& path : paths) writer_for(path);
+}
+
+void check_writable(const fat::QuantizedModel& model, const std::string& path, bool tensorrt) {
+  const std::string extension = extension_of(path);
+  naming(path, [&] {
+    if (extension == ".onnx")
+      fat::onnx::write(model, tensorrt ? fat::onnx::Profile::tensorrt : fat::onnx::Profile::standard);
+    else if (extension == ".tflite")
+      fat::tflite::write(model);
+    else if (extension == ".h")
+      fat::c_source(model, "network");
+  });
 }
 
 void write_quantized_model(const fat::QuantizedModel& model, const std::string& path, bool tensorrt) {

@@ -54,8 +54,11 @@ fat::Model load_float_model(const std::string& path);
 /// fat::prepare_model, whose errors name the file.
 fat::Model prepared(const std::string& path, fat::Model model);
 
-/// Drops a softmax at the end, so that outputs are logits.
+/// Drops a softmax at the end, also one whose output is quantized once more, so that outputs are logits.
 void drop_softmax(LoadedModel& loaded);
+
+/// The same of two models that are compared: of both, or of none where only one ends so.
+void drop_softmax(LoadedModel& a, LoadedModel& b);
 
 /// --preprocess, --resize and --crop over the model's own preprocessing over `tf`.
 fat::Preprocessing preprocessing_for(const fat::Model& model, const Settings& settings);
@@ -73,6 +76,9 @@ void check_classes(const fat::ImageSet& images, const std::string& source, const
 
 /// Errors: a model to write whose extension is not known.
 void check_extensions(std::span<const std::string> paths);
+
+/// Errors: what the file that the path asks for cannot hold of a model. Writes nothing.
+void check_writable(const fat::QuantizedModel& model, const std::string& path, bool tensorrt = false);
 
 /// Writes a quantized model by the extension of the path; an .onnx file in the form that TensorRT takes where asked.
 void write_quantized_model(const fat::QuantizedModel& model, const std::string& path, bool tensorrt = false);

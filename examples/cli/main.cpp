@@ -21,10 +21,10 @@ int fail_with(const char* message) {
 
 int run_command(const cli::Settings& settings) {
   cli::check_outputs(settings);
-  constexpr std::array commands{std::pair{"inspect", &cli::inspect},   std::pair{"quantize", &cli::quantize},
-                                std::pair{"evaluate", &cli::evaluate}, std::pair{"compare", &cli::compare},
-                                std::pair{"run", &cli::run},           std::pair{"bench", &cli::bench},
-                                std::pair{"demo", &cli::demo}};
+  constexpr std::array commands{std::pair{"inspect", &cli::inspect}, std::pair{"quantize", &cli::quantize},
+                                std::pair{"convert", &cli::convert}, std::pair{"evaluate", &cli::evaluate},
+                                std::pair{"compare", &cli::compare}, std::pair{"run", &cli::run},
+                                std::pair{"bench", &cli::bench},     std::pair{"demo", &cli::demo}};
   for (const auto& [name, command] : commands)
     if (settings.command == name) return command(settings);
   return 2;

@@ -1,4 +1,5 @@
 // The command line of `fat`: commands, options, their defaults and limits.
+#include "files.hpp"
 #include "printable.hpp"
 #include "settings.hpp"
 
@@ -80,15 +81,16 @@ const CLI::Validator positive_number{[](const std::string& text) {
 
 /// An option that takes one of a few words; the help shows them and the default.
 template <class T>
-void choice(CLI::App& app, const std::string& flag, T& value, const std::map<std::string, T>& words,
-            const std::string& help) {
+CLI::Option* choice(CLI::App& app, const std::string& flag, T& value, const std::map<std::string, T>& words,
+                    const std::string& help) {
   std::string list;
   std::string preset;
   for (const auto& [word, meaning] : words) {
     list += (list.empty() ? "" : "|") + word;
     if (meaning == value) preset = word;
   }
-  app.add_option(flag, value, help + " [" + preset + "]")->transform(CLI::CheckedTransformer(words).description(list));
+  return app.add_option(flag, value, help + " [" + preset + "]")
+      ->transform(CLI::CheckedTransformer(words).description(list));
 }
 
 /// NAME:key=value,key=value as the options of one layer. Errors: a key or a value that is none.
@@ -152,11 +154,26 @@ void add_common(CLI::App& app, Settings& s) {
 
 void add_json(CLI::App& app, Settings& s) { app.add_option("--json", s.json, "write the figures to this file too"); }
 
+/// What --tensorrt chooses. Errors: options that contradict it, no file that it is for.
+void choose_for_tensorrt(Settings& s, bool scheme_given) {
+  fat::QuantizeOptions& o = s.options;
+  const auto refuse = [](const std::string& why) { throw CLI::ValidationError("--tensorrt", why); };
+  const auto is_onnx = [](const std::string& path) { return extension_of(path) == ".onnx"; };
+  if (std::none_of(s.outputs.begin(), s.outputs.end(), is_onnx)) refuse("is for .onnx files; add -o FILE.onnx");
+  if (scheme_given && o.scheme == Scheme::asymmetric) refuse("zero points are 0 there; leave out --scheme asymmetric");
+  if (o.weight_scheme == Scheme::asymmetric) refuse("zero points are 0 there; leave out --weight-scheme asymmetric");
+  for (const fat::LayerOptions& each : o.layers)
+    if (each.weight_scheme == Scheme::asymmetric)
+      refuse("zero points are 0 there; leave out weight-scheme=asymmetric of layer '" + each.layer + "'");
+  o.scheme = Scheme::symmetric;
+  o.signed_activations = true;
+}
+
 void add_quantize_options(CLI::App& app, Settings& s) {
   fat::QuantizeOptions& o = s.options;
   o.rescale = Rescaling::automatic;
   o.finetune = Finetuning::thresholds;
-  choice(app, "--scheme", o.scheme, schemes, "of activations");
+  const CLI::Option* const scheme = choice(app, "--scheme", o.scheme, schemes, "of activations");
   choice(app, "--weight-scheme", o.weight_scheme, schemes, "of weights");
   choice(app, "--granularity", o.granularity, granularities, "of weights");
   app.add_option("--bits", o.bits, "of weights [8]")->check(CLI::Range(2, 8));
@@ -205,8 +222,21 @@ void add_quantize_options(CLI::App& app, Settings& s) {
   app.add_flag("--resume", o.resume, "continue from --checkpoint");
   CLI::Option* const evaluate = app.add_option("--evaluate", s.evaluate, "images to measure the result on");
   app.add_option("--labels", s.labels, "file of `path class` lines, for --evaluate")->needs(evaluate);
-  app.add_flag("--tensorrt", s.tensorrt, "write .onnx for TensorRT: int8, zero points 0, float biases");
+  app.add_flag("--tensorrt", s.tensorrt,
+               "for TensorRT: symmetric int8 activations, softmax in float; .onnx files have float biases");
+  app.final_callback([&s, scheme] {
+    if (s.tensorrt) choose_for_tensorrt(s, scheme->count() != 0);
+  });
   app.add_option("--report", s.report, "write the per-layer table as a web page");
+}
+
+/// The files of a quantized model.
+void add_outputs(CLI::App& app, Settings& s) {
+  app.add_option("-o,--output", s.outputs, "file to write, by extension: .npz .json .onnx .tflite .h; may be repeated")
+      ->required()
+      ->take_all()
+      ->expected(1)
+      ->allow_extra_args(false);
 }
 
 void add_commands(CLI::App& app, Settings& s) {
@@ -220,15 +250,15 @@ void add_commands(CLI::App& app, Settings& s) {
   CLI::App& quantize = *app.add_subcommand("quantize", "float model and images to an int8 model");
   model(quantize, "float .onnx or .tflite");
   add_images(quantize, s);
-  quantize
-      .add_option("-o,--output", s.outputs, "file to write, by extension: .npz .json .onnx .tflite .h; may be repeated")
-      ->required()
-      ->take_all()
-      ->expected(1)
-      ->allow_extra_args(false);
+  add_outputs(quantize, s);
   add_quantize_options(quantize, s);
   add_common(quantize, s);
   add_json(quantize, s);
+
+  CLI::App& convert = *app.add_subcommand("convert", "a quantized model as other files, code for code");
+  model(convert, "quantized .onnx, .tflite or .npz");
+  add_outputs(convert, s);
+  convert.add_flag("--tensorrt", s.tensorrt, "write .onnx for TensorRT: int8, zero points 0, float biases");
 
   CLI::App& evaluate = *app.add_subcommand("evaluate", "accuracy of a float or quantized model");
   model(evaluate, ".onnx, .tflite or quantized .npz");

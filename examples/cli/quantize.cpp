@@ -2,6 +2,7 @@
 #include "executor.hpp"
 #include "interrupt.hpp"
 #include "printable.hpp"
+#include "problems.hpp"
 #include "report.hpp"
 
 #include <fat/io/file.hpp>
@@ -118,6 +119,56 @@ Json layers_json(const fat::QuantizeReport& report) {
   return layers;
 }
 
+/// Errors: an output whose format cannot hold what the options make of the network, found on one image before the work
+/// begins. What only training or more images could show is left to the writing.
+template <class Images>
+void check_formats(const Settings& settings, const fat::QuantizeOptions& options, const fat::Model& model,
+                   const Images& images) {
+  const auto limited = [](const std::string& path) {
+    const std::string extension = extension_of(path);
+    return extension != ".npz" && extension != ".json";
+  };
+  if (std::none_of(settings.outputs.begin(), settings.outputs.end(), limited) || images.size() == 0) return;
+  fat::QuantizeOptions quick = options;
+  quick.calibration = 1;
+  quick.rescale = fat::Rescaling::none;
+  quick.finetune = fat::Finetuning::none;
+  quick.bias_correction = fat::BiasCorrection::off;
+  quick.rounding = fat::WeightRounding::nearest;
+  quick.checkpoint.clear();
+  quick.resume = false;
+  std::optional<fat::QuantizedModel> sample;
+  try {
+    sample = fat::quantize_model(model, images, quick);
+  } catch (const fat::error&) {  // the job itself says it better
+    return;
+  }
+  for (const std::string& path : settings.outputs)
+    if (limited(path)) check_writable(*sample, path, settings.tensorrt);
+}
+
+/// Softmax has no signed integer form: with signed codes everywhere, its outputs stay float.
+void keep_softmax_in_float(const fat::Model& model, fat::QuantizeOptions& options) {
+  for (const fat::Node& node : model.nodes)
+    if (std::holds_alternative<fat::Softmax>(node.op)) options.keep_float.push_back(model.values[node.output].name);
+}
+
+/// Says on stderr that a .json file is of other weights than the user's model has, where that is so.
+void note_changed_weights(const std::vector<std::string>& written, const fat::Model& model,
+                          const fat::QuantizeReport& report, const std::string& name) {
+  const bool folded = std::any_of(model.nodes.begin(), model.nodes.end(), [](const fat::Node& node) {
+    return std::holds_alternative<fat::BatchNormalization>(node.op);
+  });
+  if (!folded && report.rescaling.done.pairs.empty()) return;
+  for (const std::string& path : written)
+    if (extension_of(path) == ".json")
+      std::fprintf(
+          stderr,
+          "fat: note: %s: its encodings are of the weights after batch normalizations were folded and channels "
+          "rescaled, not of those in %s; -o FILE.onnx writes the model that they belong to\n",
+          printable(path).c_str(), printable(name).c_str());
+}
+
 /// What the measured images were used for before, as the report says it.
 enum class Use { none, calibration, training };
 
@@ -141,6 +192,68 @@ std::vector<std::size_t> held_out(std::size_t total, const fat::QuantizeOptions&
   return chosen;
 }
 
+/// A finished job, ready to be measured.
+struct Job {
+  const fat::ImageSet& images;
+  const fat::ImageSet* others;  ///< of --evaluate
+  std::size_t offset;
+  const fat::QuantizeReport& report;
+  LoadedModel& loaded;
+  LoadedModel& reference;
+  const std::vector<std::string>& written;
+  ProgressBar& bar;
+};
+
+/// Measures the result and prints the figures.
+void report_on(const Settings& settings, const Job& job, Problems& problems) {
+  drop_softmax(job.loaded, job.reference);
+  const bool others = job.others != nullptr;
+  const fat::QuantizeReport& report = job.report;
+  Executor executor{job.loaded, false, settings.options.threads};
+  Executor exact{job.reference, false, settings.options.threads};
+  const fat::ImageSet& measured = others ? *job.others : job.images;
+  Use use = Use::none;
+  std::vector<std::size_t> chosen(measured.size());
+  std::iota(chosen.begin(), chosen.end(), std::size_t{0});
+  if (!others) chosen = held_out(job.images.size(), settings.options, use);
+  const Measurement found = measure(executor, &exact, measured, chosen, job.offset, [&](std::size_t done) {
+    job.bar({.stage = "evaluate", .done = done, .total = chosen.size()});
+  });
+
+  const Rows rows = layer_rows(report);
+  print_layers(report, rows);
+  const bool trained = settings.options.finetune != fat::Finetuning::none;
+  const char* where = others                    ? ""
+                      : use == Use::training    ? "trained on"
+                      : use == Use::calibration ? "calibrated on"
+                      : trained                 ? "neither calibrated nor trained on"
+                                                : "not calibrated on";
+  std::printf("%s: measured on %zu images%s%s%s\n", printable(settings.model).c_str(), chosen.size(),
+              others ? "" : " (", where, others ? "" : ")");
+  print_metrics("float", *found.reference);
+  print_metrics("quantized", found.metrics);
+  for (const auto& [stage, seconds] : report.seconds) std::printf("%s %.1f s, ", stage.c_str(), seconds);
+  std::printf("evaluate %.1f s, peak memory %.0f MiB\n", found.seconds, peak_rss_mib());
+  for (const std::string& path : job.written) std::printf("wrote %s\n", printable(path).c_str());
+
+  Json json{{"model", settings.model},
+            {"images", chosen.size()},
+            {"images_were", others ? "other images" : where},
+            {"float", metrics_json(*found.reference)},
+            {"quantized", metrics_json(found.metrics)}};
+  json["seconds"] = report.seconds;
+  json["seconds"]["evaluate"] = found.seconds;
+  json["ms_per_image"] = 1000.0 * found.seconds / static_cast<double>(chosen.size());
+  json["peak_rss_mib"] = peak_rss_mib();
+  json["options"] = options_json(settings.options);
+  json["messages"] = report.messages;
+  json["layers"] = layers_json(report);
+  json["rescaling"] = rescaling_json(report.rescaling);
+  if (!report.losses.empty()) json["losses"] = report.losses;
+  problems.attempt([&] { write_json(settings, json); });
+  problems.attempt([&] { write_page(settings, rows, *found.reference, found.metrics); });
+}
+
 }  // namespace
 
 int quantize(const Settings& settings) {
@@ -159,11 +272,13 @@ int quantize(const Settings& settings) {
                 model, offset);
   model.preprocessing = preprocessing_for(model, settings);
   if (settings.class_offset) model.class_offset = settings.class_offset;
+  fat::QuantizeOptions options = settings.options;
+  if (options.signed_activations) keep_softmax_in_float(prepared(settings.model, model), options);
+  check_formats(settings, options, model, images);
 
   ProgressBar bar;
   fat::QuantizeReport report;
   LoadedModel loaded{settings.outputs.front(), {}, {}};
-  fat::QuantizeOptions options = settings.options;
   {
     InterruptTraining interrupt;
     const bool keeps = options.finetune != fat::Finetuning::none && !options.checkpoint.empty();
@@ -178,54 +293,16 @@ int quantize(const Settings& settings) {
           &report);
     });
   }
-  for (const std::string& path : settings.outputs) write_quantized_model(*loaded.quantized, path, settings.tensorrt);
-
+  Problems problems;
+  std::vector<std::string> written;
+  for (const std::string& path : settings.outputs)
+    if (problems.attempt([&] { write_quantized_model(*loaded.quantized, path, settings.tensorrt); }))
+      written.push_back(path);
+  note_changed_weights(written, model, report, settings.model);
   LoadedModel reference{settings.model, std::move(model), {}};
-  drop_softmax(loaded);
-  drop_softmax(reference);
-  Executor executor{loaded, false, settings.options.threads};
-  Executor exact{reference, false, settings.options.threads};
-  const fat::ImageSet& measured = others ? *others : images;
-  Use use = Use::none;
-  std::vector<std::size_t> chosen(measured.size());
-  std::iota(chosen.begin(), chosen.end(), std::size_t{0});
-  if (!others) chosen = held_out(images.size(), settings.options, use);
-  const Measurement found = measure(executor, &exact, measured, chosen, offset, [&](std::size_t done) {
-    bar({.stage = "evaluate", .done = done, .total = chosen.size()});
-  });
-
-  const Rows rows = layer_rows(report);
-  print_layers(report, rows);
-  const bool trained = settings.options.finetune != fat::Finetuning::none;
-  const char* where = others                    ? ""
-                      : use == Use::training    ? "trained on"
-                      : use == Use::calibration ? "calibrated on"
-                      : trained                 ? "neither calibrated nor trained on"
-                                                : "not calibrated on";
-  std::printf("%s: measured on %zu images%s%s%s\n", printable(settings.model).c_str(), chosen.size(),
-              others ? "" : " (", where, others ? "" : ")");
-  print_metrics("float", *found.reference);
-  print_metrics("quantized", found.metrics);
-  for (const auto& [stage, seconds] : report.seconds) std::printf("%s %.1f s, ", stage.c_str(), seconds);
-  std::printf("evaluate %.1f s, peak memory %.0f MiB\n", found.seconds, peak_rss_mib());
-  for (const std::string& path : settings.outputs) std::printf("wrote %s\n", printable(path).c_str());
-
-  Json json{{"model", settings.model},
-            {"images", chosen.size()},
-            {"images_were", others ? "other images" : where},
-            {"float", metrics_json(*found.reference)},
-            {"quantized", metrics_json(found.metrics)}};
-  json["seconds"] = report.seconds;
-  json["seconds"]["evaluate"] = found.seconds;
-  json["ms_per_image"] = 1000.0 * found.seconds / static_cast<double>(chosen.size());
-  json["peak_rss_mib"] = peak_rss_mib();
-  json["options"] = options_json(settings.options);
-  json["messages"] = report.messages;
-  json["layers"] = layers_json(report);
-  json["rescaling"] = rescaling_json(report.rescaling);
-  if (!report.losses.empty()) json["losses"] = report.losses;
-  write_json(settings, json);
-  write_page(settings, rows, *found.reference, found.metrics);
+  const Job job{images, others ? &*others : nullptr, offset, report, loaded, reference, written, bar};
+  problems.attempt([&] { report_on(settings, job, problems); });
+  problems.report();
   return 0;
 }
 

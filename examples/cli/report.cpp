@@ -154,6 +154,7 @@ Json options_json(const fat::QuantizeOptions& o) {
     json["layers"].push_back(std::move(layer));
   }
   if (o.rescale_lock) json["rescale_lock"] = *o.rescale_lock;
+  if (o.signed_activations) json["signed_activations"] = true;
   if (o.train) json["train"] = *o.train;
   if (o.learning_rate) json["learning_rate"] = *o.learning_rate;
   if (o.cycles) json["cycles"] = *o.cycles;

@@ -32,7 +32,7 @@ struct Settings {
   std::size_t batch_of_bench = 1;
   bool simulate = false;
   bool codes = false;
-  bool tensorrt = false;  ///< quantize: .onnx files as TensorRT takes them
+  bool tensorrt = false;  ///< quantize: what TensorRT can express, and .onnx files as it takes them
   fat::QuantizeOptions options;
 };
 
@@ -42,6 +42,7 @@ std::optional<int> parse(int count, const char* const* words, Settings& settings
 
 int inspect(const Settings& settings);
 int quantize(const Settings& settings);
+int convert(const Settings& settings);
 int evaluate(const Settings& settings);
 int compare(const Settings& settings);
 int run(const Settings& settings);

@@ -98,12 +98,8 @@ void Importer::scale_and_shift(const Tensor& x, float a, float b) {
 bool Importer::add_to_bias(const Tensor& x, const array<float>& shift) {
   ::fat::Node* const before = producer(x.value);
   if (before == nullptr || quantized_) return false;
-  std::size_t uses = 0;
-  for (const auto& [name, each] : tensors_)
-    if (each.constant == nullptr && each.value == x.value) uses += uses_[name];
-  for (const ::fat::Node& node : model_.nodes)
-    for (const ValueId input : node.inputs) uses += input == x.value ? 2 : 0;
-  if (uses != 1) return false;
+  const auto reads = reads_.find(x.value);
+  if (reads == reads_.end() || reads->second.uses != 1 || reads->second.nodes != 0) return false;
   return std::visit(
       [&]<class Layer>(Layer& layer) {
         if constexpr (WeightedLayer<Layer>) {

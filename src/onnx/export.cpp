@@ -3,6 +3,7 @@
 
 #include <fat/io/file.hpp>
 #include <fat/io/onnx.hpp>
+#include <fat/model/encodings.hpp>
 #include <fat/model/simulation_model.hpp>
 
 #include <algorithm>
@@ -38,7 +39,7 @@ class Exporter {
     auto& operators = *file_.add_opset_import();
     operators.set_domain("");
     operators.set_version(operator_set_);
-    write_metadata(model_, codes_, file_);
+    write_metadata(model_, codes_, profile_ == Profile::tensorrt, file_);
     std::string bytes;
     expects(file_.ByteSizeLong() < (std::size_t{1} << 31),
             "onnx: the model has more than 2 GiB, which no ONNX file can hold");
@@ -77,11 +78,26 @@ class Exporter {
     if (!model_.activations[v] || profile_ == Profile::standard) return;
     const ActivationEncoding& e = *model_.activations[v];
     expects(e.zero_point == 0, "onnx: tensor '", std::string_view{graph_.values[v].name}, "' has zero point ",
-            e.zero_point, "; TensorRT wants 0, quantize with --scheme symmetric --activation-bits 7");
+            e.zero_point, "; TensorRT wants 0, quantize with --tensorrt");
     expects(e.code_max <= 127, "onnx: tensor '", std::string_view{graph_.values[v].name}, "' has codes ", e.code_min,
-            "..", e.code_max, "; TensorRT has int8 only, quantize with --scheme symmetric --activation-bits 7");
+            "..", e.code_max, "; TensorRT has int8 only, quantize with --tensorrt");
   }
-  bool is_int8(const ActivationEncoding& e) const { return e.is_signed() || profile_ == Profile::tensorrt; }
+
+  /// What the file's tensor holds. Signed codes are raised by 128: runtimes on x64 have kernels for uint8 only, and
+  /// their rewriting of int8 stops at tensors with several readers. TensorRT has int8 alone.
+  struct Stored {
+    std::int32_t zero_point, code_min, code_max;  ///< of the encoding
+    std::int32_t type, type_min, type_max;
+  };
+  Stored stored(const ActivationEncoding& e) const {
+    if (profile_ == Profile::tensorrt) return {e.zero_point, e.code_min, e.code_max, TensorProto::INT8, -128, 127};
+    const std::int32_t raise = e.is_signed() ? 128 : 0;
+    return {e.zero_point + raise, e.code_min + raise, e.code_max + raise, TensorProto::UINT8, 0, 255};
+  }
+  std::string zero_point(const std::string& wanted, const ActivationEncoding& e) {
+    const Stored s = stored(e);
+    return constant<std::uint8_t>(wanted, s.type, {}, {static_cast<std::uint8_t>(s.zero_point)});
+  }
 
   // ---- tensors and nodes of the file ----
 
@@ -159,19 +175,18 @@ class Exporter {
     for (const std::int64_t extent : dims) shape.add_dim()->set_dim_value(extent);
   }
 
-  /// Adds QuantizeLinear and DequantizeLinear after the float tensor `from`; returns what readers read.
-  std::string quantized(ValueId v, const std::string& from, const std::string& result) {
+  /// Adds QuantizeLinear and DequantizeLinear after the float tensor `from`, which the clamp has passed; returns what
+  /// readers read.
+  std::string quantized(ValueId v, const std::string& from, const std::string& result, const Clamp& clamp = {}) {
     const ActivationEncoding& e = *model_.activations[v];
     const std::string& name = graph_.values[v].name;
     const std::string step = real(name + ":step", e.step);
-    const auto code = static_cast<std::uint8_t>(e.zero_point);
-    const std::string zero =
-        constant<std::uint8_t>(name + ":zero_point", is_int8(e) ? TensorProto::INT8 : TensorProto::UINT8, {}, {code});
+    const std::string zero = zero_point(name + ":zero_point", e);
     const std::string& codes = codes_[v] = fresh(name + ":codes");
     const bool converts =
         node_ != nullptr && node_->output == v && changes_encoding(*node_);  // the node is the QuantizeLinear
     add("QuantizeLinear", converts ? node_->name : fresh_node(name + ":quantize"),
-        {clamped_to_codes(v, from), step, zero}, codes);
+        {clamped_to_codes(v, from, clamp), step, zero}, codes);
     add("DequantizeLinear", fresh_node(name + ":dequantize"), {codes, step, zero}, result);
     return result;
   }
@@ -179,14 +194,24 @@ class Exporter {
     const auto* const clamp = std::get_if<ClampLayer>(&node.op);
     return clamp != nullptr && !clamp->clamp.active() && model_.activations[node.output].has_value();
   }
-  /// QuantizeLinear uses every code of its type; narrower ranges need a clamp before it.
-  std::string clamped_to_codes(ValueId v, const std::string& from) {
+  /// QuantizeLinear uses every code of its type; narrower ranges need a clamp before it, unless `done` does the same.
+  std::string clamped_to_codes(ValueId v, const std::string& from, const Clamp& done) {
     const ActivationEncoding& e = *model_.activations[v];
-    const bool is_signed = is_int8(e);
-    if (e.code_min == (is_signed ? -128 : 0) && e.code_max == (is_signed ? 127 : 255)) return from;
+    const Stored s = stored(e);
+    const Clamp range = range_of_codes(e);
+    if (node_ != nullptr && node_->output == v && moves_codes(*node_)) return from;
+    if ((s.code_min == s.type_min || done.low >= range.low) && (s.code_max == s.type_max || done.high <= range.high))
+      return from;
     std::string result = fresh(graph_.values[v].name + ":in_range");
-    write_clamp(fresh_node(graph_.values[v].name + ":range"), from, range_of_codes(e), result);
+    write_clamp(fresh_node(graph_.values[v].name + ":range"), from, range, result);
     return result;
+  }
+  /// Whether the layer makes nothing beyond the range of its inputs, which have the encoding of its output.
+  bool moves_codes(const Node& node) const {
+    const auto* const pad = std::get_if<Pad>(&node.op);
+    return detail::keeps_codes(node.op) && (pad == nullptr || pad->value == 0.0F) &&
+           std::all_of(node.inputs.begin(), node.inputs.end(),
+                       [&](ValueId input) { return model_.activations[input] == model_.activations[node.output]; });
   }
   void write_clamp(const std::string& name, const std::string& from, const Clamp& clamp, const std::string& to) {
     if (clamp == relu) {
@@ -266,7 +291,7 @@ class Exporter {
     tensors_[v] = before;
     if (!encoded) return;
     const std::string after = last && !renamed_at_end(v) ? name : fresh(name + ":dequantized");
-    tensors_[v] = quantized(v, before, after);
+    tensors_[v] = quantized(v, before, after, clamp);
   }
 
   ::onnx::NodeProto& layer(const char* type, const std::vector<std::string>& inputs) {
@@ -375,9 +400,7 @@ class Exporter {
     if (!model_.activations[v]) return flat;
     const ActivationEncoding& e = *model_.activations[v];
     const std::string step = real(wanted + ":step", e.step);
-    const std::string zero =
-        constant<std::uint8_t>(wanted + ":zero_point", is_int8(e) ? TensorProto::INT8 : TensorProto::UINT8, {},
-                               {static_cast<std::uint8_t>(e.zero_point)});
+    const std::string zero = zero_point(wanted + ":zero_point", e);
     const std::string codes = fresh(wanted + ":codes");
     std::string result = fresh(wanted + ":dequantized");
     add("QuantizeLinear", fresh_node(wanted + ":quantize"), {flat, step, zero}, codes);

@@ -102,6 +102,11 @@ bool Importer::starts_with_transpose(const std::string& input) const {
 }
 
 void Importer::set(const std::string& name, Tensor tensor) {
+  if (tensor.constant == nullptr && !tensor.codes) {
+    Reads& reads = reads_[tensor.value];
+    ++reads.tensors;
+    if (const auto found = uses_.find(name); found != uses_.end()) reads.uses += found->second;
+  }
   expects(!name.empty() && tensors_.emplace(name, std::move(tensor)).second, name_, ": two tensors are called '", name,
           "'");
 }
@@ -210,6 +215,7 @@ ValueId Importer::emit(Operator op, std::vector<ValueId> inputs, const Extent& d
   const ValueId output = model_.add_value(fresh_name(node_->output(0) + std::string{suffix}), declared);
   model_.nodes.push_back({std::move(node_name), std::move(op), std::move(inputs), output});
   const ::fat::Node& node = model_.nodes.back();
+  for (const ValueId input : node.inputs) ++reads_[input].nodes;
   std::vector<Extent> extents;
   for (const ValueId input : node.inputs) extents.push_back(model_.extent(input));
   model_.values[output].extent = in_file(name_, [&] { return infer_extent(node, extents, declared); });

@@ -160,7 +160,7 @@ class Importer {
   Constant dequantized(const Constant& codes) const;
   Steps steps(const Integers& dims) const;
   ActivationEncoding encoding() const;
-  bool read_by_this_node_only(ValueId value);
+  bool read_by_this_node_only(ValueId value) const;
   void encode(Tensor x);
   void keep_codes(const Constant& w, int bias_input, std::size_t output_axis);
   template <WeightedLayer Layer>
@@ -174,6 +174,13 @@ class Importer {
   const Node* node_ = nullptr;
   std::unordered_map<std::string, Tensor> tensors_;
   std::unordered_map<std::string, std::size_t> uses_;
+  /// Of a value: how many tensors are its reals, how often they are read in all, and by how many nodes made so far.
+  struct Reads {
+    std::size_t tensors = 0;
+    std::size_t uses = 0;
+    std::size_t nodes = 0;
+  };
+  std::unordered_map<ValueId, Reads> reads_;
   std::unordered_map<std::string, const Node*> makers_;
   std::unordered_map<std::string, ActivationEncoding> quantized_tensors_;  ///< inputs of QuantizeLinear
   Metadata metadata_;

@@ -62,7 +62,8 @@ Metadata metadata_of(const ::onnx::ModelProto& file) {
   return found;
 }
 
-void write_metadata(const QuantizedModel& model, const std::vector<std::string>& codes, ::onnx::ModelProto& file) {
+void write_metadata(const QuantizedModel& model, const std::vector<std::string>& codes, bool int8,
+                    ::onnx::ModelProto& file) {
   const auto put = [&](const std::string& key, const std::string& value) {
     auto& entry = *file.add_metadata_props();
     entry.set_key(key);
@@ -71,7 +72,7 @@ void write_metadata(const QuantizedModel& model, const std::vector<std::string>&
   for (ValueId v = 0; v != model.graph.values.size(); ++v) {
     if (!model.activations[v]) continue;
     const ActivationEncoding& e = *model.activations[v];
-    if (e != encoding_of_type(e.step, e.zero_point, e.is_signed()))
+    if (e != encoding_of_type(e.step, e.zero_point, int8))
       put(codes_key + codes[v], list(e.code_min, e.code_max, e.bits, e.symmetric ? 1 : 0));
   }
   for (const Node& node : model.graph.nodes)
@@ -114,11 +115,16 @@ bool read_code_range(const Metadata& metadata, std::string_view file, const std:
   const std::string key = codes_key + codes;
   const auto range = numbers(metadata, file, key, 4);
   if (range.empty()) return false;
+  if (range[0] < 0 && !encoding.is_signed()) {  // signed codes, stored 128 higher
+    encoding.zero_point -= 128;
+    encoding.code_min -= 128;
+    encoding.code_max -= 128;
+  }
   encoding.code_min = static_cast<std::int32_t>(whole(range[0], encoding.code_min, encoding.code_max, file, key));
   encoding.code_max = static_cast<std::int32_t>(whole(range[1], encoding.code_min, encoding.code_max, file, key));
   encoding.bits = static_cast<int>(whole(range[2], 2, 8, file, key));
   encoding.symmetric = whole(range[3], 0, 1, file, key) != 0;
-  return true;
+  return encoding.code_max - encoding.code_min < 255;
 }
 
 bool codes_clamp(const ActivationEncoding& e, const Clamp& clamp) {

@@ -13,7 +13,8 @@ namespace fat::inline FAT_ABI::onnx {
 
 // Keys of ModelProto.metadata_props; every value is a list of numbers with spaces between them.
 //   fat.codes:<codes>        code_min code_max bits symmetric, where they are not what the type and zero point say;
-//                            <codes> is the output of a QuantizeLinear
+//                            <codes> is the output of a QuantizeLinear; where its type is uint8 and code_min
+//                            negative, the file's codes and zero point are 128 higher than those of the model
 //   fat.weight_bits:<node>   bits, where they are not 8
 //   fat.clamp:<node>         low high of a fused activation that the codes do anyway and that has no node of its own
 //   fat.preprocessing        scale (3), offset (3), bgr, resize, crop
@@ -32,11 +33,12 @@ using Metadata = std::unordered_map<std::string, std::string>;
 /// The entries of a file by key; the first of two equal keys counts.
 Metadata metadata_of(const ::onnx::ModelProto& file);
 
-/// `codes`: by value, the name of its codes.
-void write_metadata(const QuantizedModel& model, const std::vector<std::string>& codes, ::onnx::ModelProto& file);
+/// `codes`: by value, the name of its codes; they are int8 or uint8.
+void write_metadata(const QuantizedModel& model, const std::vector<std::string>& codes, bool int8,
+                    ::onnx::ModelProto& file);
 /// Preprocessing and class offset, where the file has them. Errors: malformed entries.
 void read_model_metadata(const Metadata& metadata, std::string_view file, Model& model);
-/// Narrows the encoding of `codes` where the file states a range, and returns whether it does.
+/// Takes over the range that the file states for `codes`; returns whether it is narrower than the type.
 /// Errors: codes that the type cannot hold.
 bool read_code_range(const Metadata& metadata, std::string_view file, const std::string& codes,
                      ActivationEncoding& encoding);

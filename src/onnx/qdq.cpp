@@ -14,11 +14,15 @@ namespace {
 using ::onnx::TensorProto;
 
 bool is_code_type(std::int32_t type) { return type == TensorProto::INT8 || type == TensorProto::UINT8; }
+std::string type_name(std::int32_t type) {
+  return TensorProto::DataType_IsValid(type) ? TensorProto::DataType_Name(type) : std::to_string(type);
+}
 
-/// Whether codes of the one encoding are codes of the other, for the same reals.
+/// Whether codes of the one encoding are codes of the other, for the same reals; uint8 ones may be 128 higher.
 bool within(const ActivationEncoding& inner, const ActivationEncoding& outer) {
-  return inner.step == outer.step && inner.zero_point == outer.zero_point && inner.code_min >= outer.code_min &&
-         inner.code_max <= outer.code_max;
+  const std::int32_t higher = outer.zero_point - inner.zero_point;
+  return inner.step == outer.step && (higher == 0 || higher == 128 || higher == -128) &&
+         inner.code_min + higher >= outer.code_min && inner.code_max + higher <= outer.code_max;
 }
 
 /// Number of steps between two elements that follow each other along the axis of the steps.
@@ -76,7 +80,8 @@ ActivationEncoding Importer::encoding() const {
   require(found.step.size() == 1, "an activation with ", found.step.size(), " steps; one is supported");
   std::int32_t type = TensorProto::UINT8;
   if (has(2)) type = plain_constant(2, "the zero point").type;
-  require(is_code_type(type), "codes of type ", type, "; int8 and uint8 are supported");
+  require(is_code_type(type), "codes of type ", type_name(type),
+          "; int8 and uint8 are supported, quantize to one of them");
   const bool is_signed = type == TensorProto::INT8;
   const std::int64_t zero = found.zero_point[0];
   require(zero >= (is_signed ? -128 : 0) && zero <= (is_signed ? 127 : 255), "the zero point ", zero, " is no code");
@@ -90,7 +95,8 @@ void Importer::quantize_linear() {
     codes.dims = reals.dims;
     codes.integral = true;
     codes.type = has(2) ? plain_constant(2, "the zero point").type : TensorProto::UINT8;
-    require(is_code_type(codes.type), "codes of type ", codes.type, "; int8 and uint8 are supported");
+    require(is_code_type(codes.type), "codes of type ", type_name(codes.type),
+            "; int8 and uint8 are supported, quantize to one of them");
     codes.steps = steps(reals.dims);
     const double low = codes.type == TensorProto::INT8 ? -128 : 0;
     const std::size_t inner = inner_size(codes);
@@ -120,14 +126,9 @@ void Importer::quantize_linear() {
 }
 
 /// Whether the node is the end of the only chain of readers of a value.
-bool Importer::read_by_this_node_only(ValueId value) {
-  std::size_t uses = 0, names = 0;
-  for (const auto& [name, each] : tensors_) {
-    if (each.constant != nullptr || each.value != value || each.codes) continue;
-    ++names;
-    uses += uses_[name];
-  }
-  return uses <= names;
+bool Importer::read_by_this_node_only(ValueId value) const {
+  const auto reads = reads_.find(value);
+  return reads == reads_.end() || reads->second.uses <= reads->second.tensors;
 }
 
 /// Gives the value of a tensor the encoding that the node states; a value that has another one, or that is read as it
@@ -138,7 +139,8 @@ void Importer::encode(Tensor x) {
   require(wanted.zero_point >= wanted.code_min && wanted.zero_point <= wanted.code_max, "the zero point ",
           wanted.zero_point, " lies outside the codes ", wanted.code_min, "..", wanted.code_max);
   const auto [before, first] = quantized_tensors_.emplace(node_->input(0), wanted);
-  require(first || before->second == wanted, "'", node_->input(0), "' is quantized twice with different steps");
+  require(first || before->second == wanted, "'", node_->input(0),
+          "' is quantized twice with different steps, zero points or types; quantize it once");
   const auto known = encodings.find(x.value);
   if (known == encodings.end() && read_by_this_node_only(x.value)) {
     encodings.emplace(x.value, wanted);
@@ -161,8 +163,8 @@ void Importer::dequantize_linear() {
   Tensor x = tensor(0);
   if (x.constant != nullptr) {
     const Constant& from = plain_constant(0, "the tensor");
-    require(from.integral && (is_code_type(from.type) || from.type == TensorProto::INT32), "codes of type ", from.type,
-            "; int8, uint8 and int32 are supported");
+    require(from.integral && (is_code_type(from.type) || from.type == TensorProto::INT32), "codes of type ",
+            type_name(from.type), "; int8, uint8 and int32 are supported, quantize to one of them");
     require(!has(2) || plain_constant(2, "the zero point").type == from.type,
             "the zero point has another type than the codes");
     Constant codes = from;
@@ -172,9 +174,8 @@ void Importer::dequantize_linear() {
   require(x.codes, "reads '", node_->input(0), "', which holds no codes");
   const ActivationEncoding stated = encoding();
   const ActivationEncoding& known = encodings.at(x.value);
-  require(stated.step == known.step && stated.zero_point == known.zero_point, "the step ", stated.step,
-          " and zero point ", stated.zero_point, " are not those of the QuantizeLinear before it, ", known.step,
-          " and ", known.zero_point);
+  require(within(known, stated), "the step ", stated.step, " and zero point ", stated.zero_point,
+          " are not those of the QuantizeLinear before it, ", known.step, " and ", known.zero_point);
   x.codes = false;
   set_output(x);
 }
@@ -225,7 +226,8 @@ void Importer::keep_codes(Layer& layer, const Constant& w, const Constant* bias,
     return;
   }
   const std::string& name = model_.nodes.back().name;
-  require(is_code_type(w.type), "the weights have codes of type ", w.type, "; int8 and uint8 are supported");
+  require(is_code_type(w.type), "the weights have codes of type ", type_name(w.type),
+          "; int8 and uint8 are supported, quantize to one of them");
   const std::size_t steps = w.steps->step.size();
   require(steps == 1 || (steps == channels && static_cast<std::size_t>(w.steps->axis) == output_axis),
           "the weights have ", steps, " steps along axis ", w.steps->axis, ", which is not that of the ", channels,

@@ -6,7 +6,9 @@
 #include <fat/model/simplify.hpp>
 #include <fat/model/simulation_model.hpp>
 
+#include <algorithm>
 #include <cmath>
+#include <utility>
 
 namespace fat::inline FAT_ABI::onnx {
 
@@ -36,32 +38,28 @@ class Settler {
   }
 
  private:
-  void erase(std::size_t n) {
-    graph_.nodes.erase(graph_.nodes.begin() + static_cast<std::ptrdiff_t>(n));
-    model_.weights.erase(model_.weights.begin() + static_cast<std::ptrdiff_t>(n));
-  }
-
   /// A clamp between a layer and the QuantizeLinear of its output belongs to the layer, or states the range of the
   /// codes.
   void join_clamps() {
-    for (std::size_t n = 0; n < graph_.nodes.size();) {
-      const auto* const layer = std::get_if<ClampLayer>(&graph_.nodes[n].op);
-      if (layer == nullptr || !layer->clamp.active() || !join_clamp(n, layer->clamp)) ++n;
-    }
+    detail::ModelUses uses{graph_};
+    for (std::size_t n = 0; n != graph_.nodes.size(); ++n)
+      if (const auto* const layer = std::get_if<ClampLayer>(&graph_.nodes[n].op); layer && layer->clamp.active())
+        join_clamp(uses, n, layer->clamp);
+    uses.remove_dropped(graph_, model_.weights);
   }
-  bool join_clamp(std::size_t n, const Clamp& clamp) {
+  void join_clamp(detail::ModelUses& uses, std::size_t n, const Clamp& clamp) {
     const ValueId from = graph_.nodes[n].inputs[0], to = graph_.nodes[n].output;
-    if (model_.activations[from] || from == graph_.output || consumers(graph_, from) != 1) return false;
+    if (model_.activations[from] || from == graph_.output || uses.readers(from) != 1) return;
     const bool range = narrowed_.contains(to) && clamp == range_of_codes(*model_.activations[to]);
     if (from == graph_.input) {
-      if (!range) return false;
+      if (!range) return;
       model_.activations[from] = model_.activations[to];
-      detail::bypass(graph_, n);
-      model_.weights.erase(model_.weights.begin() + static_cast<std::ptrdiff_t>(n));
-      return true;
+      for (Node& node : graph_.nodes) std::replace(node.inputs.begin(), node.inputs.end(), to, from);
+      if (graph_.output == to) graph_.output = from;
+      uses.drop(graph_, n);
+      return;
     }
-    std::size_t producer = 0;
-    while (graph_.nodes[producer].output != from) ++producer;
+    const std::size_t producer = *uses.sole_producer(from);
     const bool taken = range || std::visit(
                                     [&]<class Before>(Before& before) {
                                       if constexpr (ClampedLayer<Before>) {
@@ -74,11 +72,9 @@ class Settler {
                                       }
                                     },
                                     graph_.nodes[producer].op);
-    if (!taken) return false;
+    if (!taken) return;
     if (range && to != graph_.output) graph_.values[to].name = graph_.values[from].name;
-    graph_.nodes[producer].output = to;
-    erase(n);
-    return true;
+    uses.absorb(graph_, producer, n);
   }
 
   /// A scale and shift for each channel becomes a depthwise convolution.
@@ -130,17 +126,23 @@ class Settler {
   }
   /// Such a layer makes floats, which a layer of its own quantizes: what the file says.
   void keep_in_float() {
-    for (std::size_t n = 0; n != graph_.nodes.size(); ++n) {
-      if (!only_float(n)) continue;
-      const ValueId encoded = graph_.nodes[n].output;
+    std::vector<bool> in_float;
+    for (std::size_t n = 0; n != graph_.nodes.size(); ++n) in_float.push_back(only_float(n));
+    std::vector<Node> nodes;
+    std::vector<std::optional<WeightEncoding>> weights;
+    for (std::size_t n = 0; n != in_float.size(); ++n) {
+      Node& node = nodes.emplace_back(std::move(graph_.nodes[n]));
+      weights.push_back(std::move(model_.weights[n]));
+      if (!in_float[n]) continue;
+      const ValueId encoded = node.output;
       const ValueId real = graph_.add_value(graph_.values[encoded].name + ":float", graph_.extent(encoded));
       model_.activations.emplace_back();
-      graph_.nodes[n].output = real;
-      Node quantizer{graph_.nodes[n].name + ":quantize", ClampLayer{}, {real}, encoded};
-      ++n;
-      graph_.nodes.insert(graph_.nodes.begin() + static_cast<std::ptrdiff_t>(n), std::move(quantizer));
-      model_.weights.insert(model_.weights.begin() + static_cast<std::ptrdiff_t>(n), std::nullopt);
+      node.output = real;
+      nodes.push_back({node.name + ":quantize", ClampLayer{}, {real}, encoded});
+      weights.emplace_back();
     }
+    graph_.nodes = std::move(nodes);
+    model_.weights = std::move(weights);
   }
 
   void drop_unused() {

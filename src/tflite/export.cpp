@@ -44,8 +44,8 @@ class Exporter {
     const auto graph = schema::CreateSubGraph(builder_, builder_.CreateVector(tensors_), builder_.CreateVector({input}),
                                               builder_.CreateVector({output}), builder_.CreateVector(operators_),
                                               builder_.CreateString("main"));
-    const auto metadata = schema::CreateMetadata(builder_, builder_.CreateString("min_runtime_version"),
-                                                 add_buffer(std::string(runtime_version)));
+    const auto metadata =
+        schema::CreateMetadata(builder_, builder_.CreateString("min_runtime_version"), add_buffer(runtime_version()));
     schema::FinishModelBuffer(
         builder_, schema::CreateModel(builder_, 3, builder_.CreateVector(codes_), builder_.CreateVector({graph}),
                                       builder_.CreateString("int8 model written by fat"),
@@ -56,7 +56,16 @@ class Exporter {
  private:
   template <class T>
   using Offset = flatbuffers::Offset<T>;
-  static constexpr std::string_view runtime_version{"2.3.0\0\0\0\0\0\0\0\0\0\0\0", 16};
+
+  /// The first release that knows every operator written, in the 16 bytes that the entry has.
+  std::string runtime_version() const {
+    Release least{1, 5, 0};
+    for (const auto& [written, index] : code_index_)
+      least = std::max(least, first_release(written.first, written.second));
+    std::string text = std::to_string(least[0]) + "." + std::to_string(least[1]) + "." + std::to_string(least[2]);
+    text.resize(16, '\0');
+    return text;
+  }
 
   template <class... Parts>
   void require(bool ok, std::size_t node, const Parts&... parts) const {
@@ -172,8 +181,11 @@ class Exporter {
   }
   struct NoOptions {};
 
+  // What a float layer makes of a quantized tensor passes a QUANTIZE, also for readers in float.
   void add_node(std::size_t node) {
+    real_.reset();
     std::visit([&](const auto& layer) { add(node, layer); }, graph_.nodes[node].op);
+    if (real_.has_value()) convert(*real_, tensor_of(node_at(node).output, false), false);
   }
 
   const Node& node_at(std::size_t node) const { return graph_.nodes[node]; }
@@ -189,10 +201,28 @@ class Exporter {
   std::int32_t in(std::size_t node, std::size_t position = 0) {
     return tensor_of(node_at(node).inputs[position], float_node(node));
   }
-  std::int32_t out(std::size_t node) { return tensor_of(node_at(node).output, float_node(node)); }
+  std::int32_t out(std::size_t node) {
+    const ValueId value = node_at(node).output;
+    if (!float_node(node) || is_float(value)) return tensor_of(value, float_node(node));
+    const Value& item = graph_.values[value];
+    real_ = add_tensor(shape_of(item.extent), TensorType::FLOAT32, 0, item.name + ":real");
+    return *real_;
+  }
   // Operator versions: the first one that knows int8; float operators are older.
   std::int32_t version(std::size_t node, std::int32_t integer_version) const {
     return float_node(node) ? 1 : integer_version;
+  }
+
+  // Whether the lower and the upper bound of a clamp cut off codes of the output.
+  std::pair<bool, bool> cuts(std::size_t node, const Clamp& clamp) const {
+    const auto& encoding = model_.activations[node_at(node).output];
+    const bool low = clamp.low > -std::numeric_limits<float>::infinity();
+    const bool high = clamp.high < std::numeric_limits<float>::infinity();
+    if (!encoding.has_value()) return {low, high};
+    const auto code = [&](float real) {
+      return encoding->zero_point + std::round(static_cast<double>(real) / encoding->step);
+    };
+    return {low && code(clamp.low) > encoding->code_min, high && code(clamp.high) < encoding->code_max};
   }
 
   // The fused activation that does the clamp. One that the format does not have is left out where the codes do it
@@ -203,21 +233,13 @@ class Exporter {
     if (clamp == relu6) return ActivationFunctionType::RELU6;
     if (clamp == Clamp{-1.0F, 1.0F}) return ActivationFunctionType::RELU_N1_TO_1;
     const auto& encoding = model_.activations[node_at(node).output];
-    bool low = clamp.low > -std::numeric_limits<float>::infinity();
-    bool high = clamp.high < std::numeric_limits<float>::infinity();
-    if (encoding.has_value()) {
-      const auto code = [&](float real) {
-        return encoding->zero_point + std::round(static_cast<double>(real) / encoding->step);
-      };
-      low = low && code(clamp.low) > encoding->code_min;
-      high = high && code(clamp.high) < encoding->code_max;
-    }
+    const auto [low, high] = cuts(node, clamp);
     if (!low && !high) return ActivationFunctionType::NONE;
     if (clamp.low == 0.0F && !high) return ActivationFunctionType::RELU;
     const bool nothing_negative = encoding.has_value() && encoding->code_min == encoding->zero_point;
     if (clamp.high == 6.0F && !low && nothing_negative) return ActivationFunctionType::RELU6;
     require(false, node, "clamps to ", clamp.low, "..", clamp.high,
-            ", which the format does not have; keep to ReLU or ReLU6");
+            ", which the format does not have; keep to ReLU, ReLU6 or -1..1, as a layer of its own also 0..1");
     return ActivationFunctionType::NONE;
   }
 
@@ -280,8 +302,9 @@ class Exporter {
     require(
         std::all_of(encoding->zero_point.begin(), encoding->zero_point.end(), [](std::int32_t z) { return z == 0; }),
         node, "has asymmetric weights; the format wants zero points of 0, quantize with --weight-scheme symmetric");
-    require(std::find(encoding->codes.begin(), encoding->codes.end(), std::int8_t{-128}) == encoding->codes.end(), node,
-            "has a weight code of -128; the format wants -127..127");
+    require(
+        std::find(encoding->codes.begin(), encoding->codes.end(), std::int8_t{-128}) == encoding->codes.end(), node,
+        "has a weight code of -128; the format wants -127..127, quantize the float model again with symmetric weights");
     const float in_step = model_.activations[node_at(node).inputs[0]]->step;
     std::vector<float> bias_step;
     for (const float step : encoding->step) bias_step.push_back(in_step * step);
@@ -462,18 +485,23 @@ class Exporter {
   }
 
   void add(std::size_t node, const ClampLayer& layer) {
+    // This operator has no fused form.
+    if (layer.clamp == Clamp{0.0F, 1.0F} && cuts(node, layer.clamp).second)
+      return add_plain_operator(OperatorCode::relu_0_to_1, 1, {in(node)}, {out(node)});
     switch (activation(node, layer.clamp)) {
       case ActivationFunctionType::NONE: {
         // A change of encoding only.
-        if (float_node(node)) return alias(node);
-        return convert(in(node), out(node), false);
+        if (is_float(node_at(node).output)) return alias(node);
+        return convert(in(node), tensor_of(node_at(node).output, false), false);
       }
       case ActivationFunctionType::RELU:
         return add_plain_operator(OperatorCode::relu, version(node, 2), {in(node)}, {out(node)});
       case ActivationFunctionType::RELU6:
         return add_plain_operator(OperatorCode::relu6, version(node, 2), {in(node)}, {out(node)});
+      case ActivationFunctionType::RELU_N1_TO_1:
+        return add_plain_operator(OperatorCode::relu_n1_to_1, 1, {in(node)}, {out(node)});
       default:
-        require(false, node, "clamps to ", layer.clamp.low, "..", layer.clamp.high, ", which the format does not have");
+        break;
     }
   }
 
@@ -490,6 +518,7 @@ class Exporter {
   std::map<ValueId, std::int32_t> int8_tensors_;
   std::map<ValueId, std::int32_t> float_tensors_;
   std::optional<Model> simulation_;
+  std::optional<std::int32_t> real_;  // the float tensor that the node at hand makes, where its value is quantized
 };
 
 }  // namespace

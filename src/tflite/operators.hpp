@@ -4,6 +4,7 @@
 
 #include <fat/model/quantized_model.hpp>
 
+#include <array>
 #include <cstdint>
 #include <string_view>
 
@@ -94,6 +95,42 @@ inline std::string_view operator_name(OperatorCode code) {
       return "RELU_0_TO_1";
   }
   return "unknown operator";
+}
+
+/// A release of the runtime: major, minor, patch.
+using Release = std::array<int, 3>;
+
+/// The first release that knows a version of an operator, of the versions that the exporter writes.
+inline Release first_release(OperatorCode code, std::int32_t version) {
+  switch (code) {
+    case OperatorCode::conv_2d:
+      return version >= 6 ? Release{2, 9, 0} : version >= 2 ? Release{1, 14, 0} : Release{1, 5, 0};
+    case OperatorCode::fully_connected:
+      return version >= 12 ? Release{2, 17, 0} : version >= 3 ? Release{1, 14, 0} : Release{1, 5, 0};
+    case OperatorCode::relu:
+      return version >= 2 ? Release{2, 1, 0} : Release{1, 5, 0};
+    case OperatorCode::relu_n1_to_1:
+    case OperatorCode::reshape:
+      return {1, 5, 0};
+    case OperatorCode::resize_bilinear:
+      return version >= 3 ? Release{2, 2, 0} : version >= 2 ? Release{1, 14, 0} : Release{1, 7, 0};
+    case OperatorCode::resize_nearest_neighbor:
+      return version >= 3 ? Release{2, 3, 0} : version >= 2 ? Release{1, 14, 0} : Release{1, 13, 1};
+    case OperatorCode::mean:
+      return version >= 2 ? Release{1, 14, 0} : Release{1, 6, 0};
+    case OperatorCode::padv2:
+      return version >= 2 ? Release{1, 14, 0} : Release{1, 9, 0};
+    case OperatorCode::quantize:
+    case OperatorCode::dequantize:
+    case OperatorCode::logistic:
+      return {1, 14, 0};
+    case OperatorCode::hard_swish:
+      return {1, 15, 0};
+    case OperatorCode::relu_0_to_1:
+      return {2, 10, 0};
+    default:
+      return version >= 2 ? Release{1, 14, 0} : Release{1, 5, 0};
+  }
 }
 
 /// The least real of an int8 activation whose lowest code is left out (symmetric, -127..127): how a file states that.

@@ -60,12 +60,16 @@ TensorFile::TensorFile(std::span<const char> file, std::string_view name) : file
 }
 
 bool TensorFile::quantized() const {
-  for (const schema::Operator* op : *graph_->operators())
-    if (const auto kind = operator_code(*op); kind == OperatorCode::conv_2d ||
-                                              kind == OperatorCode::depthwise_conv_2d ||
-                                              kind == OperatorCode::fully_connected)
-      if (op->inputs() != nullptr && op->inputs()->size() != 0 && source(op->inputs()->Get(0)).integer()) return true;
-  return source(graph_->inputs()->Get(0)).integer();
+  if (source(graph_->inputs()->Get(0)).integer()) return true;
+  for (const schema::Operator* op : *graph_->operators()) {
+    const bool reads_constant = op->inputs() != nullptr && op->inputs()->size() != 0 && op->inputs()->Get(0) >= 0 &&
+                                source(op->inputs()->Get(0)).constant();
+    const bool of_constant = reads_constant && operator_code(*op) == OperatorCode::quantize;  // stored weights
+    if (op->outputs() == nullptr || of_constant) continue;
+    for (const std::int32_t made : *op->outputs())
+      if (source(made).integer() && !source(made).constant()) return true;
+  }
+  return false;
 }
 
 void TensorFile::read_tensors() {

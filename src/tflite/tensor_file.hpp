@@ -47,7 +47,7 @@ T load_element(std::span<const std::uint8_t> bytes, std::size_t index) {
 class TensorFile {
  public:
   TensorFile(std::span<const char> file, std::string_view name);
-  // Whether the graph works on integers.
+  // Whether the input or what an operator makes are integers.
   bool quantized() const;
 
  protected:

@@ -26,7 +26,7 @@ def check_page(page, examples, problems):
 
 def check_options(program, problems):
     page = (PROJECT / "docs" / "command_line.md").read_text()
-    for command in ("inspect", "quantize", "evaluate", "compare", "run", "bench", "demo"):
+    for command in ("inspect", "quantize", "convert", "evaluate", "compare", "run", "bench", "demo"):
         shown = subprocess.run([program, command, "--help"], capture_output=True, text=True, check=True).stdout
         for option in re.findall(r"^ +(?:-\w,)?(--[\w-]+)", shown, re.MULTILINE):
             if option != "--help" and not re.search(re.escape(option) + r"(?![\w-])", page):

@@ -8,7 +8,7 @@ import tempfile
 import unittest
 import zipfile
 
-from support import PROGRAM, ProgramTest, fat, main, write_npy, write_onnx, write_png
+from support import PROGRAM, ProgramTest, fat, main, read_npy, write_npy, write_onnx, write_png
 
 
 class BadInput(ProgramTest):
@@ -120,6 +120,70 @@ class BadInput(ProgramTest):
                 damaged.writestr(name, part)
         for words in (["evaluate", path, "--images", self.images], ["bench", path], ["compare", self.model, path, "--images", self.images]):
             self.refused(*words, says=[f"fat: {path}: ", "do not fit"])
+
+    def test_what_a_format_cannot_hold_is_refused_before_the_work(self):
+        lite = self.folder / "out.tflite"
+        for words, says in ((["-o", lite, "--activation-bits", 7], [lite, "8-bit activations only", "--activation-bits 8"]),
+                            (["-o", lite, "--weight-scheme", "asymmetric"], [lite, "'conv/node' has asymmetric weights"]),
+                            (["-o", self.folder / "out.h", "--keep-float", "active"], [self.folder / "out.h", "tensor 'active' is float"])):
+            err = self.refused(*self.quantize(), *words, says=says, leaves=[self.out, words[1]])
+            self.assertNotIn("calibrate", err)
+
+    def test_an_output_that_fails_at_the_end_leaves_the_others(self):
+        (self.folder / "full.npz").symlink_to("/dev/full")
+        (self.folder / "more.npz").symlink_to("/dev/full")
+        encodings, figures = self.folder / "out.json", self.folder / "figures.json"
+        code, out, err = fat(*self.quantize(out=self.folder / "full.npz"), "-o", self.out, "-o", self.folder / "more.npz", "-o", encodings, "--json",
+                             figures)
+        self.assertEqual(code, 1)
+        lines = [line for line in err.splitlines() if line.startswith("fat: ")]
+        self.assertEqual([line.split(": ")[1] for line in lines], [str(self.folder / "full.npz"), str(self.folder / "more.npz")])
+        self.assertIn("quantized", out)
+        self.assertIn(f"wrote {self.out}", out)
+        self.assertNotIn("full.npz", out)
+        self.assertTrue(self.out.exists() and encodings.exists())
+        self.assertIn("quantized", json.loads(figures.read_text()))
+
+    def test_for_tensorrt(self):
+        path = self.folder / "rt.onnx"
+        contradictions = (["-o", path, "--scheme", "asymmetric"], ["-o", path, "--weight-scheme", "asymmetric"],
+                          ["-o", path, "--layer", "conv:weight-scheme=asymmetric"], [])
+        for words in contradictions:
+            code, _, err = fat(*self.quantize(), "--tensorrt", *words)
+            self.assertEqual(code, 2, err)
+            self.assertIn("--tensorrt: ", err)
+            self.assertFalse(path.exists() or self.out.exists())
+        self.succeed(*self.quantize(out=path), "--tensorrt")
+        for layer in self.figures("inspect", path)["layers"]:
+            self.assertEqual([layer["output"][key] for key in ("zero_point", "code_min", "code_max")], [0, -127, 127])
+        image = self.folder / "x.npy"
+        write_npy(image, (1, 3, 8, 8), [0.5] * 192)
+        self.succeed("run", path, "--input", image, "-o", self.folder / "y.npy")
+
+    def test_convert(self):
+        self.succeed(*self.quantize())
+        image = self.folder / "x.npy"
+        write_npy(image, (1, 3, 8, 8), [0.5] * 192)
+        again, onnx = self.folder / "again.npz", self.folder / "out.onnx"
+        self.succeed("convert", self.out, "-o", onnx, "-o", self.folder / "out.tflite")
+        self.succeed("convert", onnx, "-o", again)
+        codes = []
+        for path in (self.out, again):
+            self.succeed("run", path, "--input", image, "--codes", "-o", self.folder / "codes.npy")
+            codes.append(read_npy(self.folder / "codes.npy"))
+        self.assertEqual(codes[0], codes[1])
+        self.refused("convert", self.model, "-o", self.folder / "new.npz", says=[self.model, "is a float model; quantize it"])
+        self.refused("convert", self.out, "-o", self.folder / "rt.onnx", "--tensorrt", says=[self.folder / "rt.onnx", "TensorRT wants 0"])
+        self.refused("convert", self.out, "-o", self.out, says=["-o would replace MODEL"])
+
+    def test_encodings_of_changed_weights_say_so(self):
+        path = self.folder / "encodings.json"
+        _, err = self.succeed(*self.quantize(out=path), "--rescale", "none")
+        self.assertNotIn("fat: note", err)
+        folded = self.folder / "folded.onnx"
+        write_onnx(folded, variance=2.0)
+        _, err = self.succeed(*self.quantize(model=folded, out=path), "--rescale", "none")
+        self.assertIn(f"fat: note: {path}: its encodings are of the weights after", err)
 
     def test_kernel_shape_that_contradicts_the_weights(self):
         path = self.folder / "kernel.onnx"

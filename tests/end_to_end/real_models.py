@@ -66,6 +66,47 @@ class MobileNetV2(ProgramTest):
         self.assertGreater(made["quantized"]["logit_rmse"], 1.0)
 
 
+RESNET8 = DATA / "models" / "resnet8_cifar10.onnx"
+PICTURES = DATA / "cifar10" / "calibration"
+
+
+@unittest.skipUnless(RESNET8.exists() and PICTURES.exists(), f"{RESNET8} or {PICTURES} is absent; set FAT_DATA_DIR")
+class ResNet8(ProgramTest):
+    def quantize(self, *words):
+        return self.figures("quantize", RESNET8, "--images", PICTURES, "--preprocess", "raw", "--rescale", "none", "--finetune", "none",
+                            "--threads", 1, *words)
+
+    def evaluated(self, path):
+        return self.figures("evaluate", path, "--images", PICTURES, "--preprocess", "raw", "--reference", RESNET8, "--threads", 1)["quantized"]
+
+    def test_every_file_of_a_model_has_the_same_figures(self):
+        # The softmax reads floats here: files of other formats quantize its output in a step of its own.
+        paths = [self.folder / f"model.{kind}" for kind in ("npz", "tflite", "onnx")]
+        self.quantize("--keep-float", "dense_0", *(word for path in paths for word in ("-o", path)))
+        found = [self.evaluated(path) for path in paths]
+        self.assertEqual(found[1:], found[:1] * 2)
+        self.assertLess(found[0]["logit_rmse"], 0.5)
+        compared = [self.figures("compare", RESNET8, path, "--images", PICTURES, "--preprocess", "raw", "--threads", 1)["quantized"] for path in paths]
+        self.assertEqual(compared[1:], compared[:1] * 2)
+        self.assertLess(compared[0]["logit_rmse"], 0.5)
+
+    def test_convolutions_kept_in_float(self):
+        kept = ["input", *(f"conv_{i}" for i in range(9))]
+        paths = [self.folder / f"model.{kind}" for kind in ("npz", "tflite", "onnx")]
+        self.quantize("--keep-float", ",".join(kept), *(word for path in paths for word in ("-o", path)))
+        found = [self.evaluated(path) for path in paths]
+        self.assertEqual(found[1:], found[:1] * 2)
+
+    def test_for_tensorrt(self):
+        path = self.folder / "model.onnx"
+        made = self.quantize("--tensorrt", "-o", path)
+        self.assertGreater(made["quantized"]["sqnr_db"], 27.5)
+        for layer in self.figures("inspect", path)["layers"]:
+            if layer["kind"] != "softmax":
+                self.assertEqual([layer["output"][key] for key in ("zero_point", "code_min", "code_max")], [0, -127, 127])
+        self.succeed("run", path, "--input", DATA / "reference" / "cifar10_input.npy", "-o", self.folder / "y.npy")
+
+
 REFERENCES = {
     "mobilenet_v2_1.0_224": ("input", "mobilenet_v2_1.0_224_logits"),
     "mobilenet_v1_0.25_224": ("input", "mobilenet_v1_0.25_224_logits"),

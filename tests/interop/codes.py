@@ -1,10 +1,14 @@
 """LiteRT and the reference kernels here on one file, and how codes are compared; needs numpy and ai-edge-litert."""
+import copy
 import subprocess
 
+import flatbuffers
 import numpy as np
+from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter
 
-# name: float model, calibration images, inputs [images, channels, height, width], options of `fat quantize`
+# name: float model, calibration images, inputs [images, channels, height, width], options of `fat quantize`. Beside a folder
+# `calibration` lies one `evaluation`.
 MODELS = {
     "mobilenet_v2": ("models/mobilenet_v2_1.0_224.onnx", "imagenet/calibration", "reference/input.npy", []),
     "mobilenet_v1": ("models/mobilenet_v1_0.25_224.onnx", "imagenet/calibration", "reference/input.npy", []),
@@ -27,6 +31,36 @@ def fraction(a, b):
     """Share of codes that differ, and the largest difference."""
     difference = np.abs(a.astype(np.int32).reshape(-1) - b.astype(np.int32).reshape(-1))
     return float((difference > 0).mean()), int(difference.max(initial=0))
+
+
+class Tally:
+    """Codes compared, those that differ, the largest difference, and in how many images the top-1 is the same."""
+
+    def __init__(self):
+        self.codes = self.differing = self.largest = self.images = self.same = 0
+
+    def add(self, a, b):
+        difference = np.abs(a.astype(np.int32).reshape(-1) - b.astype(np.int32).reshape(-1))
+        self.codes += difference.size
+        self.differing += int((difference != 0).sum())
+        self.largest = max(self.largest, int(difference.max(initial=0)))
+
+    def add_outputs(self, a, b):
+        self.add(a, b)
+        self.images += len(a)
+        self.same += round(top1(a, b) * len(a))
+
+    def join(self, other):
+        self.codes, self.differing, self.largest = self.codes + other.codes, self.differing + other.differing, max(self.largest, other.largest)
+
+    @property
+    def share(self):
+        return self.differing / max(self.codes, 1)
+
+    def text(self):
+        digits = 2 if self.images else 4
+        found = f"{self.differing} of {self.codes} codes differ ({100 * self.share:.{digits}f} %), by at most {self.largest}"
+        return found + (f"; top-1 equal {100 * self.same / self.images:.0f} %" if self.images else "")
 
 
 def top1(a, b):
@@ -55,6 +89,37 @@ def litert(path, inputs, resolver, keep):
             found[each["name"]].append(interpreter.get_tensor(each["index"]).copy())
         found[""].append(interpreter.get_tensor(result["index"]).copy())
     return {name: np.concatenate(values) for name, values in found.items()}
+
+
+def layers_apart(path, names):
+    """The file's bytes with every operator that reads a tensor of `names` reading an input `<name>:given` instead, and every operator
+    that makes one making an output: each layer can be given the codes that the one before it should have made."""
+    model = schema.ModelT.InitFromPackedBuf(path.read_bytes(), 0)
+    graph = model.subgraphs[0]
+    given = {}
+    for index, tensor in enumerate(list(graph.tensors)):
+        if tensor.name.decode() in names:
+            twin = copy.copy(tensor)
+            twin.name = tensor.name + b":given"
+            given[index] = len(graph.tensors)
+            graph.tensors.append(twin)
+    for operator in graph.operators:
+        operator.inputs = [given.get(index, index) for index in operator.inputs]
+    read = {index for operator in graph.operators for index in operator.inputs}
+    graph.outputs = [index for operator in graph.operators for index in operator.outputs if index in given]
+    graph.inputs = [twin for twin in given.values() if twin in read]
+    model.signatureDefs = None
+    builder = flatbuffers.Builder(1 << 20)
+    builder.Finish(model.Pack(builder), b"TFL3")
+    return bytes(builder.Output())
+
+
+def run_layers_apart(interpreter, codes):
+    """Codes by tensor of one image: what each layer makes of `codes`."""
+    for each in interpreter.get_input_details():
+        interpreter.set_tensor(each["index"], codes[each["name"].removesuffix(":given")].reshape(each["shape"]))
+    interpreter.invoke()
+    return {each["name"]: interpreter.get_tensor(each["index"]) for each in interpreter.get_output_details()}
 
 
 def compare_tensors(device, reference):

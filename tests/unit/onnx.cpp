@@ -1,5 +1,6 @@
 // ONNX import: every way of writing a layer gives the outputs of ONNX Runtime; damaged and hostile files are errors.
 #include <fat/io/onnx.hpp>
+#include <fat/model/encode_model.hpp>
 #include <fat/model/forward.hpp>
 #include <fat/model/simplify.hpp>
 
@@ -121,6 +122,39 @@ BOOST_AUTO_TEST_CASE(idioms_become_the_layers_they_mean) {
   BOOST_TEST(kinds("squeeze_twice.onnx") == "global average pool,dense,");
   BOOST_TEST(kinds("pixel_by_index.onnx") == "global average pool,dense,");
   BOOST_TEST(kinds("sum_3.onnx") == "convolution,clamp,global average pool,add,add,add,");
+}
+
+/// `kind` before every field of the protocol-buffer format that holds text or a message.
+std::string field(char number, const std::string& body) {
+  std::string head{static_cast<char>(number * 8 + 2)};
+  for (std::size_t size = body.size(); head.size() == 1 || size != 0; size /= 128)
+    head += static_cast<char>(size % 128 + (size >= 128 ? 128 : 0));
+  return head + body;
+}
+
+/// Nodes of one kind, each of which reads the one before it.
+std::string chain(const std::string& kind, std::size_t length) {
+  const auto name = [](std::size_t i) { return "t" + std::to_string(i); };
+  const std::string batch = field(1, field(2, "N")), three = field(1, std::string{"\x08\x03", 2});
+  const std::string type = field(2, field(1, std::string{"\x08\x01", 2} + field(2, batch + three)));
+  std::string graph;
+  for (std::size_t i = 0; i != length; ++i)
+    graph += field(1, field(1, name(i)) + field(2, name(i + 1)) + field(4, kind));
+  graph += field(2, "chain") + field(11, field(1, name(0)) + type) + field(12, field(1, name(length)) + type);
+  return std::string{"\x08\x07", 2} + field(7, graph) + field(8, std::string{"\x10\x0D", 2});
+}
+
+// The time of each step grows with the length, not with its square, or this test is the longest of all.
+BOOST_AUTO_TEST_CASE(long_chains_are_read_and_simplified) {
+  constexpr std::size_t length = 40000;
+  fat::Model clamps = fat::onnx::read(chain("Relu", length), "chain");
+  BOOST_TEST(clamps.nodes.size() == length);
+  clamps = fat::prepare_model(std::move(clamps));
+  BOOST_TEST(clamps.nodes.size() == 1);
+  BOOST_TEST(clamps.values.size() == 2);
+  fat::Model sigmoids = fat::onnx::read(chain("Sigmoid", length), "chain");
+  sigmoids = fat::prepare_model(std::move(sigmoids));
+  BOOST_TEST(sigmoids.nodes.size() == length);
 }
 
 BOOST_AUTO_TEST_CASE(joined_flat_images_are_each_made_once) {

@@ -72,6 +72,49 @@ BOOST_DATA_TEST_CASE(a_written_model_is_read_back_bit_for_bit, boost::unit_test:
   check_round_trip(quantized(network, {.keep_float = {"dense", "softmax"}}));
 }
 
+/// Where the values of the zero points of activations stand in a written file; each follows its tensor's type and name.
+std::vector<std::size_t> activation_zero_points(const std::string& bytes, char type) {
+  std::vector<std::size_t> found;
+  const std::string ending{"zero_point\x4A\x01", 12}, head{"\x10", 1};
+  for (std::size_t at = bytes.find(ending); at != std::string::npos; at = bytes.find(ending, at + 1)) {
+    const std::size_t start = bytes.rfind(head + type + '\x42', at);
+    if (start == std::string::npos) continue;
+    const auto length = static_cast<std::size_t>(static_cast<unsigned char>(bytes[start + 3]));
+    if (start + 4 + length == at + 10) found.push_back(at + 12);
+  }
+  return found;
+}
+
+BOOST_AUTO_TEST_CASE(signed_activations_are_stored_as_uint8) {
+  const fat::QuantizedModel model = quantized(small_network(true));
+  std::string bytes = fat::onnx::write(model);
+  constexpr char uint8 = 2, int8 = 3;
+  const auto places = activation_zero_points(bytes, uint8);
+  BOOST_TEST(places.size() >= 11);
+  BOOST_TEST(bytes.find("-128 127 8 0") != std::string::npos);
+  // As files were written before: int8, the codes and zero points of the model.
+  for (const std::size_t place : places) {
+    bytes[bytes.rfind('\x42', bytes.rfind("zero_point", place)) - 1] = int8;
+    bytes[place] = static_cast<char>(bytes[place] ^ '\x80');
+  }
+  BOOST_TEST(activation_zero_points(bytes, int8).size() >= places.size());
+  BOOST_TEST(difference(model, fat::onnx::read_quantized(bytes, "int8")) == "");
+  bytes[places.front()] = static_cast<char>(bytes[places.front()] ^ '\x01');
+  BOOST_TEST(difference(model, fat::onnx::read_quantized(bytes, "other")) != "");
+}
+
+BOOST_AUTO_TEST_CASE(a_bias_that_leaves_32_bits_is_refused_by_the_engine) {
+  fat::QuantizedModel model = quantized(small_network(true));
+  for (const std::size_t layer : {std::size_t{0}, std::size_t{1}}) {
+    fat::QuantizedModel damaged = model;
+    damaged.weights[layer]->bias[1] = 2147483000;
+    damaged = fat::onnx::read_quantized(fat::onnx::write(damaged), "damaged");
+    check_message([&] { fat::IntegerModel{damaged}; },
+                  "the sums of layer '" + model.graph.nodes[layer].name +
+                      "', channel 1, can pass 32 bits, its bias is 2147483000; keep");
+  }
+}
+
 BOOST_AUTO_TEST_CASE(preprocessing_and_class_offset_travel_along) {
   fat::Model network = small_network(true);
   network.preprocessing = fat::Preprocessing{{0.1F, 0.3F, 1.0F / 3.0F}, {-1.0F, 0.7F, 1e-7F}, true, 40, 32};
@@ -95,14 +138,21 @@ BOOST_AUTO_TEST_CASE(pads_resizes_and_reshapes_are_read_back) {
   b.add("scaled", fat::Multiply{}, {gate_from, gate});
   b.add("dense", fat::Dense{{}, b.random({3, 7 * 5 * 8}, 0.2F), b.random({3}, 0.1F)}, {b.model.output});
   b.add("sigmoid", fat::Sigmoid{}, {b.model.output});
+  b.add("reshaped", fat::Reshape{}, {b.model.output}, {1, 1, 3, true});
   check_round_trip(quantized(b.model));
+  check_round_trip(quantized(b.model, {.scheme = fat::Scheme::symmetric, .signed_activations = true}));
   check_round_trip(quantized(b.model, {.scheme = fat::Scheme::symmetric}));
 }
 
 BOOST_AUTO_TEST_CASE(the_tensorrt_profile_writes_what_tensorrt_takes) {
   const fat::Model network = small_network(true, false);
-  const fat::QuantizedModel fits = quantized(network, {.scheme = fat::Scheme::symmetric, .activation_bits = 7});
+  check_round_trip(quantized(network, {.scheme = fat::Scheme::symmetric, .activation_bits = 7}),
+                   fat::onnx::Profile::tensorrt);
+  const fat::QuantizedModel fits = quantized(network, {.scheme = fat::Scheme::symmetric, .signed_activations = true});
+  for (const auto& each : fits.activations) BOOST_TEST((each->code_min == -127 && each->code_max == 127));
   check_round_trip(fits, fat::onnx::Profile::tensorrt);
+  check_round_trip(fits);
+  check_message([&] { quantized(network, {.signed_activations = true}); }, "is for symmetric activations");
   const auto refuse = [&](const fat::QuantizeOptions& options, const char* part) {
     const fat::QuantizedModel model = quantized(network, options);
     check_message([&] { fat::onnx::write(model, fat::onnx::Profile::tensorrt); }, part);

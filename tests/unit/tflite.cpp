@@ -147,6 +147,51 @@ BOOST_AUTO_TEST_CASE(what_is_written_by_other_means_gives_the_same_codes) {
   }
 }
 
+BOOST_AUTO_TEST_CASE(a_file_with_one_integer_layer_at_its_end_is_a_quantized_one) {
+  fat::test::NetworkBuilder b{{4, 4, 3, false}, false};
+  b.add("conv", b.convolution(4, 1, 3, fat::test::window_of(1, 1, {}), fat::relu), {b.model.input});
+  b.add("mean", fat::GlobalAveragePool{}, {b.model.output}, {1, 1, 4, true});
+  b.add("swish", fat::HardSwish{}, {b.model.output});
+  const fat::QuantizedModel model = quantized(b.model, {.keep_float = {"image", "conv", "mean"}});
+  const fat::test::TemporaryFolder folder;
+  const std::string path = (folder.path() / "model.tflite").string();
+  fat::tflite::save(model, path);
+  BOOST_TEST(fat::tflite::is_quantized(path));
+  check_same_codes(model);
+}
+
+BOOST_AUTO_TEST_CASE(float_layers_between_quantized_tensors_give_the_same_codes) {
+  fat::test::NetworkBuilder b{{4, 4, 3, false}, false};
+  b.add("first", b.convolution(4, 1, 3, fat::test::window_of(1, 1, {}), fat::relu), {b.model.input});
+  const fat::ValueId sum = b.add("sum", fat::Add{}, {b.model.output, b.model.output});
+  b.add("second", b.convolution(4, 1, 4, fat::test::window_of(1, 1, {}), {}), {sum});
+  b.add("join", fat::Add{}, {sum, b.model.output});
+  check_same_codes(quantized(b.model, {.keep_float = {"first", "second"}}));
+}
+
+BOOST_AUTO_TEST_CASE(clamps_of_their_own_are_written) {
+  for (const fat::Clamp clamp : {fat::Clamp{-1.0F, 1.0F}, fat::Clamp{0.0F, 1.0F}, fat::relu, fat::relu6}) {
+    fat::test::NetworkBuilder b{{4, 4, 3, false}, false};
+    b.add("conv", b.convolution(4, 1, 3, fat::test::window_of(1, 1, {}), {}), {b.model.input});
+    const fat::ValueId made = b.model.output;
+    const fat::ValueId cut = b.add("cut", fat::ClampLayer{clamp}, {made});
+    b.add("sum", fat::Add{}, {made, cut});
+    fat::QuantizedModel model = quantized(b.model);
+    check_same_codes(model);
+    model.activations[cut]->step *= 3.0F;  // the codes alone do not clamp
+    check_same_codes(model);
+    check_same_codes(quantized(b.model, {.keep_float = {"cut"}}));
+  }
+}
+
+BOOST_AUTO_TEST_CASE(the_least_runtime_is_that_of_the_operators_written) {
+  const auto holds = [](const fat::QuantizedModel& model, std::string_view release) {
+    return fat::tflite::write(model).find(std::string{release} + '\0') != std::string::npos;
+  };
+  BOOST_TEST(holds(quantized(plain_network()), "2.17.0"));  // dense with a step a channel
+  BOOST_TEST(holds(quantized(plain_network(), {.granularity = fat::Granularity::scalar}), "1.15.0"));  // hard swish
+}
+
 BOOST_AUTO_TEST_CASE(constraints_of_the_format_hold_in_what_is_written) {
   const fat::QuantizedModel model = again(quantized(plain_network()));
   const fat::Model& graph = model.graph;

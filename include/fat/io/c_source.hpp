@@ -244,27 +244,19 @@ class CWriter {
     product("depthwise", g, op.clamp, g.taps(), true);
   }
 
-  /// The largest magnitude that a sum of channel c can pass through.
-  std::int64_t bound(std::size_t c, std::size_t channels, std::size_t depth, bool depthwise) const {
-    std::int64_t sum = 0;
-    for (std::size_t k = 0; k != depth; ++k) {
-      const std::int64_t weight =
-          std::int64_t{weights_->codes[depthwise ? k * channels + c : c * depth + k]} - weights_->channel_zero_point(c);
-      sum += weight < 0 ? -weight : weight;
-    }
-    return sum * std::max(x_[0].zero, 255 - x_[0].zero) + std::abs(std::int64_t{weights_->bias[c]});
-  }
-
   void product(const char* kernel, const Geometry& g, const Clamp& clamp, std::size_t depth, bool depthwise) {
     expects(weights_ != nullptr, "C source: layer '", std::string_view{node_->name},
             "' has float weights; quantize it");
     y_.clamp_to(clamp);
+    expect_sums_fit(
+        x_[0], *weights_, g.out_channels, depth,
+        [&](std::size_t k, std::size_t c) {
+          return weights_->codes[depthwise ? k * g.out_channels + c : c * depth + k] - weights_->channel_zero_point(c);
+        },
+        "C source", node_->name);
     const bool one = weights_->step.size() == 1;
     std::vector<std::int32_t> multipliers, shifts, zeros;
     for (std::size_t c = 0; c != g.out_channels; ++c) {
-      expects(bound(c, g.out_channels, depth, depthwise) <= std::numeric_limits<std::int32_t>::max(),
-              "C source: the sums of layer '", std::string_view{node_->name}, "', channel ", c,
-              ", can pass 32 bits; keep it float or quantize its weights to fewer bits");
       zeros.push_back(weights_->channel_zero_point(c));
       if (one && c != 0) continue;
       const FixedPointMultiplier m = product_multiplier(x_[0], *weights_, c, y_);

@@ -31,9 +31,11 @@ QuantizedModel read_quantized(std::string_view file, std::string_view name);
 
 /// Which runtime a file is written for.
 enum class Profile {
-  /// ONNX Runtime and everything that follows the standard: any zero point, int32 biases.
+  /// ONNX Runtime and everything that follows the standard: uint8 activations with any zero point (signed codes are
+  /// stored 128 higher, and read back as they were), int32 biases.
   standard,
-  /// TensorRT: int8, zero points 0, float biases. Errors: unsigned or asymmetric activations.
+  /// TensorRT: int8, zero points 0, float biases. Errors: asymmetric activations and codes beyond 127; quantize with
+  /// `.scheme = symmetric, .signed_activations = true` and softmax outputs in float.
   tensorrt
 };
 

@@ -10,6 +10,7 @@
 #include <cstddef>
 #include <optional>
 #include <span>
+#include <tuple>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -85,8 +86,10 @@ inline ModelGrids model_grids(const Model& model, std::span<const Interval<float
     for (ValueId other = 0; other != model.values.size(); ++other)
       if (plan.group[other] == plan.group[value])
         hull = {std::min(hull.low, ranges[other].low), std::max(hull.high, ranges[other].high)};
-    grids.activations[value] = plan.unit[value] ? unit_grid(options.scheme, options.activation_bits)
-                                                : activation_grid(hull, options.scheme, options.activation_bits);
+    const auto [scheme, bits, all_signed] =
+        std::tuple{options.scheme, options.activation_bits, options.signed_activations};
+    grids.activations[value] =
+        plan.unit[value] ? unit_grid(scheme, bits, all_signed) : activation_grid(hull, scheme, bits, all_signed);
   }
   const std::vector<LayerOptions> choices = layer_options(model, options);
   for (const Node& node : model.nodes) {

@@ -78,18 +78,22 @@ inline TensorPlan plan_tensors(const Model& model, std::span<const std::string> 
   return plan;
 }
 
-/// The grid of an activation from its observed range. Symmetric: unsigned codes where nothing negative was observed.
-/// Asymmetric: the range is widened to hold 0.
-inline Grid<float> activation_grid(const Interval<float>& observed, Scheme scheme, int bits) {
+/// The grid of an activation from its observed range. Symmetric: unsigned codes where nothing negative was observed,
+/// unless all have to be signed. Asymmetric: the range is widened to hold 0.
+inline Grid<float> activation_grid(const Interval<float>& observed, Scheme scheme, int bits, bool all_signed = false) {
   if (scheme == Scheme::symmetric)
-    return symmetric_grid(threshold_of(observed), symmetric_codes(bits, observed.low < 0.0F));
+    return symmetric_grid(threshold_of(observed), symmetric_codes(bits, all_signed || observed.low < 0.0F));
   const Interval<float> range = with_zero(observed);
   return asymmetric_grid(range.low, range.high - range.low, asymmetric_codes(bits, true));
 }
 
-/// The fixed grid of outputs in [0, 1): step 2^-bits.
-inline Grid<float> unit_grid(Scheme scheme, int bits) {
-  const Codes codes = scheme == Scheme::symmetric ? symmetric_codes(bits, false) : asymmetric_codes(bits, true);
+/// The fixed grid of outputs in [0, 1): step 2^-bits, twice that where half of the codes are negative.
+inline Grid<float> unit_grid(Scheme scheme, int bits, bool all_signed = false) {
+  const Codes codes = scheme == Scheme::symmetric ? symmetric_codes(bits, all_signed) : asymmetric_codes(bits, true);
+  if (scheme == Scheme::symmetric && all_signed) {
+    const auto positive = static_cast<float>(1 << (bits - 1));
+    return {positive, 1.0F / positive, 0, codes.min, codes.max};
+  }
   const auto levels = static_cast<float>(1 << bits);
   return {levels, 1.0F / levels, codes.min, codes.min, codes.max};
 }

@@ -81,6 +81,10 @@ class IntegerLayer {
     const std::size_t depth = g_.taps() * g_.in_channels / g_.groups, width = g_.out_channels / g_.groups;
     expects(depth <= detail::deepest_sum, "IntegerModel: layer '", node.name, "' sums ", depth,
             " products, which can overflow 32 bits; keep it float");
+    detail::expect_sums_fit(
+        x_[0], *w, g_.out_channels, depth,
+        [&](std::size_t k, std::size_t c) { return w->codes[c * depth + k] - w->channel_zero_point(c); },
+        "IntegerModel", node.name);
     for (std::size_t group = 0; group != g_.groups; ++group)
       products_.emplace_back(*kernels_,
                              kernel::WeightView{w->codes.data() + group * width * depth, depth, width, 1, depth});
@@ -99,7 +103,7 @@ class IntegerLayer {
               std::uint8_t* bytes, std::int32_t* words) { l.run_product(x[0], y, part, bytes, words); };
   }
 
-  void prepare(const DepthwiseConvolution& op, const WeightEncoding* w, const Node&) {
+  void prepare(const DepthwiseConvolution& op, const WeightEncoding* w, const Node& node) {
     g_ = detail::geometry(op.window, in_[0], out_);
     y_.clamp_to(op.clamp);
     const std::size_t taps = g_.taps(), channels = g_.out_channels;
@@ -108,6 +112,7 @@ class IntegerLayer {
     const auto weight = [&](std::size_t t, std::size_t c) {
       return w->codes[t * channels + c] - w->channel_zero_point(c);
     };
+    detail::expect_sums_fit(x_[0], *w, channels, taps, weight, "IntegerModel", node.name);
     bool narrow = true;  // weights less their zero point are bytes again, and multipliers below 1/4
     for (std::size_t t = 0; t != taps; ++t)
       for (std::size_t c = 0; c != channels; ++c) {

@@ -74,6 +74,9 @@ struct QuantizeOptions {
   Scheme weight_scheme = Scheme::symmetric;
   /// Of weights; activations have one step a tensor.
   Granularity granularity = Granularity::per_channel;
+  /// Symmetric activations have signed codes everywhere, [-127, 127] or fewer, for runtimes without unsigned ones. A
+  /// softmax in integers has an unsigned output: keep it in float.
+  bool signed_activations = false;
   /// Of weights, 2 to 8.
   int bits = 8;
   /// Of activations, 2 to 8.
@@ -180,6 +183,8 @@ inline void check(const QuantizeOptions& options) {
         "' cannot be trained after they were rounded by choice; choose rounding nearest, or leave train-weights out");
   expects(options.activation_bits >= 2 && options.activation_bits <= 8, "quantize_model: activation_bits is ",
           options.activation_bits, "; give 2 to 8");
+  expects(!options.signed_activations || options.scheme == Scheme::symmetric,
+          "quantize_model: signed_activations is for symmetric activations; choose that scheme, or leave it out");
   expects(options.percentile > 50.0 && options.percentile <= 100.0, "quantize_model: percentile is ",
           options.percentile, "; give more than 50 and at most 100 percent");
   expects(options.bias_correction != BiasCorrection::analytic || options.rounding == WeightRounding::nearest,

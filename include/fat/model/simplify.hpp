@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
+#include <numeric>
 #include <optional>
 #include <string>
 #include <utility>
@@ -17,28 +18,54 @@ namespace fat::inline FAT_ABI {
 
 namespace detail {
 
-/// The node that makes a value, if the value is read by one node only; else none.
-inline std::optional<std::size_t> sole_producer(const Model& model, ValueId value) {
-  if (consumers(model, value) != 1) return std::nullopt;
-  for (std::size_t n = 0; n != model.nodes.size(); ++n)
-    if (model.nodes[n].output == value) return n;
-  return std::nullopt;
-}
+/// Who makes each value and how often it is read, counted once; kept up as nodes take over the work of others.
+class ModelUses {
+ public:
+  explicit ModelUses(const Model& model)
+      : readers_(model.values.size(), 0), producers_(model.values.size(), none), dropped_(model.nodes.size(), false) {
+    ++readers_[model.output];
+    for (std::size_t n = 0; n != model.nodes.size(); ++n) {
+      producers_[model.nodes[n].output] = n;
+      for (const ValueId input : model.nodes[n].inputs) ++readers_[input];
+    }
+  }
 
-/// Removes node n, whose work node `producer` has taken over: the producer now makes n's output.
-inline void absorb(Model& model, std::size_t producer, std::size_t n) {
-  model.nodes[producer].output = model.nodes[n].output;
-  model.nodes.erase(model.nodes.begin() + static_cast<std::ptrdiff_t>(n));
-}
+  /// As consumers(model, value).
+  std::size_t readers(ValueId value) const { return readers_[value]; }
+  /// The node that makes a value, if the value is read by one node only; else none.
+  std::optional<std::size_t> sole_producer(ValueId value) const {
+    return readers_[value] == 1 && producers_[value] != none ? std::optional{producers_[value]} : std::nullopt;
+  }
+  bool dropped(std::size_t n) const { return dropped_[n]; }
 
-/// Removes node n, which passes its input on unchanged.
-inline void bypass(Model& model, std::size_t n) {
-  const ValueId from = model.nodes[n].inputs[0];
-  const ValueId to = model.nodes[n].output;
-  for (Node& node : model.nodes) std::replace(node.inputs.begin(), node.inputs.end(), to, from);
-  if (model.output == to) model.output = from;
-  model.nodes.erase(model.nodes.begin() + static_cast<std::ptrdiff_t>(n));
-}
+  /// Node n goes, because `producer` has taken over its work: the producer now makes n's output.
+  void absorb(Model& model, std::size_t producer, std::size_t n) {
+    model.nodes[producer].output = model.nodes[n].output;
+    producers_[model.nodes[n].output] = producer;
+    drop(model, n);
+  }
+  void drop(const Model& model, std::size_t n) {
+    for (const ValueId input : model.nodes[n].inputs) --readers_[input];
+    dropped_[n] = true;
+  }
+  /// Takes the dropped nodes out of the model, and what stands beside them out of `beside`.
+  template <class... Beside>
+  void remove_dropped(Model& model, std::vector<Beside>&... beside) const {
+    const auto compact = [&](auto& list) {
+      std::size_t kept = 0;
+      for (std::size_t n = 0; n != list.size(); ++n)
+        if (!dropped_[n] && kept++ != n) list[kept - 1] = std::move(list[n]);
+      list.erase(list.begin() + static_cast<std::ptrdiff_t>(kept), list.end());
+    };
+    compact(model.nodes);
+    (compact(beside), ...);
+  }
+
+ private:
+  static constexpr std::size_t none = static_cast<std::size_t>(-1);
+  std::vector<std::size_t> readers_, producers_;
+  std::vector<bool> dropped_;
+};
 
 inline bool identity(const Model& model, const Node& node) {
   const bool same = model.extent(node.inputs[0]) == model.extent(node.output);
@@ -78,20 +105,31 @@ inline void drop_unused_values(Model& model) {
 /// Removes nodes whose output nothing reads, and nodes that change nothing (empty padding, open clamp, reshape to the
 /// same extent, concatenation of one).
 inline void drop_idle_nodes(Model& model) {
+  detail::ModelUses uses{model};
   for (std::size_t n = model.nodes.size(); n-- != 0;)
-    if (consumers(model, model.nodes[n].output) == 0)
-      model.nodes.erase(model.nodes.begin() + static_cast<std::ptrdiff_t>(n));
-  for (std::size_t n = model.nodes.size(); n-- != 0;)
-    if (detail::identity(model, model.nodes[n])) detail::bypass(model, n);
+    if (uses.readers(model.nodes[n].output) == 0) uses.drop(model, n);
+  std::vector<ValueId> source(model.values.size());  // what the readers of a value read at last
+  std::iota(source.begin(), source.end(), ValueId{0});
+  for (std::size_t n = 0; n != model.nodes.size(); ++n) {
+    if (uses.dropped(n)) continue;
+    Node& node = model.nodes[n];
+    for (ValueId& input : node.inputs) input = source[input];
+    if (!detail::identity(model, node)) continue;
+    source[node.output] = node.inputs[0];
+    uses.drop(model, n);
+  }
+  model.output = source[model.output];
+  uses.remove_dropped(model);
   drop_unused_values(model);
 }
 
 /// Moves each ClampLayer into the layer before it, where that layer has no other reader and takes a clamp. Two clamps
 /// in a row become one.
 inline void fuse_clamps(Model& model) {
-  for (std::size_t n = 0; n != model.nodes.size();) {
+  detail::ModelUses uses{model};
+  for (std::size_t n = 0; n != model.nodes.size(); ++n) {
     const auto* layer = std::get_if<ClampLayer>(&model.nodes[n].op);
-    const auto producer = layer != nullptr ? detail::sole_producer(model, model.nodes[n].inputs[0]) : std::nullopt;
+    const auto producer = layer != nullptr ? uses.sole_producer(model.nodes[n].inputs[0]) : std::nullopt;
     bool fused = false;
     if (producer)
       fused = std::visit(
@@ -106,8 +144,9 @@ inline void fuse_clamps(Model& model) {
             return false;
           },
           model.nodes[*producer].op);
-    fused ? detail::absorb(model, *producer, n) : static_cast<void>(++n);
+    if (fused) uses.absorb(model, *producer, n);
   }
+  uses.remove_dropped(model);
   drop_unused_values(model);
 }
 
@@ -135,15 +174,13 @@ inline void name_depthwise(Model& model) {
 /// (another reader, a clamp in between, another operator), it becomes a 1x1 depthwise convolution. No
 /// BatchNormalization is left. Errors: those of fat::fold_batch_norm(layer, normalization), with the node's name.
 inline void fold_batch_norm(Model& model) {
-  for (std::size_t n = 0; n != model.nodes.size();) {
+  detail::ModelUses uses{model};
+  for (std::size_t n = 0; n != model.nodes.size(); ++n) {
     Node& node = model.nodes[n];
     const auto* norm = std::get_if<BatchNormalization>(&node.op);
-    if (norm == nullptr) {
-      ++n;
-      continue;
-    }
+    if (norm == nullptr) continue;
     const std::string name = "batch normalization '" + node.name + "'";
-    const auto producer = detail::sole_producer(model, node.inputs[0]);
+    const auto producer = uses.sole_producer(node.inputs[0]);
     bool folded = false;
     if (producer)
       with_weighted(model.nodes[*producer].op, [&](auto& before) {
@@ -152,7 +189,7 @@ inline void fold_batch_norm(Model& model) {
         folded = true;
       });
     if (folded) {
-      detail::absorb(model, *producer, n);
+      uses.absorb(model, *producer, n);
       continue;
     }
     const ChannelAffine affine = channel_affine(*norm, name);
@@ -163,8 +200,8 @@ inline void fold_batch_norm(Model& model) {
     Extent& extent = model.values[node.output].extent;
     extent.vector = false;
     node.op = std::move(scale);
-    ++n;
   }
+  uses.remove_dropped(model);
   infer_extents(model);
   drop_unused_values(model);
 }
