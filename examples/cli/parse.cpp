@@ -202,7 +202,8 @@ void add_quantize_options(CLI::App& app, Settings& s) {
   app.add_option("--train", o.train, "images to train on [all]")->check(CLI::Range(1, 1 << 30));
   choice(app, "--rescale", o.rescale, rescalings, "change the float network first");
   app.add_option("--rescale-lock", o.rescale_lock, "ReLU6: channels that reach this are not rescaled [5.9, balance 5]")
-      ->check(positive_number);
+      ->check(positive_number)
+      ->check(CLI::Range(0.0, 6.0));
   choice(app, "--finetune", o.finetune, finetunings, "what to train");
   app.add_option("--epochs", o.epochs, "passes over the training images [6]")->check(CLI::Range(1, 1 << 20));
   app.add_option("--batch", o.batch, "images a training step [16]")->check(CLI::Range(1, 4096));

@@ -395,7 +395,7 @@ BOOST_AUTO_TEST_CASE(promised_means_pass_what_keeps_them_and_follow_rescaling_th
   BOOST_TEST(means.at("sum")[0] == 0.75);
   BOOST_TEST(!means.contains("marked"));
   BOOST_TEST(!means.contains("cut sum"));
-  fat::PairRescaling pair{"cut", "behind", {2.0, 4.0}};
+  fat::PairRescaling pair{"cut", "behind", 2, {2.0, 4.0}};
   pair.absorbed = {0.5, 0.0};
   fat::rescale_means(means, model, std::vector<fat::PairRescaling>{pair});
   for (const char* name : {"cut", "padded"}) {

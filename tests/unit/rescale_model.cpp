@@ -414,7 +414,22 @@ BOOST_AUTO_TEST_CASE(the_lock_of_the_options_holds_for_every_way) {
     BOOST_TEST(locked[1] > locked[0]);
     BOOST_TEST(moved[1] < moved[0]);
   }
-  BOOST_CHECK_THROW(fat::detail::check(fat::QuantizeOptions{.rescale_lock = 0.0F}), fat::error);
+  for (const float wrong : {0.0F, 6.5F, std::numeric_limits<float>::infinity()})
+    BOOST_CHECK_THROW(fat::detail::check(fat::QuantizeOptions{.rescale_lock = wrong}), fat::error);
+}
+
+BOOST_AUTO_TEST_CASE(layers_of_one_name_are_told_apart) {
+  fat::Threads threads{1};
+  fat::Model named = chain(fat::relu6), nameless = named;
+  for (fat::Node& node : nameless.nodes) node.name = "layer";
+  const std::vector<float> images = some_images(named);
+  const fat::ModelRescaling a = fat::balance_model(named, images, threads);
+  const fat::ModelRescaling b = fat::balance_model(nameless, images, threads);
+  BOOST_REQUIRE(a.pairs.size() == b.pairs.size());
+  for (std::size_t p = 0; p != a.pairs.size(); ++p) {
+    BOOST_TEST(a.pairs[p].node == p);
+    BOOST_TEST(a.pairs[p].factors == b.pairs[p].factors);
+  }
 }
 
 BOOST_AUTO_TEST_CASE(images_that_are_not_numbers_or_not_whole_are_refused) {

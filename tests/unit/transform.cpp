@@ -3,6 +3,7 @@
 #include <fat/core/array.hpp>
 #include <fat/core/span_tensor.hpp>
 #include <fat/model/layers.hpp>
+#include <fat/quantizer/bias.hpp>
 #include <fat/train/shuffle.hpp>
 #include <fat/transform/bias_correction.hpp>
 #include <fat/transform/equalize.hpp>
@@ -160,6 +161,36 @@ BOOST_AUTO_TEST_CASE(dead_filters_keep_their_scale) {
   BOOST_TEST(fat::depthwise_factors(std::span{nothing}, fat::Identity{}, {}).control == 0.0);
 }
 
+BOOST_AUTO_TEST_CASE(a_weak_channel_with_a_bias_does_not_set_the_step_of_the_layer) {
+  // Tiny weights and a negative bias: never positive, so that no maximum limits the factor of a million.
+  const auto weak = [] {
+    auto layer = depthwise_layer();
+    for (std::size_t tap = 0; tap != 9; ++tap) layer.kernel[tap * 4 + 1] *= 1e-5F;
+    layer.offset[1] = -1.0F;
+    return layer;
+  };
+  const std::vector<double> maxima{3.0, -0.9, 3.0, 3.0};
+  const auto looked_at = [&](auto activation, auto way) {
+    auto first = weak();
+    auto second = pointwise_layer();
+    for (std::size_t o = 0; o != 5; ++o) second.kernel[o * 4 + 1] *= 1e6F;  // what equalizing answers to
+    const std::vector<double> factors = way(first, activation, second);
+    BOOST_TEST(factors[1] > 100.0);
+    double largest = 0.0;
+    for (const float w : first.kernel) largest = std::max(largest, std::abs(static_cast<double>(w)));
+    const double step = largest / 127.0, input_step = 1.0 / 32.0 / 255.0;
+    BOOST_TEST(fat::safe_weight_step(static_cast<double>(first.offset[1]), input_step, step) == step);
+  };
+  const auto rescale = [&](auto& a, auto activation, auto& b) {
+    return fat::rescale_depthwise(a, activation, b, maxima).factors;
+  };
+  const auto equalize = [&](auto& a, auto activation, auto& b) { return fat::equalize(a, activation, b, maxima); };
+  looked_at(fat::ReLU{}, rescale);
+  looked_at(fat::ReLU6{}, rescale);
+  looked_at(fat::ReLU{}, equalize);
+  looked_at(fat::ReLU6{}, equalize);
+}
+
 BOOST_AUTO_TEST_CASE(unfit_layers_are_refused) {
   auto first = depthwise_layer();
   auto second = pointwise_layer();
@@ -168,7 +199,8 @@ BOOST_AUTO_TEST_CASE(unfit_layers_are_refused) {
   BOOST_CHECK_THROW(fat::rescale_depthwise(first, fat::ReLU6{}, second, std::vector<float>(5)), fat::error);
   const std::vector<float> unknown(4, std::numeric_limits<float>::quiet_NaN());
   BOOST_CHECK_THROW(fat::rescale_depthwise(first, fat::ReLU6{}, second, unknown), fat::error);
-  BOOST_CHECK_THROW(fat::rescale_depthwise(first, fat::ReLU6{}, second, maxima, {.limit = 0.0F}), fat::error);
+  for (const float limit : {0.0F, 60.0F})
+    BOOST_CHECK_THROW(fat::rescale_depthwise(first, fat::ReLU6{}, second, maxima, {.limit = limit}), fat::error);
   const std::vector<double> negative{1.0, -1.0, 1.0, 1.0};
   BOOST_CHECK_THROW(fat::rescale_channels(first, second, negative), fat::error);
   const std::vector<double> zero{1.0, 0.0, 1.0, 1.0};
@@ -180,6 +212,20 @@ BOOST_AUTO_TEST_CASE(unfit_layers_are_refused) {
   auto unbiased = depthwise_layer();
   unbiased.offset = fat::array<float>{fat::Shape{3}};
   BOOST_CHECK_THROW(fat::rescale_depthwise(unbiased, fat::ReLU{}, second, maxima), fat::error);
+  first.offset[2] = 3e38F;
+  const std::vector<double> doubled(4, 2.0);
+  BOOST_CHECK_THROW(fat::rescale_channels(first, second, doubled), fat::error);
+  BOOST_TEST(first.offset[2] == 3e38F);
+  const std::vector<double> minima{0.0, 0.0, 3e38, 0.0};
+  for (float& w : second.kernel) w *= 1e3F;
+  BOOST_CHECK_THROW(fat::absorb_bias(first, second, minima), fat::error);
+  BOOST_TEST(first.offset[2] == 3e38F);
+  for (const double wrong : {std::numeric_limits<double>::quiet_NaN(), std::numeric_limits<double>::infinity()}) {
+    const std::vector<double> some{1.0, wrong}, others(2, 1.0);
+    BOOST_CHECK_THROW(fat::depthwise_factors(some, fat::ReLU{}, {}), fat::error);
+    BOOST_CHECK_THROW(fat::equalizing_factors(some, fat::ReLU{}, others, {}), fat::error);
+    BOOST_CHECK_THROW(fat::equalizing_factors(others, fat::ReLU{}, some, {}), fat::error);
+  }
   first.kernel[3] = std::numeric_limits<float>::quiet_NaN();
   BOOST_CHECK_THROW(fat::rescale_depthwise(first, fat::ReLU{}, second, maxima), fat::error);
 }

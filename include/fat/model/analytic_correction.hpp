@@ -70,8 +70,9 @@ inline void rescale_means(ChannelMeansByName& means, const Model& model, std::sp
   for (const PairRescaling& pair : pairs) {
     std::vector<ValueId> changed;
     for (const Node& node : model.nodes)
-      if (node.name == pair.first || (std::holds_alternative<Pad>(node.op) &&
-                                      std::find(changed.begin(), changed.end(), node.inputs[0]) != changed.end()))
+      if (&node == &model.nodes[pair.node] ||
+          (std::holds_alternative<Pad>(node.op) &&
+           std::find(changed.begin(), changed.end(), node.inputs[0]) != changed.end()))
         changed.push_back(node.output);
     for (const ValueId value : changed) {
       const auto at = means.find(model.values[value].name);

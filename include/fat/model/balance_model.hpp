@@ -157,7 +157,7 @@ inline ModelRescaling balance_model(Model& model, std::span<const float> images,
       rescale_depthwise(model, images, threads, {.lock = options.lock, .limit = options.limit, .keep_range = true});
   for (const PairRescaling& done : depthwise.pairs)
     for (std::size_t p = 0; p != pairs.size(); ++p)
-      if (result.pairs[p].first == done.first) {
+      if (result.pairs[p].node == done.node) {
         note(p, done.factors);
         result.pairs[p].control = done.control;
       }

@@ -97,8 +97,10 @@ inline ModelRescaling equalize_model(Model& model, std::span<const float> images
           // A channel raised to the limit is not locked by it: locks are those of the original maxima.
           RescaleOptions limits = options.limits;
           limits.lock = std::numeric_limits<float>::infinity();
+          const std::vector<double> thresholds = output_thresholds(first);
           std::vector<double> factors =
-              equalizing_factors(output_thresholds(first), activation, input_thresholds(second), maxima[p], limits);
+              equalizing_factors(thresholds, activation, input_thresholds(second), maxima[p], limits);
+          limit_by_biases(first, thresholds, factors);
           if constexpr (decltype(activation)::bounded)
             for (std::size_t k = 0; k != factors.size(); ++k)
               if (initial[p][k] >= locked[p]) factors[k] = 1.0;

@@ -195,8 +195,9 @@ inline void check(const QuantizeOptions& options) {
   expects(options.batch != 0, "quantize_model: batch is 0; give at least 1");
   expects(!options.train || *options.train != 0,
           "quantize_model: train is 0; give at least one image, or finetune none");
-  expects(!options.rescale_lock || *options.rescale_lock > 0.0F, "quantize_model: rescale_lock is ",
-          options.rescale_lock.value_or(0.0F), "; give a positive number");
+  expects(!options.rescale_lock || (*options.rescale_lock > 0.0F && *options.rescale_lock <= 6.0F),
+          "quantize_model: rescale_lock is ", options.rescale_lock.value_or(0.0F),
+          "; give a positive number up to 6, where ReLU6 cuts");
   expects(!options.learning_rate || *options.learning_rate > 0.0, "quantize_model: learning_rate is not positive");
   expects(!options.cycles || *options.cycles != 0, "quantize_model: cycles is 0; give at least 1");
   expects(!options.cycles || options.schedule != TrainingSchedule::constant,

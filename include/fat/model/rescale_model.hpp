@@ -21,6 +21,7 @@ namespace fat::inline FAT_ABI {
 struct PairRescaling {
   std::string first;
   std::string second;
+  std::size_t node = 0;  ///< of the first layer; names need not be unique
   std::vector<double> factors;
   std::vector<double> absorbed{};  ///< what was taken from each channel after scaling; empty: nothing
   std::size_t locked = 0;          ///< channels kept because ReLU6 cuts them
@@ -73,6 +74,7 @@ inline std::vector<PairRescaling> begin_report(const Model& model, std::span<con
     PairRescaling each;
     each.first = model.nodes[pair.first].name;
     each.second = model.nodes[pair.second].name;
+    each.node = pair.first;
     each.first_sqnr_before = weights_sqnr(model.nodes[pair.first].op);
     each.second_sqnr_before = weights_sqnr(model.nodes[pair.second].op);
     report.push_back(std::move(each));

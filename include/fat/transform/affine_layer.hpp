@@ -46,9 +46,12 @@ template <class L>
 std::size_t group_count(const L& layer, std::size_t outputs) {
   if constexpr (requires { layer.groups; })
     return static_cast<std::size_t>(layer.groups);
-  else if constexpr (requires { layer.multiplier; })
-    return outputs / static_cast<std::size_t>(layer.multiplier);
-  else
+  else if constexpr (requires { layer.multiplier; }) {
+    const auto multiplier = static_cast<std::size_t>(layer.multiplier);
+    expects(multiplier != 0 && outputs % multiplier == 0, "affine layer: ", outputs, " outputs of a multiplier of ",
+            multiplier);
+    return outputs / multiplier;
+  } else
     return 1;
 }
 

@@ -72,9 +72,12 @@ inline std::vector<double> balancing_factors(const ChannelNoise& of, double leve
   expects(of.second.size() == channels && of.made.size() == channels && of.gain.size() == channels &&
               of.read.size() == channels && of.highest.size() == channels && of.locked.size() == channels,
           "balance: ", channels, " channels, but not every list of ChannelNoise has so many entries");
-  for (std::size_t k = 0; k != channels; ++k)
-    for (const double amount : {of.first[k], of.second[k], of.made[k], of.gain[k], of.read[k], of.highest[k]})
-      expects(amount >= 0.0, "balance: an entry of channel ", k, " is ", amount, "; all are 0 or more");
+  for (std::size_t k = 0; k != channels; ++k) {
+    expects(of.highest[k] >= 0.0, "balance: the largest factor of channel ", k, " is ", of.highest[k]);
+    for (const double amount : {of.first[k], of.second[k], of.made[k], of.gain[k], of.read[k]})
+      expects(amount >= 0.0 && std::isfinite(amount), "balance: an entry of channel ", k, " is ", amount,
+              "; all are finite and 0 or more");
+  }
   expects(levels > 0.0, "balance: ", levels, " levels; give a positive number");
   std::vector<double> factors(channels, 1.0);
   if (channels == 0) return factors;

@@ -5,6 +5,7 @@
 #include <fat/transform/rescale_depthwise.hpp>
 
 #include <cmath>
+#include <limits>
 #include <vector>
 
 namespace fat::inline FAT_ABI {
@@ -27,6 +28,8 @@ std::vector<double> equalizing_factors(std::span<const double> first, A activati
   const double least_first = options.negligible * *std::max_element(first.begin(), first.end());
   const double least_second = options.negligible * *std::max_element(second.begin(), second.end());
   for (std::size_t k = 0; k != factors.size(); ++k) {
+    expects(std::isfinite(first[k]) && std::isfinite(second[k]), "equalize: the thresholds of channel ", k, " are ",
+            first[k], " and ", second[k]);
     if (first[k] <= least_first || second[k] <= least_second) continue;
     double factor = std::sqrt(second[k] / first[k]);
     if constexpr (A::bounded) {
@@ -45,8 +48,10 @@ std::vector<double> equalizing_factors(std::span<const double> first, A activati
 template <AffineLayer First, ScalableActivation A, AffineLayer Second>
 std::vector<double> equalize(First& first, A activation, Second& second, std::span<const double> channel_maxima = {},
                              const RescaleOptions& options = {}) {
-  const auto factors =
-      equalizing_factors(output_thresholds(first), activation, input_thresholds(second), channel_maxima, options);
+  const std::vector<double> thresholds = output_thresholds(first);
+  std::vector<double> factors =
+      equalizing_factors(thresholds, activation, input_thresholds(second), channel_maxima, options);
+  limit_by_biases(first, thresholds, factors);
   rescale_channels(first, second, factors);
   return factors;
 }
@@ -61,7 +66,8 @@ inline double imbalance(std::span<const double> factors) {
 /// Moves what is always added to a channel from the layer that makes it to the layer that reads it: where the least
 /// pre-activation c_k over the calibration data is positive, b_first[k] -= c_k and b_second += W_second[:, k] c_k. The
 /// pair computes the same where ReLU never cuts, provided that the second layer adds no padding. Returns c.
-/// Errors: layers that do not follow each other, minima that are missing or not finite.
+/// Errors, before anything is changed: layers that do not follow each other, minima that are missing or not finite, a
+/// bias that overflows.
 template <AffineLayer First, AffineLayer Second>
 std::vector<double> absorb_bias(First& first, Second& second, std::span<const double> channel_minima) {
   const std::size_t channels = connections(first).outputs();
@@ -79,15 +85,19 @@ std::vector<double> absorb_bias(First& first, Second& second, std::span<const do
   for_each_weight(second, [&](const auto& weight, std::size_t output, std::size_t input) {
     gain[output] += static_cast<double>(weight) * shift[input];
   });
-  auto move = [](auto&& bias, const std::vector<double>& by, double sign) {
+  const auto each = [](auto&& bias, const std::vector<double>& by, double sign, auto&& f) {
     auto at = traits_of<decltype(bias)>::begin(bias);
-    for (const double amount : by) {
-      *at = static_cast<std::remove_cvref_t<decltype(*at)>>(static_cast<double>(*at) + sign * amount);
-      ++at;
-    }
+    for (std::size_t k = 0; k != by.size(); ++k, ++at) f(*at, static_cast<double>(*at) + sign * by[k], k);
   };
-  move(first.bias(), shift, -1.0);
-  move(second.bias(), gain, 1.0);
+  const auto fits = []<class Real>(const Real& was, double becomes, std::size_t k) {
+    expects(std::abs(becomes) <= static_cast<double>(std::numeric_limits<Real>::max()), "absorb_bias: the bias ", was,
+            " of channel ", k, " becomes ", becomes, ", which overflows");
+  };
+  const auto move = []<class Real>(Real& was, double becomes, std::size_t) { was = static_cast<Real>(becomes); };
+  each(first.bias(), shift, -1.0, fits);
+  each(second.bias(), gain, 1.0, fits);
+  each(first.bias(), shift, -1.0, move);
+  each(second.bias(), gain, 1.0, move);
   return shift;
 }
 

@@ -4,6 +4,7 @@
 
 #include <fat/transform/affine_layer.hpp>
 
+#include <algorithm>
 #include <cmath>
 #include <concepts>
 #include <limits>
@@ -38,10 +39,30 @@ bool > &&(!A::bounded || requires(const A& activation) {
   { activation.bound } -> std::convertible_to<double>;
 });
 
+/// Lowers factors above 1 under which a bias would outgrow the scaled weights of the whole layer more than it did: the
+/// step of the weights would have to grow until the bias fits 32 bits. Only channels whose weights are next to nothing
+/// beside their bias are concerned, those that are always or never cut. thresholds: those of the first layer's outputs.
+template <AffineLayer First>
+void limit_by_biases(First& first, std::span<const double> thresholds, std::span<double> factors) {
+  // Bias codes of 1024 * 127 * 255 / (range of the inputs) fit 32 bits where that range is 1/64 or more.
+  constexpr double room = 1024.0;
+  double most = 0.0;
+  for (std::size_t k = 0; k != factors.size(); ++k) most = std::max(most, room * thresholds[k] * factors[k]);
+  auto&& bias = first.bias();
+  const auto begin = traits_of<decltype(bias)>::begin(bias);
+  auto at = begin;
+  for (std::size_t k = 0; k != factors.size(); ++k, ++at) most = std::max(most, std::abs(static_cast<double>(*at)));
+  at = begin;
+  for (std::size_t k = 0; k != factors.size(); ++k, ++at) {
+    const double magnitude = std::abs(static_cast<double>(*at));
+    if (factors[k] > 1.0 && magnitude * factors[k] > most) factors[k] = std::max(1.0, most / magnitude);
+  }
+}
+
 /// w_first[k] *= s[k]; b_first[k] *= s[k]; w_second[:, k] /= s[k]: the pair computes the same for Identity and ReLU,
 /// and for bounded ones where neither the value nor the scaled value exceeds the bound.
 /// Errors, before anything is changed: layers whose channels do not match, a factor that is not positive and finite or
-/// under which a weight overflows.
+/// under which a weight or a bias overflows.
 template <AffineLayer First, AffineLayer Second>
 void rescale_channels(First& first, Second& second, std::span<const double> factors) {
   const std::size_t channels = connections(first).outputs();
@@ -59,12 +80,14 @@ void rescale_channels(First& first, Second& second, std::span<const double> fact
   for_each_weight(first, [&](auto& weight, std::size_t output, std::size_t) { fits(weight, factors[output], output); });
   for_each_weight(second,
                   [&](auto& weight, std::size_t, std::size_t input) { fits(weight, 1.0 / factors[input], input); });
+  auto&& bias = first.bias();
+  auto at = traits_of<decltype(bias)>::begin(bias);
+  for (std::size_t k = 0; k != channels; ++k, ++at) fits(*at, factors[k], k);
   auto scale = [&](auto& value, double factor) {
     value = static_cast<std::remove_cvref_t<decltype(value)>>(static_cast<double>(value) * factor);
   };
   for_each_weight(first, [&](auto& weight, std::size_t output, std::size_t) { scale(weight, factors[output]); });
-  auto&& bias = first.bias();
-  auto at = traits_of<decltype(bias)>::begin(bias);
+  at = traits_of<decltype(bias)>::begin(bias);
   for (std::size_t k = 0; k != channels; ++k, ++at) scale(*at, factors[k]);
   for_each_weight(second, [&](auto& weight, std::size_t, std::size_t input) {
     weight = static_cast<std::remove_cvref_t<decltype(weight)>>(static_cast<double>(weight) / factors[input]);

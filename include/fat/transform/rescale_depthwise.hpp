@@ -25,7 +25,8 @@ struct RescaleOptions {
   bool keep_range = false;
 
   void check() const {
-    expects(limit > 0.0F, "RescaleOptions: the limit is ", limit, "; give a positive one");
+    expects(limit > 0.0F && limit <= 6.0F, "RescaleOptions: the limit is ", limit,
+            "; give a positive one up to 6, where ReLU6 cuts");
     expects(lock > 0.0F, "RescaleOptions: the lock is ", lock, "; give a positive one");
     expects(negligible >= 0.0, "RescaleOptions: negligible is ", negligible, "; give a share of 0 or more");
   }
@@ -71,6 +72,7 @@ DepthwiseRescaling depthwise_factors(std::span<const double> thresholds, A activ
   double sum[2] = {0.0, 0.0};
   std::size_t count[2] = {0, 0};
   for (std::size_t k = 0; k != channels; ++k) {
+    expects(std::isfinite(thresholds[k]), "rescale_depthwise: the threshold of channel ", k, " is ", thresholds[k]);
     if constexpr (A::bounded) {
       expects(channel_maxima[k] == channel_maxima[k], "rescale_depthwise: the calibration maximum of channel ", k,
               " is NaN");
@@ -111,7 +113,9 @@ DepthwiseRescaling rescale_depthwise(Depthwise& depthwise, A activation, Convolu
     maxima.assign(traits_of<Maxima>::begin(channel_maxima), traits_of<Maxima>::end(channel_maxima));
   else
     for (const auto maximum : channel_maxima) maxima.push_back(static_cast<double>(maximum));
-  DepthwiseRescaling result = depthwise_factors(output_thresholds(depthwise), activation, maxima, options);
+  const std::vector<double> thresholds = output_thresholds(depthwise);
+  DepthwiseRescaling result = depthwise_factors(thresholds, activation, maxima, options);
+  limit_by_biases(depthwise, thresholds, result.factors);
   rescale_channels(depthwise, convolution, result.factors);
   return result;
 }
