@@ -90,7 +90,7 @@ Json rescaling_json(const fat::RescalingChoice& choice) {
   Json json{{"way", fat::name_of(choice.way)}, {"float_output_rmse", choice.done.output_rmse}};
   for (const fat::RescalingTrial& trial : choice.trials) {
     json["trials"].push_back({{"way", fat::name_of(trial.way)}, {"held_out_rmse", trial.output_rmse}});
-    if (trial.applied_rmse != 0.0) json["trials"].back()["applied_rmse"] = trial.applied_rmse;
+    if (trial.applied_rmse) json["trials"].back()["applied_rmse"] = *trial.applied_rmse;
   }
   for (const fat::PairRescaling& pair : choice.done.pairs)
     json["pairs"].push_back({{"first", pair.first},

@@ -1,6 +1,7 @@
 # Builds SOURCE in BINARY so that it gets fat by WAY, and runs its programs.
 file(REMOVE_RECURSE ${BINARY})
-set(options -DWAY=${WAY} -DFAT_SOURCE=${FAT_SOURCE} -DCMAKE_CXX_COMPILER=${COMPILER} -DCMAKE_BUILD_TYPE=Release)
+# Not optimized: what is tested is how the project is found, and compiling is what takes the time.
+set(options -DWAY=${WAY} -DFAT_SOURCE=${FAT_SOURCE} -DCMAKE_CXX_COMPILER=${COMPILER} -DCMAKE_BUILD_TYPE=Debug)
 if(WAY STREQUAL find_package)
   # Installed from a tree without programs and tests, then found like any package.
   execute_process(COMMAND ${CMAKE_COMMAND} -S ${FAT_SOURCE} -B ${BINARY}/fat -G ${GENERATOR} -DFAT_BUILD_PROGRAM=OFF

@@ -73,6 +73,19 @@ BOOST_AUTO_TEST_CASE(rescaling_keeps_the_function_and_helps_one_step_for_a_tenso
   BOOST_TEST(c.report.rescaling.done.pairs[0].first == "dw");
   BOOST_TEST(c.report.rescaling.done.output_rmse < 1e-5);
   BOOST_TEST(says(c.report, "rescale: depthwise changed 1 pairs"));
+  BOOST_TEST(!says(c.report, "seldom helps"));
+  options.granularity = fat::Granularity::per_channel;
+  c.rmse(options);
+  BOOST_TEST(says(c.report, "seldom helps"));
+}
+
+BOOST_AUTO_TEST_CASE(a_correction_looks_at_as_many_images_as_its_memory_holds) {
+  const fat::Model model = spread_model();
+  const std::size_t image = fat::LayerwiseRunner::peak_bytes(model);
+  BOOST_TEST(fat::correction_images(model, 100) == 64U);
+  BOOST_TEST(fat::correction_images(model, 10) == 10U);
+  BOOST_TEST(fat::correction_images(model, 100, {.memory = 20 * image}) == 12U);  // eight more are compared
+  BOOST_TEST(fat::correction_images(model, 100, {.memory = 1}) == 1U);
 }
 
 BOOST_AUTO_TEST_CASE(automatic_rescaling_takes_the_best_of_its_trials) {
@@ -85,12 +98,12 @@ BOOST_AUTO_TEST_CASE(automatic_rescaling_takes_the_best_of_its_trials) {
   BOOST_TEST((c.report.rescaling.way != fat::Rescaling::none));
   double best = 0.0;
   for (const fat::RescalingTrial& trial : trials)
-    if (trial.way == c.report.rescaling.way) best = trial.applied_rmse;
+    if (trial.way == c.report.rescaling.way) best = trial.applied_rmse.value();
   BOOST_TEST(best > 0.0);
   for (const fat::RescalingTrial& trial : trials) {
     BOOST_TEST(trials[0].output_rmse <= trial.output_rmse);
     // What was not applied was no better on images left out, what was applied no better on all.
-    BOOST_TEST(best <= (trial.applied_rmse == 0.0 ? trial.output_rmse : trial.applied_rmse));
+    BOOST_TEST(best <= trial.applied_rmse.value_or(trial.output_rmse));
   }
   for (const fat::Rescaling way :
        {fat::Rescaling::none, fat::Rescaling::depthwise, fat::Rescaling::equalize, fat::Rescaling::balance})

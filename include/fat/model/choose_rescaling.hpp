@@ -11,6 +11,7 @@
 #include <cstddef>
 #include <limits>
 #include <numeric>
+#include <optional>
 #include <span>
 #include <string_view>
 #include <utility>
@@ -21,9 +22,8 @@ namespace fat::inline FAT_ABI {
 /// One way of rescaling that was tried: root mean square distances of the quantized outputs from the float network's.
 struct RescalingTrial {
   Rescaling way = Rescaling::none;
-  double output_rmse = 0.0;  ///< made with the first half of the images, measured on the other half
-  /// Made with all images and measured on them; 0 where a better way was found before.
-  double applied_rmse = 0.0;
+  double output_rmse = 0.0;              ///< made with the first half of the images, measured on the other half
+  std::optional<double> applied_rmse{};  ///< made with all images and measured on them; none once a better way is found
 };
 
 /// What choose_rescaling did.
@@ -93,9 +93,10 @@ inline RescalingChoice choose_rescaling(Model& model, const ImageBlock& images, 
     if (best <= trial.output_rmse) break;
     Model changed = model;
     ModelRescaling done = rescale(changed, trial.way, images.pixels);
-    trial.applied_rmse = simulated_rmse(quantized(changed, images), images, wanted, options.threads);
-    if (!(trial.applied_rmse < best)) continue;
-    best = trial.applied_rmse;
+    const double applied = simulated_rmse(quantized(changed, images), images, wanted, options.threads);
+    trial.applied_rmse = applied;
+    if (!(applied < best)) continue;
+    best = applied;
     taken = std::move(changed);
     choice.way = trial.way;
     choice.done = std::move(done);

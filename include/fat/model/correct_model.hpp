@@ -38,6 +38,8 @@ struct LayerCorrection {
 
 namespace detail {
 
+constexpr std::size_t most_compared_images = 8;  ///< on which the report of a correction compares the two networks
+
 /// Gives each filter the codes that `choose` makes of the nearest ones, and writes them back as reals. Returns how many
 /// are not the nearest.
 template <WeightedLayer Layer, class Choose>
@@ -109,6 +111,13 @@ inline std::vector<ChannelMeans> float_means(const Model& model, std::span<const
 
 }  // namespace detail
 
+/// How many of `given` images correct_model looks at: as many as the options and their memory allow, at least one.
+inline std::size_t correction_images(const Model& model, std::size_t given, const CorrectionOptions& options = {}) {
+  const std::size_t affordable = options.memory / LayerwiseRunner::peak_bytes(model);
+  const std::size_t compared = detail::most_compared_images;
+  return std::min({given, options.images, affordable <= compared ? std::size_t{1} : affordable - compared});
+}
+
 /// Replaces the weights of every quantized layer by values on their grids, rounded as asked, and shifts its biases so
 /// that the mean of every output channel is that of `reference`, the float network that the model was made from (or the
 /// model itself), although everything before is quantized too. Encoding the result with the same grids gives exactly
@@ -122,15 +131,10 @@ inline std::vector<LayerCorrection> correct_model(Model& model, const Model& ref
           " layers for a model of ", model.values.size(), " and ", model.nodes.size());
   expects(reference.nodes.size() == model.nodes.size(), "correct_model: a reference of ", reference.nodes.size(),
           " nodes for a model of ", model.nodes.size());
-  const std::size_t in = model.input_extent().size();
-  expects(!images.empty() && images.size() % in == 0, "correct_model: ", images.size(), " input values for images of ",
-          in, "; give at least one whole calibration image");
-  constexpr std::size_t most_compared = 8;  // images on which the report compares the two networks
-  const std::size_t affordable = options.memory / LayerwiseRunner::peak_bytes(model);
-  const std::size_t count = std::min(
-      {images.size() / in, options.images, affordable <= most_compared ? std::size_t{1} : affordable - most_compared});
+  const std::size_t given = detail::whole_images(model, images, "correct_model"), in = images.size() / given;
+  const std::size_t count = correction_images(model, given, options);
   const std::span<const float> used = images.first(count * in);
-  const std::size_t compared = std::min(count, most_compared);
+  const std::size_t compared = std::min(count, detail::most_compared_images);
   const std::vector<detail::ChannelMeans> targets = detail::float_means(reference, used, threads);
   LayerwiseRunner wanted{reference, used.first(compared * in), threads};
   LayerwiseRunner found{reference, used, threads};

@@ -14,6 +14,18 @@
 
 namespace fat::inline FAT_ABI {
 
+namespace detail {
+
+/// How many images [count, input extent] these are. Errors: none, or a part of one.
+inline std::size_t whole_images(const Model& model, std::span<const float> images, const char* who) {
+  const std::size_t in = model.input_extent().size();
+  expects(!images.empty() && images.size() % in == 0, who, ": ", images.size(), " input values for images of ", in,
+          "; give at least one whole image");
+  return images.size() / in;
+}
+
+}  // namespace detail
+
 /// The clamp of an operator, or one that does nothing.
 inline Clamp clamp_of(const Operator& op) {
   return std::visit(
@@ -46,10 +58,7 @@ class LayerwiseRunner {
         threads_(&threads),
         values_(model.values.size()),
         last_(model.values.size(), 0) {
-    const std::size_t in = model.input_extent().size();
-    expects(!images.empty() && images.size() % in == 0, "LayerwiseRunner: ", images.size(),
-            " input values for images of ", in, "; give at least one whole image");
-    images_ = images.size() / in;
+    images_ = detail::whole_images(model, images, "LayerwiseRunner");
     for (std::size_t n = 0; n != model.nodes.size(); ++n)
       for (const ValueId input : model.nodes[n].inputs) last_[input] = n;
     last_[model.output] = model.nodes.size();

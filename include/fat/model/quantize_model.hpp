@@ -47,17 +47,18 @@ inline std::vector<std::string> rescaling_messages(const RescalingChoice& choice
   if (!choice.trials.empty()) {
     std::string tried{
         Message{"rescale: took ", name_of(choice.way), "; output RMSE on images that were left out:"}.view()};
-    const auto list = [&](double RescalingTrial::*rmse) {
-      const char* before = " ";
-      for (const RescalingTrial& trial : choice.trials) {
-        if (trial.*rmse == 0.0) continue;
-        tried += Message{before, name_of(trial.way), " ", trial.*rmse}.view();
+    const char* before = " ";
+    for (const RescalingTrial& trial : choice.trials) {
+      tried += Message{before, name_of(trial.way), " ", trial.output_rmse}.view();
+      before = ", ";
+    }
+    tried += "; with all images, on them:";
+    before = " ";
+    for (const RescalingTrial& trial : choice.trials)
+      if (trial.applied_rmse) {
+        tried += Message{before, name_of(trial.way), " ", *trial.applied_rmse}.view();
         before = ", ";
       }
-    };
-    list(&RescalingTrial::output_rmse);
-    tried += "; with all images, on them:";
-    list(&RescalingTrial::applied_rmse);
     messages.push_back(std::move(tried));
   }
   if (choice.done.pairs.empty()) {
@@ -73,6 +74,10 @@ inline std::vector<std::string> rescaling_messages(const RescalingChoice& choice
       Message{"rescale: ", name_of(choice.way), " changed ", choice.done.pairs.size(), " pairs of layers, kept ",
               locked, " channels that ReLU6 cuts; the float outputs moved by ", choice.done.output_rmse, " RMSE"}
           .view());
+  if (choice.trials.empty() && options.granularity == Granularity::per_channel)
+    messages.emplace_back(
+        "rescale: weights have one step a channel, which rescaling seldom helps and may harm; rescale auto measures "
+        "it");
   return messages;
 }
 
@@ -124,10 +129,16 @@ QuantizedModel quantize_model(const Model& model, const Images& images, const Qu
     block = load_block(images, chosen, original.input_extent().size(), most_compared);
     wanted = float_outputs(original, block, options.threads);
   }
+  if (corrects || options.rounding != WeightRounding::nearest)
+    if (const std::size_t seen = correction_images(original, block.count); seen < block.count)
+      told.messages.emplace_back(Message{"correction: looks at ", seen, " of ", block.count,
+                                         " images; the activations of more do not fit its memory"}
+                                     .view());
   if (options.rescale != Rescaling::none) {
     const detail::Stopwatch rescaling;
     told.rescaling = choose_rescaling(network, block, wanted, options);
-    told.messages = detail::rescaling_messages(told.rescaling, options);
+    for (std::string& message : detail::rescaling_messages(told.rescaling, options))
+      told.messages.push_back(std::move(message));
     told.seconds["rescale"] = rescaling.seconds();
   }
   const detail::Stopwatch calibrating;

@@ -131,12 +131,9 @@ inline std::vector<std::vector<Interval<float>>> channel_ranges(const Model& mod
                                                                 std::span<const float> images, Threads& threads) {
   std::vector<ValueId> made;
   const Model open = detail::with_open_clamps(model, nodes, made);
-  const std::size_t in = model.input_extent().size();
-  expects(!images.empty() && images.size() % in == 0, "channel_ranges: ", images.size(), " input values for images of ",
-          in, "; give at least one whole calibration image");
+  const std::size_t batch = detail::whole_images(model, images, "channel_ranges"), in = images.size() / batch;
   for (std::size_t i = 0; i != images.size(); ++i)
     expects(std::isfinite(images[i]), "channel_ranges: value ", i % in, " of image ", i / in, " is ", images[i]);
-  const std::size_t batch = images.size() / in;
   constexpr float infinity = std::numeric_limits<float>::infinity();
   std::vector<std::vector<Interval<float>>> start;
   start.reserve(made.size());
