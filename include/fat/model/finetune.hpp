@@ -115,7 +115,8 @@ inline StudentOptions student_options(const Model& model, const QuantizeOptions&
     parts.weights = thresholds && *each.train_weights;
     parts.biases = thresholds && *each.train_biases;
   }
-  if (options.finetune == Finetuning::pointwise) student.factor_rate = 1.0;
+  // With few codes a factor has a long way to the next rounding boundary.
+  if (options.finetune == Finetuning::pointwise || options.bits < 6) student.factor_rate = 1.0;
   student.batch = options.batch;
   student.threads = options.threads;
   return student;
