@@ -2,7 +2,7 @@
 #ifndef FAT_BENCHMARKS_SUPPORT_INTEGER_CONVOLUTION_HPP_INCLUDED
 #define FAT_BENCHMARKS_SUPPORT_INTEGER_CONVOLUTION_HPP_INCLUDED
 
-#include <fat/model/integer_layer.hpp>
+#include <fat/model/integer/prepare.hpp>
 
 #include <cmath>
 #include <cstdint>
@@ -68,8 +68,7 @@ class OurConvolution {
     model.nodes.push_back(node);
     fat::ActivationEncoding x{1.0F, 0, 0, 255, 8, false}, y{1.0F / c.scale, 0, 0, 255, 8, false};
     fat::WeightEncoding weights{c.w, {1.0F}, {0}, 8, fat::array<std::int32_t>{fat::Shape{c.out.channels}}};
-    layer_ = std::make_unique<fat::IntegerLayer>(
-        model, model.nodes[0], std::vector<std::optional<fat::ActivationEncoding>>{x, y}, &weights, kernels);
+    layer_ = fat::integer_layer(model, model.nodes[0], {x, y}, &weights, kernels);
     output.resize(c.out.size() + 64);
     bytes_.resize(layer_->scratch_bytes());
     words_.resize(layer_->scratch_words());

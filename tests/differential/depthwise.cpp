@@ -1,5 +1,5 @@
 // Depthwise layers on every kernel of this processor against the specification, over ragged extents and all paddings.
-#include <fat/model/integer_layer.hpp>
+#include <fat/model/integer/prepare.hpp>
 
 #include <boost/test/unit_test.hpp>
 
@@ -24,7 +24,8 @@ std::vector<std::uint8_t> run(const Case& c, const fat::Extent& out, const std::
                {c.dilation, c.dilation},
                {c.pad_top, c.pad_left, c.kernel, c.kernel}};
   model.nodes.push_back({"layer", op, {model.input}, model.output});
-  const fat::IntegerLayer layer{model, model.nodes[0], {from, to}, &weights, kernels};
+  const auto prepared = fat::integer_layer(model, model.nodes[0], {from, to}, &weights, kernels);
+  const fat::IntegerLayer& layer = *prepared;
   std::vector<std::uint8_t> y(out.size() + 8, 77), bytes(layer.scratch_bytes());
   std::vector<std::int32_t> words(layer.scratch_words());
   const std::uint8_t* inputs[] = {x.data()};

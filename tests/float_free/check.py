@@ -14,8 +14,7 @@ import sys
 ROOTS = [
     r"^(un)?signed_codes\(",
     r"IntegerModel::run_codes\(",
-    r"IntegerLayer::prepare.*(_FUN|__invoke)",
-    r"IntegerLayer::run_\w+\(",
+    r"Integer(?!Model)\w+::run\w*\(",
     r"kernel::arch_\w+::(tile<|add\(|widen\(|depthwise\()",
 ]
 LEFT_OUT = r"IntegerModel::run_floats\("

@@ -2,9 +2,10 @@
 #ifndef FAT_MODEL_INTEGER_HPP_INCLUDED
 #define FAT_MODEL_INTEGER_HPP_INCLUDED
 
+#include <fat/kernel/gemm.hpp>
 #include <fat/kernel/threads.hpp>
 #include <fat/model/float_layer.hpp>
-#include <fat/model/integer_layer.hpp>
+#include <fat/model/integer/prepare.hpp>
 #include <fat/model/plan.hpp>
 #include <fat/model/simulation_model.hpp>
 #include <fat/quantizer/run.hpp>
@@ -58,8 +59,7 @@ class IntegerModel {
         floats = std::max(floats, needed + 64);
       } else {
         const WeightEncoding* weights = quantized.weights[n] ? &*quantized.weights[n] : nullptr;
-        step.integer =
-            std::make_unique<IntegerLayer>(float_model_, node, activations_, weights, kernels, threads_.size());
+        step.integer = integer_layer(float_model_, node, activations_, weights, kernels, threads_.size());
         bytes = std::max(bytes, step.integer->scratch_bytes());
         words = std::max(words, step.integer->scratch_words());
       }

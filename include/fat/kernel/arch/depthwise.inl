@@ -70,7 +70,7 @@ FAT_KERNEL_INLINE void depthwise3x3_block(const Depthwise3x3Call& call, std::siz
     add_column(first, column, w[1]);
     add_column(second, column, w[0]);
   }
-  const std::size_t pixels = Segments > 1 ? call.out_width / Segments : call.out_width;
+  const std::size_t pixels = call.out_width / (Segments > 1 ? Segments : 1);
   out += at;
   for (std::size_t pixel = 0; pixel != pixels; ++pixel, out += call.channels) {
     if constexpr (Stride == 2) {

@@ -1,0 +1,91 @@
+// ColumnTable: what the sums of each output channel start from and are multiplied by, laid out for the kernels.
+#ifndef FAT_MODEL_INTEGER_COLUMNS_HPP_INCLUDED
+#define FAT_MODEL_INTEGER_COLUMNS_HPP_INCLUDED
+
+#include <fat/kernel/reference/convolution.hpp>
+#include <fat/model/integer/layer.hpp>
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+namespace fat::inline FAT_ABI {
+namespace detail {
+
+/// How the sums of a layer lie: `size` places for `channels` channels, each sum of `terms` products.
+struct ColumnLayout {
+  std::size_t channels = 0, size = 0, terms = 0;
+  std::int32_t offset = 0;        ///< what the kernels add to every input byte
+  bool zeros_in_weights = false;  ///< weights are multiplied as they are coded, with their zero points in them
+};
+
+/// The shift of a ColumnStage.
+inline int stage_shift(FixedPointMultiplier m) { return m.mantissa == 0 ? 1 : -1 - m.shift; }
+
+class ColumnTable {
+ public:
+  ColumnTable() = default;
+  /// column_sum(c) adds up the weights of channel c, place(c) says where it lies.
+  template <class Sum, class Place>
+  ColumnTable(const ByteGrid& x, const WeightEncoding& w, const ByteGrid& y, const ColumnLayout& layout, Sum column_sum,
+              Place place)
+      : y_(y), start_(layout.size + 64, 0), mantissa_(layout.size + 64, 0), shift_(layout.size + 64, 1) {
+    asymmetric_ = layout.zeros_in_weights &&
+                  std::any_of(w.zero_point.begin(), w.zero_point.end(), [](std::int32_t z) { return z != 0; });
+    fast_ = !asymmetric_;
+    for (std::size_t c = 0; c != layout.channels; ++c) {
+      const auto m = product_multiplier(x, w, c, y);
+      const std::int64_t zero = w.channel_zero_point(c);
+      std::int64_t start = std::int64_t{w.bias[c]} + std::int64_t{layout.offset - x.zero} * column_sum(c);
+      if (layout.zeros_in_weights) start += std::int64_t{x.zero} * zero * static_cast<std::int64_t>(layout.terms);
+      start_[place(c)] = static_cast<std::int32_t>(static_cast<std::uint32_t>(static_cast<std::uint64_t>(start)));
+      const int shift = stage_shift(m);
+      const int left = std::max(1 - shift, 0);
+      // |sum| <= 255 * 255 * terms + |bias|
+      const double bound = 65025.0 * static_cast<double>(layout.terms) + std::abs(static_cast<double>(w.bias[c]));
+      // the product's high half is below 2^30 and the rounding, with the zero point in it, must be too
+      const bool rounds = shift < 1 || (shift <= 30 && std::ldexp(2.0 * y.zero + 1.0, shift - 1) <= 1073741824.0);
+      if (!rounds || left > 15 || std::ldexp(bound, left) >= 2147483647.0) fast_ = false;
+      mantissa_[place(c)] = m.mantissa;
+      shift_[place(c)] = static_cast<std::int8_t>(std::clamp(shift, -100, 100));
+      multipliers_.push_back(m);
+      if (asymmetric_) weight_zeros_.push_back(w.channel_zero_point(c));
+    }
+  }
+
+  /// Whether the kernels' requantization holds for every column; if not, sums are finished by finish().
+  bool fast() const noexcept { return fast_; }
+  /// Whether weight zero points have to be taken from the sums: sum of the inputs times weight_zero(channel).
+  bool asymmetric() const noexcept { return asymmetric_; }
+  std::int32_t weight_zero(std::size_t channel) const { return weight_zeros_[channel]; }
+
+  const std::int32_t* start(std::size_t at) const { return start_.data() + at; }
+  kernel::ColumnStage stage(std::size_t at) const {
+    return {start_.data() + at, mantissa_.data() + at, shift_.data() + at};
+  }
+  /// Codes of `channels` sums from a channel on, for each of `rows`.
+  void finish(const std::int32_t* sums, std::size_t rows, std::size_t channel, std::size_t channels,
+              std::uint8_t* y) const {
+    reference::finish(sums, rows, channels, {multipliers_.data() + channel, false, y_.zero, y_.low, y_.high}, y);
+  }
+  /// For layers that never call finish().
+  void forget_multipliers() { multipliers_ = std::vector<FixedPointMultiplier>{}; }
+
+  std::size_t memory() const noexcept {
+    return (start_.size() + mantissa_.size()) * 4 + shift_.size() + multipliers_.size() * sizeof(FixedPointMultiplier);
+  }
+
+ private:
+  ByteGrid y_;
+  std::vector<std::int32_t> start_, mantissa_, weight_zeros_;
+  std::vector<std::int8_t> shift_;
+  std::vector<FixedPointMultiplier> multipliers_;
+  bool fast_ = false, asymmetric_ = false;
+};
+
+}  // namespace detail
+}  // namespace fat::inline FAT_ABI
+
+#endif
