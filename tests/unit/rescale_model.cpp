@@ -432,6 +432,16 @@ BOOST_AUTO_TEST_CASE(layers_of_one_name_are_told_apart) {
   }
 }
 
+BOOST_AUTO_TEST_CASE(an_error_midway_leaves_the_model_as_it_was) {
+  fat::Threads threads{1};
+  fat::Model model = chain(fat::relu6);
+  const std::vector<float> images = some_images(model), before = outputs(model, images);
+  const fat::EqualizeOptions wrong{.limits = {.limit = -1.0F}, .replace_relu6 = true};
+  BOOST_CHECK_THROW(fat::equalize_model(model, images, threads, wrong), fat::error);
+  BOOST_TEST(fat::relu_bound(fat::clamp_of(model.nodes[0].op)).has_value());
+  BOOST_TEST(outputs(model, images) == before);
+}
+
 BOOST_AUTO_TEST_CASE(images_that_are_not_numbers_or_not_whole_are_refused) {
   fat::Threads threads{1};
   const fat::Model model = chain(fat::relu6);

@@ -141,9 +141,11 @@ ChannelNoise channel_noise(Model& model, const ScalablePair& pair, First& first,
 
 /// Rescales the depthwise layers (rescale_depthwise), then balances all pairs of weighted layers (balancing_factors),
 /// round after round. For none and ReLU the network computes the same as before; for ReLU6 on the images [count, input
-/// extent]. Calibrate again afterwards. A model without pairs is left alone. Errors: those of rescale_depthwise.
-inline ModelRescaling balance_model(Model& model, std::span<const float> images, Threads& threads,
+/// extent]. Calibrate again afterwards. A model without pairs is left alone. Errors: those of
+/// rescale_depthwise; the model is unchanged then.
+inline ModelRescaling balance_model(Model& original, std::span<const float> images, Threads& threads,
                                     const BalanceOptions& options = {}) {
+  Model model = original;
   const auto pairs = scalable_pairs(model, true);
   ModelRescaling result{detail::begin_report(model, pairs), 0.0, 0};
   if (pairs.empty()) return result;
@@ -181,6 +183,7 @@ inline ModelRescaling balance_model(Model& model, std::span<const float> images,
   }
   detail::finish_report(model, pairs, result.pairs);
   result.output_rmse = detail::output_distance(before, detail::outputs_of(model, images, threads));
+  original = std::move(model);
   return result;
 }
 

@@ -73,9 +73,10 @@ inline void absorb_biases(Model& model, std::span<const ScalablePair> pairs, std
 /// Cross-layer equalization of all pairs of weighted layers (convolution -> depthwise -> convolution ...), iterated
 /// until the factors settle, then high-bias absorption; ReLU6 is kept exact on the images by locking and limiting
 /// channels.
-/// Errors: those of rescale_depthwise.
-inline ModelRescaling equalize_model(Model& model, std::span<const float> images, Threads& threads,
+/// Errors: those of rescale_depthwise; the model is unchanged then.
+inline ModelRescaling equalize_model(Model& original, std::span<const float> images, Threads& threads,
                                      const EqualizeOptions& options = {}) {
+  Model model = original;
   const auto pairs = scalable_pairs(model, true);
   ModelRescaling result{detail::begin_report(model, pairs), 0.0, 0};
   if (pairs.empty()) return result;
@@ -120,6 +121,7 @@ inline ModelRescaling equalize_model(Model& model, std::span<const float> images
   if (options.absorb_biases) detail::absorb_biases(model, pairs, images, threads, locked, result.pairs);
   detail::finish_report(model, pairs, result.pairs);
   result.output_rmse = detail::output_distance(before, detail::outputs_of(model, images, threads));
+  original = std::move(model);
   return result;
 }
 

@@ -105,9 +105,10 @@ inline double output_distance(const std::vector<float>& a, const std::vector<flo
 
 /// Rescales every depthwise -> [activation] -> convolution pair of a model in place (NUMERICS 6), ReLU6 kept exact on
 /// the calibration images [count, input extent]. Calibrate again afterwards. A model without such pairs is left alone.
-/// Errors: images of another size, or none; those of rescale_depthwise.
-inline ModelRescaling rescale_depthwise(Model& model, std::span<const float> images, Threads& threads,
+/// Errors: images of another size, or none; those of rescale_depthwise. The model is unchanged then.
+inline ModelRescaling rescale_depthwise(Model& original, std::span<const float> images, Threads& threads,
                                         const RescaleOptions& options = {}) {
+  Model model = original;
   const auto pairs = scalable_pairs(model);
   ModelRescaling result{detail::begin_report(model, pairs), 0.0, 1};
   if (pairs.empty()) return result;
@@ -124,6 +125,7 @@ inline ModelRescaling rescale_depthwise(Model& model, std::span<const float> ima
     });
   detail::finish_report(model, pairs, result.pairs);
   result.output_rmse = detail::output_distance(before, detail::outputs_of(model, images, threads));
+  original = std::move(model);
   return result;
 }
 
