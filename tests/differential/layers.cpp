@@ -135,6 +135,17 @@ BOOST_AUTO_TEST_CASE(dense_layers) {
   fuzz([](CodeNetwork& net, fat::ValueId x) { return net.dense(x, 1 + net.below(70), some_clamp(net)); });
 }
 
+/// Where threads share the columns: fewer pixels than channels, whole and cut panels, deep and shallow sums.
+BOOST_AUTO_TEST_CASE(few_pixels_and_many_channels) {
+  const fat::Window same{{3, 3}, {1, 1}, {1, 1}, {1, 1, 1, 1}};
+  for (const std::size_t channels : {96U, 160U, 201U, 384U})
+    for (const std::uint32_t seed : {1U, 2U}) {
+      CodeNetwork net{{3, 3, 12}, {seed == 1, seed == 1, false, seed}};
+      const fat::ValueId first = net.convolution(net.input(), channels, same);
+      compare(net.finish(net.dense(net.convolution(first, 210, {}), channels)), seed);
+    }
+}
+
 BOOST_AUTO_TEST_CASE(sums_and_products) {
   fuzz(
       [](CodeNetwork& net, fat::ValueId x) {

@@ -25,6 +25,12 @@ struct WeightView {
   std::int8_t at(std::size_t k, std::size_t n) const { return data[k * depth_stride + n * column_stride]; }
 };
 
+/// Panels of columns [first, last).
+struct PanelRange {
+  std::size_t first = 0;
+  std::size_t last = 0;
+};
+
 /// Packed weights B [depth, columns]. Rows of A are read as bytes up to depth_padded(): what lies beyond depth is
 /// multiplied by 0.
 class PackedProduct {
@@ -71,6 +77,9 @@ class PackedProduct {
   }
   /// 16-bit elements of scratch memory for one worker.
   std::size_t scratch() const noexcept { return has_pairs_ ? rows_at_once() * depth_padded() + 32 : 0; }
+  /// Panels of columns, which lie apart: different threads may work on different ones.
+  std::size_t panels() const noexcept { return parts_.size(); }
+  PanelRange all_panels() const noexcept { return {0, parts_.size()}; }
   /// Tiles that `rows` rows are cut into, as evenly as can be.
   std::size_t tiles(std::size_t rows) const noexcept { return (rows + rows_ - 1) / rows_; }
 
@@ -81,10 +90,10 @@ class PackedProduct {
     call.stage.start = start;
     call.out_stride = out_stride;
     call.sums = out;
-    run(call, a, stride, rows, scratch);
+    run(call, a, stride, rows, all_panels(), scratch);
   }
-  /// out[rows, columns] = codes of start + A * B.
-  void codes(const std::uint8_t* a, std::size_t stride, std::size_t rows, const ColumnStage& stage,
+  /// out[rows, columns] = codes of start + A * B, in the columns of `panels`.
+  void codes(const std::uint8_t* a, std::size_t stride, std::size_t rows, PanelRange panels, const ColumnStage& stage,
              std::int32_t zero_point, std::uint8_t low, std::uint8_t high, std::int16_t* scratch, std::uint8_t* out,
              std::size_t out_stride) const {
     TileCall call;
@@ -94,7 +103,7 @@ class PackedProduct {
     call.high = high;
     call.out_stride = out_stride;
     call.codes = out;
-    run(call, a, stride, rows, scratch);
+    run(call, a, stride, rows, panels, scratch);
   }
 
  private:
@@ -136,15 +145,15 @@ class PackedProduct {
     parts_.push_back(part);
   }
 
-  void run(const TileCall& call, const std::uint8_t* a, std::size_t stride, std::size_t rows,
+  void run(const TileCall& call, const std::uint8_t* a, std::size_t stride, std::size_t rows, PanelRange panels,
            std::int16_t* scratch) const {
     const std::size_t count = tiles(rows), at_once = rows_at_once() / rows_;
     for (std::size_t first = 0; first < count; first += at_once)
-      run_block(call, a, stride, rows, first, std::min(first + at_once, count), scratch);
+      run_block(call, a, stride, rows, panels, first, std::min(first + at_once, count), scratch);
   }
 
-  void run_block(TileCall call, const std::uint8_t* a, std::size_t stride, std::size_t rows, std::size_t first,
-                 std::size_t last, std::int16_t* scratch) const {
+  void run_block(TileCall call, const std::uint8_t* a, std::size_t stride, std::size_t rows, PanelRange panels,
+                 std::size_t first, std::size_t last, std::int16_t* scratch) const {
     const std::size_t count = tiles(rows), top = first * rows / count, end = last * rows / count;
     const std::size_t width = kernels_->vectors * kernels_->lanes;
     const TileCall whole = call;
@@ -153,7 +162,7 @@ class PackedProduct {
     if (has_pairs_)
       for (std::size_t row = top; row != end; ++row)
         kernels_->widen(a + row * stride, depth_padded(), scratch + (row - top) * depth_padded());
-    for (std::size_t panel = 0; panel != parts_.size(); ++panel) {
+    for (std::size_t panel = panels.first; panel != panels.last; ++panel) {
       const std::size_t column = panel * width;
       call.panel = {bytes_.data() + parts_[panel].at, order_.empty() ? nullptr : order_.data() + panel * groups_,
                     parts_[panel].quads, groups_ - parts_[panel].quads};
@@ -171,8 +180,8 @@ class PackedProduct {
       if (blocks_) {
         from_row(top);
         call.rows = end - top;
-        call.begins = panel == 0;
-        call.ends = panel + 1 == parts_.size();
+        call.begins = panel == panels.first;
+        call.ends = panel + 1 == panels.last;
         kernels_->block(call);
         continue;
       }

@@ -37,7 +37,8 @@ class IntegerProduct final : public IntegerLayer {
            std::int32_t* words) const override {
     const detail::ByteGrid& to = site_.y;
     const std::size_t rows = g_.out_height * g_.out_width, width = g_.out_channels / g_.groups;
-    const std::size_t first = part * rows / parts_, count = (part + 1) * rows / parts_ - first;
+    const std::size_t row_parts = parts_ / column_parts_, row_part = part % row_parts, column_part = part / row_parts;
+    const std::size_t first = row_part * rows / row_parts, count = (row_part + 1) * rows / row_parts - first;
     const std::size_t at_once = products_[0].rows_at_once(), padded = products_[0].depth_padded();
     auto* wide = reinterpret_cast<std::int16_t*>(bytes + (at_once * padded + 63) / 64 * 64);
     for (std::size_t group = 0; group != g_.groups; ++group) {
@@ -46,8 +47,11 @@ class IntegerProduct final : public IntegerLayer {
       if (!direct_) gather(x[0], group, first, count, bytes), a = bytes;
       std::uint8_t* out = y + first * g_.out_channels + group * width;
       if (columns_.fast()) {
-        product.codes(a, padded, count, columns_.stage(group * padded_), to.zero, static_cast<std::uint8_t>(to.low),
-                      static_cast<std::uint8_t>(to.high), wide, out, g_.out_channels);
+        const std::size_t panels = product.panels();
+        const kernel::PanelRange mine{column_part * panels / column_parts_, (column_part + 1) * panels / column_parts_};
+        product.codes(a, padded, count, mine, columns_.stage(group * padded_), to.zero,
+                      static_cast<std::uint8_t>(to.low), static_cast<std::uint8_t>(to.high), wide, out,
+                      g_.out_channels);
         continue;
       }
       product.sums(a, padded, count, columns_.start(group * padded_), wide, words, width);
@@ -79,8 +83,12 @@ class IntegerProduct final : public IntegerLayer {
                 [&](std::size_t c) { return c / width * padded_ + c % width; }};
     if (columns_.fast()) columns_.forget_multipliers();
     const std::size_t at_once = products_[0].rows_at_once(), rows = g_.out_height * g_.out_width;
-    const std::size_t needed = (rows + at_once - 1) / at_once;  // and so many that no thread has less to do
-    parts_ = std::min(rows, (needed + site_.threads - 1) / site_.threads * site_.threads);
+    const std::size_t needed = (rows + at_once - 1) / at_once;
+    // Few rows and many columns: each thread reads its part of the weights alone. Else no thread has fewer rows to do.
+    if (columns_.fast() && g_.groups == 1 && width >= 3 * rows)
+      column_parts_ = std::min(site_.threads, products_[0].panels());
+    parts_ = column_parts_ > 1 ? needed * column_parts_
+                               : std::min(rows, (needed + site_.threads - 1) / site_.threads * site_.threads);
     direct_ = g_.pointwise() && depth == products_[0].depth_padded() && !columns_.asymmetric();
     scratch_bytes_ = at_once * (products_[0].depth_padded() + g_.out_channels) + products_[0].scratch() * 2 + 256;
     scratch_words_ = at_once * (width + 1);
@@ -160,8 +168,9 @@ class IntegerProduct final : public IntegerLayer {
   Geometry g_;
   std::vector<kernel::PackedProduct> products_;
   detail::ColumnTable columns_;
-  std::size_t padded_ = 0;  ///< columns of a group
-  bool direct_ = false;     ///< the input's pixels are the rows of A
+  std::size_t padded_ = 0;        ///< columns of a group
+  std::size_t column_parts_ = 1;  ///< parts lie column part by column part, each of them in parts of the rows
+  bool direct_ = false;           ///< the input's pixels are the rows of A
 };
 
 }  // namespace fat::inline FAT_ABI
