@@ -3,7 +3,7 @@
 // names: folds=1,2,3,4 seeds=0 scheme=symmetric|asymmetric granularity=per-channel|scalar bits=8 activation_bits=8
 //   train=activations+weights+biases (any of activations, weights, biases, factors, or none) rate=0.003 bias_rate=0.1
 //   factor_rate=0.1 epochs=6 batch=16 low=0.5 high=1 loss=batch|element|absolute cycles=1 held_out=0.1 images=300
-//   threads=2 rescale=none|depthwise|equalize|balance|auto
+//   optimizer=adam|sgd threads=2 rescale=none|depthwise|equalize|balance|auto
 //   correct=none|nearest|sum|learned (biases corrected and weights rounded so first)
 // Logits and biases stay float values on their grids' accumulators; prints one line a fold and one for all folds pooled.
 #include <fat/io/image_set.hpp>
@@ -71,6 +71,7 @@ class Settings {
                                              {"low", "0.5"},
                                              {"high", "1"},
                                              {"loss", "batch"},
+                                             {"optimizer", "adam"},
                                              {"cycles", "1"},
                                              {"rescale", "none"},
                                              {"correct", "none"},
@@ -135,11 +136,12 @@ fat::TrainingReport train(fat::StudentNetwork& student, const fat::Targets<float
   how.held_out = set.real("held_out");
   const std::size_t steps = fat::plan_training(targets.samples(), how).steps;
   const fat::CosineRestarts schedule{set.real("rate"), std::max<std::size_t>(steps / set.count("cycles"), 1)};
+  const fat::detail::ChosenOptimizer optimizer{set.choice<fat::TrainingOptimizer>("optimizer", {"adam", "sgd"})};
   if (set.text("loss") == "element")
-    return fat::minimize(student, targets, fat::ElementRmse{}, fat::Adam{}, schedule, how);
+    return fat::minimize(student, targets, fat::ElementRmse{}, optimizer, schedule, how);
   if (set.text("loss") == "absolute")
-    return fat::minimize(student, targets, fat::SmoothedAbsolute{}, fat::Adam{}, schedule, how);
-  return fat::minimize(student, targets, fat::BatchRmse{}, fat::Adam{}, schedule, how);
+    return fat::minimize(student, targets, fat::SmoothedAbsolute{}, optimizer, schedule, how);
+  return fat::minimize(student, targets, fat::BatchRmse{}, optimizer, schedule, how);
 }
 
 int run(int count, char** words) {

@@ -9,6 +9,7 @@
 #include <fat/io/onnx.hpp>
 #include <fat/io/quantized_npz.hpp>
 #include <fat/io/tflite.hpp>
+#include <fat/model/before_softmax.hpp>
 #include <fat/model/metrics.hpp>
 #include <fat/model/quantize_model.hpp>
 
@@ -94,39 +95,13 @@ fat::Model prepared(const std::string& path, fat::Model model) {
   return naming(path, [&] { return fat::prepare_model(std::move(model)); });
 }
 
-namespace {
-
-/// The nodes at the end of a model from its softmax on, last one first: behind it, encodings may change. Empty where the
-/// model does not end so.
-std::vector<std::size_t> softmax_at_end(const fat::Model& graph) {
-  std::vector<std::size_t> ending;
-  fat::ValueId made = graph.output;
-  for (std::size_t n = graph.nodes.size(); n-- != 0;) {
-    const fat::Node& node = graph.nodes[n];
-    if (node.output != made) continue;
-    ending.push_back(n);
-    if (std::holds_alternative<fat::Softmax>(node.op)) return ending;
-    const auto* const clamp = std::get_if<fat::ClampLayer>(&node.op);
-    if (clamp == nullptr || clamp->clamp.active()) break;
-    made = node.inputs[0];
-  }
-  return {};
-}
-
-}  // namespace
-
 void drop_softmax(LoadedModel& loaded) {
-  fat::Model& graph = loaded.floating ? *loaded.floating : loaded.quantized->graph;
-  for (const std::size_t n : softmax_at_end(graph)) {
-    graph.output = graph.nodes[n].inputs[0];
-    graph.nodes.erase(graph.nodes.begin() + static_cast<std::ptrdiff_t>(n));
-    if (loaded.quantized)
-      loaded.quantized->weights.erase(loaded.quantized->weights.begin() + static_cast<std::ptrdiff_t>(n));
-  }
+  if (loaded.floating) loaded.floating = fat::before_softmax(*std::move(loaded.floating));
+  if (loaded.quantized) loaded.quantized = fat::before_softmax(*std::move(loaded.quantized));
 }
 
 void drop_softmax(LoadedModel& a, LoadedModel& b) {
-  if (softmax_at_end(a.graph()).empty() || softmax_at_end(b.graph()).empty()) return;
+  if (fat::softmax_at_end(a.graph()).empty() || fat::softmax_at_end(b.graph()).empty()) return;
   drop_softmax(a);
   drop_softmax(b);
 }

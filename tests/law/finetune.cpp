@@ -427,6 +427,23 @@ BOOST_AUTO_TEST_CASE(a_final_softmax_is_left_out_of_the_loss) {
   BOOST_TEST((trained.grids.activations.back() == s.grids.activations.back()));
 }
 
+BOOST_AUTO_TEST_CASE(layers_whose_weights_are_left_out_have_no_factors) {
+  Setting s;
+  s.options.layers = {{.layer = "pw", .train_weights = false}};
+  for (const Finetuning what : {Finetuning::pointwise, Finetuning::both}) {
+    s.options.finetune = what;
+    const fat::Finetuned trained = s.train();
+    const auto kernel = [](const fat::Model& model, std::size_t n) {
+      fat::array<float> found;
+      fat::with_weighted(model.nodes[n].op, [&](const auto& layer) { found = layer.kernel; });
+      return found;
+    };
+    for (const std::size_t n : {0U, 1U, 2U, 6U})
+      BOOST_TEST((kernel(trained.model, n) == kernel(s.model, n)) == (n == 2), "node " << n);
+    BOOST_TEST((trained.grids.weights[2] == s.grids.weights[2]));
+  }
+}
+
 /// Nodes of the small model: stem 0, dw 1, pw 2, sum 3, pool 4, mean 5, dense 6.
 BOOST_AUTO_TEST_CASE(layers_that_are_left_out_keep_their_grids_and_biases) {
   Setting s;

@@ -115,6 +115,30 @@ BOOST_AUTO_TEST_CASE(automatic_rescaling_takes_the_best_of_its_trials) {
   BOOST_TEST(c.rmse(options) == automatic, boost::test_tools::tolerance(1e-9));
 }
 
+// Distances are those of the scores: probabilities would hide what softmax flattens.
+BOOST_AUTO_TEST_CASE(a_final_softmax_changes_no_choice) {
+  Case plain, ending;
+  const fat::ValueId scores = ending.model.output;
+  ending.model.values.push_back({"probabilities", ending.model.values[scores].extent});
+  ending.model.output = ending.model.values.size() - 1;
+  ending.model.nodes.push_back({"softmax", fat::Softmax{}, {scores}, ending.model.output});
+  fat::QuantizeOptions options = scalar_options();
+  options.rescale = fat::Rescaling::automatic;
+  options.bias_correction = fat::BiasCorrection::automatic;
+  options.keep_float = {plain.model.values[scores].name};
+  const double without = plain.rmse(options);
+  options.keep_float.push_back("probabilities");
+  BOOST_TEST(ending.rmse(options) == without);
+  const auto &a = plain.report.rescaling.trials, &b = ending.report.rescaling.trials;
+  BOOST_REQUIRE(a.size() == b.size());
+  for (std::size_t t = 0; t != a.size(); ++t) {
+    BOOST_TEST((a[t].way == b[t].way));
+    BOOST_TEST(a[t].output_rmse == b[t].output_rmse);
+  }
+  BOOST_TEST(fat::before_softmax(ending.model).output == scores);
+  BOOST_TEST(fat::before_softmax(ending.model).nodes.size() == plain.model.nodes.size());
+}
+
 // The figures of a trial come from the half of the images that it did not see.
 BOOST_AUTO_TEST_CASE(ways_of_rescaling_are_measured_on_images_left_out) {
   Case c;

@@ -43,8 +43,8 @@ constexpr std::string_view name_of(Rescaling way) {
 /// (without training and without analytic correction) on the first half of the images, and measured on the other half:
 /// what fits only the images that were looked at does not count. Then the ways are applied to all images, the best
 /// first, until none that is left was better on its half than the best is now, which is taken: other images may lock
-/// other channels. Of equals the first of none, depthwise, equalize, balance. `wanted`, [count, outputs], is what the
-/// float network gives. Errors: no images; those of rescale_depthwise.
+/// other channels. Of equals the first of none, depthwise, equalize, balance. `wanted` are the float network's
+/// float_outputs. Errors: no images; those of rescale_depthwise.
 inline RescalingChoice choose_rescaling(Model& model, const ImageBlock& images, std::span<const float> wanted,
                                         const QuantizeOptions& options) {
   expects(images.count != 0, "choose_rescaling: no images; give at least one calibration image");

@@ -65,8 +65,7 @@ inline void check_names(const Model& model, const QuantizeOptions& options) {
     bool weighted = false;
     for (const Node& node : model.nodes)
       if (node.output == value) with_weighted(node.op, [&](const auto&) { weighted = true; });
-    expects(weighted || !(each.bits || each.weight_scheme || each.granularity || each.train_weights.value_or(false) ||
-                          each.train_biases.value_or(false)),
+    expects(weighted || !(each.bits || each.weight_scheme || each.granularity || each.train_weights || each.train_biases),
             "quantize_model: layer '", std::string_view{each.layer},
             "' has no weights; leave out bits, weight-scheme, granularity, train-weights and train-biases");
   }

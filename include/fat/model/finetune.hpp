@@ -2,6 +2,7 @@
 #ifndef FAT_MODEL_FINETUNE_HPP_INCLUDED
 #define FAT_MODEL_FINETUNE_HPP_INCLUDED
 
+#include <fat/model/before_softmax.hpp>
 #include <fat/model/calibrate.hpp>
 #include <fat/model/encode_model.hpp>
 #include <fat/model/student.hpp>
@@ -30,15 +31,6 @@ struct Finetuned {
 };
 
 namespace detail {
-
-/// The network up to the scores that a final softmax reads: losses compare those.
-inline Model before_softmax(Model model) {
-  if (model.nodes.empty() || !std::holds_alternative<Softmax>(model.nodes.back().op)) return model;
-  if (model.nodes.back().output != model.output) return model;
-  model.output = model.nodes.back().inputs[0];
-  model.nodes.pop_back();
-  return model;
-}
 
 /// Without the grids of weights whose layer reads a float tensor: encode_model leaves those float.
 inline ModelGrids used_grids(const Model& model, ModelGrids grids) {
@@ -115,6 +107,8 @@ inline StudentOptions student_options(const Model& model, const QuantizeOptions&
     parts.weights = thresholds && *each.train_weights;
     parts.biases = thresholds && *each.train_biases;
   }
+  for (const LayerOptions& each : options.layers)
+    if (each.train_weights == false) student.parts_of[detail::value_named(model, each.layer, "layers")].factors = false;
   // With few codes a factor has a long way to the next rounding boundary.
   if (options.finetune == Finetuning::pointwise || options.bits < 6) student.factor_rate = 1.0;
   student.batch = options.batch;
@@ -186,7 +180,7 @@ Finetuned finetune(const Model& model, const ModelGrids& grids, std::span<const 
   expects(chosen.size() >= options.batch, "finetune: ", chosen.size(), " training images, fewer than a batch of ",
           options.batch, "; give more images or a smaller batch");
   check_checkpoint(options);
-  const Model scored = detail::before_softmax(model);
+  const Model scored = before_softmax(model);
   StudentNetwork student{scored, detail::used_grids(scored, grids),
                          [&](std::size_t sample, std::span<float> nhwc) { images.load(chosen[sample], nhwc); },
                          student_options(model, options), observed};
@@ -200,7 +194,7 @@ Finetuned finetune(const Model& model, const ModelGrids& grids, std::span<const 
 
   const std::size_t columns = scored.output_extent().size();
   const aligned_vector<float> teacher =
-      teacher_outputs(detail::before_softmax(teacher_model), images, chosen, options.batch, options.threads, progress);
+      teacher_outputs(before_softmax(teacher_model), images, chosen, options.batch, options.threads, progress);
 
   how.checkpoint = detail::checkpoint_file(options.checkpoint);
   how.fingerprint = detail::training_fingerprint(model, grids, options);

@@ -56,7 +56,8 @@ struct LayerOptions {
   std::optional<int> bits{};
   std::optional<Scheme> weight_scheme{};
   std::optional<Granularity> granularity{};
-  /// Whether the threshold of the tensor it makes, those of its weights and its biases take part in the training.
+  /// Whether the threshold of the tensor it makes, those of its weights and its biases take part in the training. A layer
+  /// whose weights are told not to has no factors either.
   std::optional<bool> train_activations{};
   std::optional<bool> train_weights{};
   std::optional<bool> train_biases{};

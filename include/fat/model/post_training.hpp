@@ -2,6 +2,7 @@
 #ifndef FAT_MODEL_POST_TRAINING_HPP_INCLUDED
 #define FAT_MODEL_POST_TRAINING_HPP_INCLUDED
 
+#include <fat/model/before_softmax.hpp>
 #include <fat/model/calibrate.hpp>
 #include <fat/model/correct_model.hpp>
 #include <fat/model/encode_model.hpp>
@@ -54,18 +55,19 @@ ImageBlock load_block(const Images& images, std::span<const std::size_t> chosen,
   return block;
 }
 
-/// Outputs of a float model for all images of a block, [count, outputs].
+/// Outputs of a float model for all images of a block, [count, outputs]; those before softmax where it ends with one.
 inline std::vector<float> float_outputs(const Model& model, const ImageBlock& images, std::size_t threads) {
-  std::vector<float> outputs(images.count * model.output_extent().size());
-  FloatRunner{model, {.threads = threads}}.run(images.pixels, images.count, outputs);
+  const Model scored = before_softmax(model);
+  std::vector<float> outputs(images.count * scored.output_extent().size());
+  FloatRunner{scored, {.threads = threads}}.run(images.pixels, images.count, outputs);
   return outputs;
 }
 
-/// Root mean square distance of the simulated outputs from `wanted`, the float network's outputs on the same images.
+/// Root mean square distance of the simulated outputs from `wanted`, the float_outputs of the same images.
 inline double simulated_rmse(const QuantizedModel& quantized, const ImageBlock& images, std::span<const float> wanted,
                              std::size_t threads) {
   std::vector<float> outputs(wanted.size());
-  Simulation{quantized, threads}.run(images.pixels, images.count, outputs);
+  Simulation{before_softmax(quantized), threads}.run(images.pixels, images.count, outputs);
   Distance distance;
   distance.add(wanted, outputs);
   return distance.rmse();
@@ -81,8 +83,8 @@ struct PostTraining {
 
 /// Rounds weights and corrects biases by the options on the images, then encodes. Every layer's mean outputs are
 /// brought to those of `reference`, the float network that `network` was trained from, or `network` itself. Automatic
-/// correction is kept where it brings the outputs nearer to `wanted`, [count, outputs], the float network's outputs on
-/// the images. Errors: grids that do not fit the network, images of another size.
+/// correction is kept where it brings the outputs nearer to `wanted`, the float network's float_outputs on the
+/// images. Errors: grids that do not fit the network, images of another size.
 inline PostTraining post_training(const Model& network, const Model& reference, const ModelGrids& grids,
                                   const ImageBlock& images, std::span<const float> wanted,
                                   const QuantizeOptions& options) {

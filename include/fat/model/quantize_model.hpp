@@ -163,7 +163,6 @@ QuantizedModel quantize_model(const Model& model, const Images& images, const Qu
       Threads threads{options.threads};
       told.corrections = correct_model(network, rescaled, grids, block.pixels, threads, {options.rounding, corrects});
       trained.train_weights = false;
-      for (LayerOptions& each : trained.layers) each.train_weights.reset();
       last.rounding = WeightRounding::nearest;
     } else if (corrects) {
       correct_biases(network, grids, block, wanted, options);
@@ -175,10 +174,15 @@ QuantizedModel quantize_model(const Model& model, const Images& images, const Qu
   const detail::Stopwatch encoding;
   PostTraining done = post_training(network, rescaled, grids, block, wanted, last);
   told.seconds["encode"] = encoding.seconds();
-  if (last.bias_correction == BiasCorrection::automatic)
-    told.messages.emplace_back(
-        done.corrected ? "bias correction: on, it brings the outputs nearer to the float network's"
-                       : "bias correction: off, it does not bring the outputs nearer to the float network's");
+  if (last.bias_correction == BiasCorrection::automatic) {
+    const bool again = options.finetune != Finetuning::none;
+    const char* const on = again ? "once more after the training" : "on";
+    const char* const off = again ? "not once more after the training" : "off";
+    told.messages.emplace_back(Message{"bias correction: ", std::string_view{done.corrected ? on : off}, ", it ",
+                                       std::string_view{done.corrected ? "brings" : "would not bring"},
+                                       " the outputs nearer to the float network's"}
+                                   .view());
+  }
   if (!done.corrections.empty()) told.corrections = std::move(done.corrections);
   if (report == nullptr) return std::move(done.quantized);
   constexpr std::size_t images_for_report = 8;
