@@ -85,6 +85,15 @@ void print_layers(const fat::QuantizeReport& report, const Rows& rows) {
 }
 
 /// What rescaling did; null where there was none.
+Json corrections_json(const std::vector<fat::LayerCorrection>& corrections) {
+  Json json = Json::array();
+  for (const fat::LayerCorrection& each : corrections) {
+    json.push_back({{"layer", each.name}, {"largest_shift", each.largest_shift}, {"moved_codes", each.moved_codes}});
+    if (std::isfinite(each.sqnr_db)) json.back()["sqnr_db"] = each.sqnr_db;
+  }
+  return json;
+}
+
 Json rescaling_json(const fat::RescalingChoice& choice) {
   if (choice.way == fat::Rescaling::none && choice.trials.empty()) return nullptr;
   Json json{{"way", fat::name_of(choice.way)}, {"float_output_rmse", choice.done.output_rmse}};
@@ -249,6 +258,7 @@ void report_on(const Settings& settings, const Job& job, Problems& problems) {
   json["messages"] = report.messages;
   json["layers"] = layers_json(report);
   json["rescaling"] = rescaling_json(report.rescaling);
+  json["corrections"] = corrections_json(report.corrections);
   if (!report.losses.empty()) json["losses"] = report.losses;
   problems.attempt([&] { write_json(settings, json); });
   problems.attempt([&] { write_page(settings, rows, *found.reference, found.metrics); });

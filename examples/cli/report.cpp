@@ -153,6 +153,7 @@ Json options_json(const fat::QuantizeOptions& o) {
     if (each.train_biases) layer["train_biases"] = *each.train_biases;
     json["layers"].push_back(std::move(layer));
   }
+  if (o.observer == fat::RangeRule::percentile) json["percentile"] = o.percentile;
   if (o.rescale_lock) json["rescale_lock"] = *o.rescale_lock;
   if (o.signed_activations) json["signed_activations"] = true;
   if (o.train) json["train"] = *o.train;

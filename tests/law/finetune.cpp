@@ -266,7 +266,7 @@ BOOST_AUTO_TEST_CASE(bad_input_is_refused) {
   expect_message([&] { s.train(); }, "48 training images, fewer than a batch of 64");
   s.options.batch = count;
   s.options.patience = 1;
-  expect_message([&] { s.train(); }, "patience needs held-out images, and all 48 are trained on");
+  expect_message([&] { s.train(); }, "patience needs held-out samples, and all 48 are trained on");
   s.options.patience = 0;
   s.options.cycles = 7;
   expect_message([&] { s.train(); }, "7 cycles in a training of 6 steps");

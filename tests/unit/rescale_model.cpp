@@ -220,6 +220,11 @@ BOOST_AUTO_TEST_CASE(balancing_refuses_lists_of_other_lengths_and_leaves_dead_la
   std::mt19937 random{3};
   fat::ChannelNoise noise = random_noise(3, random);
   BOOST_CHECK_THROW(fat::balancing_factors(noise, 0.0), fat::error);
+  for (const double step : {-1.0, std::numeric_limits<double>::quiet_NaN()}) {
+    fat::ChannelNoise bad = noise;
+    bad.value_step_squared = step;
+    BOOST_CHECK_THROW(fat::balancing_factors(bad), fat::error);
+  }
   for (const double wrong : {-1.0, std::numeric_limits<double>::quiet_NaN()}) {
     fat::ChannelNoise bad = noise;
     bad.made[1] = wrong;

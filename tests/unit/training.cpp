@@ -1,9 +1,11 @@
 // Losses, optimizers and schedules against values worked out by hand and against finite differences.
 #include <fat/train/adam.hpp>
 #include <fat/train/loss.hpp>
+#include <fat/train/plan.hpp>
 #include <fat/train/schedule.hpp>
 #include <fat/train/sgd.hpp>
 
+#include <limits>
 #include <numeric>
 #include <vector>
 
@@ -102,6 +104,14 @@ BOOST_AUTO_TEST_CASE(momentum_sums_up_gradients) {
   auto other = nesterov.start(ahead);
   nesterov.step(other, ahead, gradients, 1.0);
   BOOST_TEST(ahead[0] == -1.5);
+}
+
+BOOST_AUTO_TEST_CASE(plans_that_cannot_be_kept_are_refused) {
+  BOOST_TEST(fat::plan_training(100, {}).steps == 30U);
+  for (const double backoff : {0.0, -1.0, 2.0, std::numeric_limits<double>::quiet_NaN()})
+    BOOST_CHECK_THROW(fat::plan_training(100, {.backoff = backoff}), fat::error);
+  BOOST_CHECK_THROW(fat::plan_training(100, {.epochs = std::size_t{1} << 62U}), fat::error);
+  BOOST_CHECK_THROW(fat::plan_training(100, {.held_out = 0.0, .patience = 2}), fat::error);
 }
 
 BOOST_AUTO_TEST_CASE(schedules_restart_at_the_ends_of_their_cycles) {

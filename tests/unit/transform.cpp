@@ -230,6 +230,38 @@ BOOST_AUTO_TEST_CASE(unfit_layers_are_refused) {
   BOOST_CHECK_THROW(fat::rescale_depthwise(first, fat::ReLU{}, second, maxima), fat::error);
 }
 
+BOOST_AUTO_TEST_CASE(numbers_that_would_spoil_a_layer_are_refused_before_anything_changes) {
+  const auto first = depthwise_layer();
+  const auto second = pointwise_layer();
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  const std::vector<float> maxima{1.0F, nan, 2.0F, 1.0F}, none;
+  auto a = first;
+  auto b = second;
+  BOOST_CHECK_THROW(fat::rescale_depthwise(a, fat::ReLU{}, b, maxima, {.keep_range = true}), fat::error);
+  b.kernel[3] = nan;
+  BOOST_CHECK_THROW(fat::rescale_depthwise(a, fat::ReLU{}, b, none), fat::error);
+  b = second;
+  a.offset[3] = nan;
+  BOOST_CHECK_THROW(fat::rescale_depthwise(a, fat::ReLU{}, b, none), fat::error);
+  a = first;
+  b.kernel[1] = 1e-10F;
+  const std::vector<double> huge{1.0, 1e37, 1.0, 1.0}, slight{1.0, 1e20, 1.0, 1.0};
+  BOOST_CHECK_THROW(fat::rescale_channels(a, b, huge), fat::error);
+  BOOST_TEST((a.kernel == first.kernel));
+  fat::rescale_channels(a, b, slight);
+  BOOST_TEST(b.kernel[1] > 0.0F);
+
+  a = first;
+  const std::vector<double> wanted{1.0, 2.0, 3.0, std::numeric_limits<double>::infinity()}, found(4, 0.0);
+  BOOST_CHECK_THROW(fat::correct_bias(a, wanted, found), fat::error);
+  BOOST_TEST((a.offset == first.offset));
+
+  const std::vector<float> units{1e19F, 0.4F, -2.6F};
+  std::vector<std::int32_t> codes(3);
+  fat::round_preserving_sum<float>(units, {}, codes);
+  BOOST_TEST(codes == (std::vector<std::int32_t>{127, 1, -2}), boost::test_tools::per_element());
+}
+
 BOOST_AUTO_TEST_CASE(normalizations_that_would_spoil_weights_are_refused_by_parameter_and_channel) {
   struct Norm {
     std::vector<float> values[4]{{1, 1, 1, 1, 1}, {0, 0, 0, 0, 0}, {0, 0, 0, 0, 0}, {1, 1, 1, 1, 1}};

@@ -185,11 +185,10 @@ Finetuned finetune(const Model& model, const ModelGrids& grids, std::span<const 
                          [&](std::size_t sample, std::span<float> nhwc) { images.load(chosen[sample], nhwc); },
                          student_options(model, options), observed};
   expects(!student.parameters().empty(),
-          "finetune: nothing to train; switch on the thresholds of activations or weights");
+          "finetune: nothing to train; switch on the thresholds of activations, or those of weights (where rounding is "
+          "nearest), or biases");
   MinimizeOptions how = minimize_options(chosen.size(), options);
   const TrainingPlan plan = plan_training(chosen.size(), how);
-  expects(options.patience == 0 || plan.held != 0, "finetune: patience needs held-out images, and all ", chosen.size(),
-          " are trained on; give more images, or a smaller batch");
   const detail::ChosenSchedule schedule{options, plan.steps};
 
   const std::size_t columns = scored.output_extent().size();

@@ -162,6 +162,8 @@ QuantizedModel quantize_model(const Model& model, const Images& images, const Qu
     if (options.rounding != WeightRounding::nearest) {
       Threads threads{options.threads};
       told.corrections = correct_model(network, rescaled, grids, block.pixels, threads, {options.rounding, corrects});
+      if (trained.train_weights && options.finetune != Finetuning::pointwise)
+        told.messages.emplace_back("training: weights were rounded by choice, so their thresholds stay as they are");
       trained.train_weights = false;
       last.rounding = WeightRounding::nearest;
     } else if (corrects) {

@@ -9,6 +9,7 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <numeric>
 #include <span>
 #include <string>
@@ -59,19 +60,26 @@ inline std::size_t held_samples(std::size_t samples, double share) {
   return static_cast<std::size_t>(std::lround(share * static_cast<double>(samples)));
 }
 
-/// Errors: no samples, batch or epochs 0, a share that is none, fewer samples to train on than a batch.
+/// Errors: no samples, batch or epochs 0, a share that is none, fewer samples to train on than a batch, more steps than
+/// can be counted; patience and nothing held out to measure.
 inline TrainingPlan plan_training(std::size_t samples, const MinimizeOptions& options) {
   expects(options.batch != 0 && options.epochs != 0, "minimize: batch and epochs must be at least 1");
   expects(samples != 0, "minimize: no training samples; give at least one batch of images");
   expects(options.held_out >= 0.0 && options.held_out < 1.0,
           "minimize: held_out is a share of the samples, from 0 to below 1");
+  expects(options.backoff > 0.0 && options.backoff <= 1.0, "minimize: backoff is ", options.backoff,
+          "; give a factor above 0 and at most 1");
   TrainingPlan plan;
   plan.held = held_samples(samples, options.held_out);
   plan.trained = samples - plan.held;
   expects(plan.trained >= options.batch, "minimize: ", plan.trained, " samples to train on (", plan.held,
           " held out), fewer than a batch of ", options.batch, "; give more images or a smaller batch");
   plan.steps_per_epoch = plan.trained / options.batch;
+  expects(options.epochs <= std::numeric_limits<std::uint32_t>::max() / plan.steps_per_epoch, "minimize: ",
+          options.epochs, " epochs of ", plan.steps_per_epoch, " steps are too many; give fewer epochs");
   plan.steps = plan.steps_per_epoch * options.epochs;
+  expects(options.patience == 0 || plan.held != 0, "minimize: patience needs held-out samples, and all ", samples,
+          " are trained on; give more of them, or a smaller batch");
   plan.validate_every = options.validate_every == 0 ? plan.steps_per_epoch : options.validate_every;
   return plan;
 }

@@ -78,6 +78,8 @@ inline std::vector<double> balancing_factors(const ChannelNoise& of, double leve
       expects(amount >= 0.0 && std::isfinite(amount), "balance: an entry of channel ", k, " is ", amount,
               "; all are finite and 0 or more");
   }
+  expects(of.value_step_squared >= 0.0 && std::isfinite(of.value_step_squared),
+          "balance: the square of the step of the values is ", of.value_step_squared, "; give a finite one, 0 or more");
   expects(levels > 0.0, "balance: ", levels, " levels; give a positive number");
   std::vector<double> factors(channels, 1.0);
   if (channels == 0) return factors;

@@ -14,17 +14,18 @@ namespace fat::inline FAT_ABI {
 
 /// Empirical: b[c] += wanted[c] - found[c], the means of each output channel before the activation over the calibration
 /// data, of the float network and of the quantized one. Returns the largest correction.
-/// Errors: means that do not fit the layer or are not finite.
+/// Errors, before anything is changed: means that do not fit the layer or are not finite.
 template <AffineLayer L>
 double correct_bias(L& layer, std::span<const double> wanted, std::span<const double> found) {
   auto&& bias = layer.bias();
   expects(wanted.size() == size_of(bias) && found.size() == size_of(bias), "correct_bias: ", wanted.size(), " and ",
           found.size(), " means for ", size_of(bias), " biases");
+  for (std::size_t c = 0; c != wanted.size(); ++c)
+    expects(std::isfinite(wanted[c] - found[c]), "correct_bias: the mean of channel ", c, " is not finite");
   double largest = 0.0;
   auto at = traits_of<decltype(bias)>::begin(bias);
   for (std::size_t c = 0; c != wanted.size(); ++c, ++at) {
     const double shift = wanted[c] - found[c];
-    expects(std::isfinite(shift), "correct_bias: the mean of channel ", c, " is not finite");
     *at = static_cast<std::remove_cvref_t<decltype(*at)>>(static_cast<double>(*at) + shift);
     largest = std::max(largest, std::abs(shift));
   }

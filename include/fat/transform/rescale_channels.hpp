@@ -61,8 +61,8 @@ void limit_by_biases(First& first, std::span<const double> thresholds, std::span
 
 /// w_first[k] *= s[k]; b_first[k] *= s[k]; w_second[:, k] /= s[k]: the pair computes the same for Identity and ReLU,
 /// and for bounded ones where neither the value nor the scaled value exceeds the bound.
-/// Errors, before anything is changed: layers whose channels do not match, a factor that is not positive and finite or
-/// under which a weight or a bias overflows.
+/// Errors, before anything is changed: layers whose channels do not match, weights or biases that are not finite, a factor
+/// that is not positive and finite or under which a weight or a bias overflows or becomes 0.
 template <AffineLayer First, AffineLayer Second>
 void rescale_channels(First& first, Second& second, std::span<const double> factors) {
   const std::size_t channels = connections(first).outputs();
@@ -74,8 +74,13 @@ void rescale_channels(First& first, Second& second, std::span<const double> fact
     expects(factors[k] > 0.0 && factors[k] <= 1e300, "rescale_channels: the factor of channel ", k, " is ", factors[k],
             "; factors are positive and finite");
   const auto fits = [&]<class Real>(const Real& value, double factor, std::size_t k) {
-    expects(!(std::abs(static_cast<double>(value) * factor) > static_cast<double>(std::numeric_limits<Real>::max())),
-            "rescale_channels: the factor of channel ", k, " is ", factors[k], ", with which ", value, " overflows");
+    using Range = std::numeric_limits<Real>;
+    const double scaled = std::abs(static_cast<double>(value) * factor);
+    expects(std::isfinite(value), "rescale_channels: a weight or bias of channel ", k, " is ", value);
+    expects(scaled <= static_cast<double>(Range::max()), "rescale_channels: the factor of channel ", k, " is ",
+            factors[k], ", with which ", value, " overflows");
+    expects(std::abs(value) < Range::min() || scaled >= static_cast<double>(Range::denorm_min()),
+            "rescale_channels: the factor of channel ", k, " is ", factors[k], ", with which ", value, " becomes 0");
   };
   for_each_weight(first, [&](auto& weight, std::size_t output, std::size_t) { fits(weight, factors[output], output); });
   for_each_weight(second,

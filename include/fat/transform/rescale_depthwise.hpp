@@ -73,11 +73,9 @@ DepthwiseRescaling depthwise_factors(std::span<const double> thresholds, A activ
   std::size_t count[2] = {0, 0};
   for (std::size_t k = 0; k != channels; ++k) {
     expects(std::isfinite(thresholds[k]), "rescale_depthwise: the threshold of channel ", k, " is ", thresholds[k]);
-    if constexpr (A::bounded) {
-      expects(channel_maxima[k] == channel_maxima[k], "rescale_depthwise: the calibration maximum of channel ", k,
-              " is NaN");
-      result.locked[k] = channel_maxima[k] >= static_cast<double>(options.lock);
-    }
+    expects(channel_maxima.size() != channels || channel_maxima[k] == channel_maxima[k],
+            "rescale_depthwise: the calibration maximum of channel ", k, " is NaN");
+    if constexpr (A::bounded) result.locked[k] = channel_maxima[k] >= static_cast<double>(options.lock);
     if (!live(k)) continue;
     sum[result.locked[k] ? 1 : 0] += thresholds[k];
     ++count[result.locked[k] ? 1 : 0];
@@ -103,7 +101,8 @@ DepthwiseRescaling depthwise_factors(std::span<const double> thresholds, A activ
 /// inputs of `convolution` back (the paper's section 3.3). For Identity and ReLU the pair computes the same as before
 /// for every input; for ReLU6 where the channel maxima hold. Calibrate again afterwards: the activation between has
 /// changed.
-/// Errors: channel counts that differ, missing maxima, weights or maxima that are not finite.
+/// Errors, before anything is changed: channel counts that differ, missing maxima, maxima that are NaN; those of
+/// rescale_channels.
 /// channel_maxima: a tensor, a container or a span of reals.
 template <AffineLayer Depthwise, ScalableActivation A, AffineLayer Convolution, class Maxima>
 DepthwiseRescaling rescale_depthwise(Depthwise& depthwise, A activation, Convolution& convolution,

@@ -48,7 +48,9 @@ void round_preserving_sum(std::span<const Real> units, const CodeLimits& limits,
     wanted += static_cast<double>(units[i]);
     sum += codes[i];
   }
-  const auto missing = static_cast<std::int64_t>(std::nearbyint(wanted)) - sum;
+  const auto count = static_cast<double>(units.size());  // no codes add up to more
+  wanted = std::clamp(std::nearbyint(wanted), count * limits.low, count * limits.high);
+  const std::int64_t missing = static_cast<std::int64_t>(wanted) - sum;
   const std::int32_t move = missing > 0 ? 1 : -1;
   // residual[i] in direction of the move: the larger, the cheaper the other rounding.
   auto residual = [&](std::size_t i) {
