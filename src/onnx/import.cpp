@@ -165,7 +165,7 @@ Tensor Importer::activation(int input) {
 }
 
 Tensor Importer::image(int input) {
-  const Tensor found = activation(input);
+  Tensor found = activation(input);
   require(found.layout == Layout::channels_first, "input '", node_->input(input),
           "' is no image with channels first; transpose before it");
   return found;

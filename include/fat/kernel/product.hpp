@@ -167,7 +167,8 @@ class PackedProduct {
       call.panel = {bytes_.data() + parts_[panel].at, order_.empty() ? nullptr : order_.data() + panel * groups_,
                     parts_[panel].quads, groups_ - parts_[panel].quads};
       call.columns = std::min(width, columns_ - column);
-      call.stage = {whole.stage.start + column, whole.stage.mantissa + column, whole.stage.shift + column};
+      call.stage = {whole.stage.start + column, whole.stage.mantissa + column, whole.stage.shift + column,
+                    whole.stage.left};
       const auto from_row = [&](std::size_t row) {
         call.a = a + row * stride;
         call.wide = has_pairs_ ? scratch + (row - top) * depth_padded() : nullptr;

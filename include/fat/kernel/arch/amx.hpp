@@ -161,7 +161,8 @@ FAT_KERNEL_INLINE void store_sums(const TileCall& call, const Block& block, cons
       __builtin_memcpy(out, sums[row], block.valid * sizeof *out);
 }
 
-FAT_KERNEL_INLINE void store(const TileCall& call, const Block& block, const Sums& sums, bool left) {
+FAT_KERNEL_INLINE void store(const TileCall& call, const Block& block, const Sums& sums) {
+  const bool left = call.stage.left;
   if (call.sums != nullptr) return store_sums(call, block, sums);
   if (block.right()) return left ? store_codes<2, true>(call, block, sums) : store_codes<2, false>(call, block, sums);
   left ? store_codes<1, true>(call, block, sums) : store_codes<1, false>(call, block, sums);
@@ -175,9 +176,6 @@ inline void block(const TileCall& call) {
   const std::size_t chunks = (call.panel.quads + tile_groups - 1) / tile_groups, groups = call.panel.quads / chunks;
   const std::size_t b_stride = (call.columns + lanes - 1) / lanes * lanes * 4;
   const std::size_t blocks = (call.rows + block_rows - 1) / block_rows;
-  bool left = false;
-  if (call.sums == nullptr)
-    for (std::size_t c = 0; c != call.columns; ++c) left |= call.stage.shift[c] < 1;
   Block before, now;
   now.height = (call.rows + blocks - 1) / blocks;
   if (call.begins) shape_tiles(now.height, groups);
@@ -186,12 +184,12 @@ inline void block(const TileCall& call) {
     for (now.column = 0; now.column < call.columns; now.column += 2 * lanes) {
       now.valid = call.columns - now.column;
       multiply(call, now, b_stride, chunks, groups);
-      if (before.height != 0) store(call, before, sums, left);
+      if (before.height != 0) store(call, before, sums);
       store_tiles(now, sums);
       before = now;
     }
   }
-  store(call, before, sums, left);
+  store(call, before, sums);
   if (call.ends) _tile_release();
 }
 

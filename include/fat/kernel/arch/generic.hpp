@@ -69,6 +69,7 @@ FAT_KERNEL_INLINE Scale broadcast_scale(std::int32_t mantissa, std::int8_t shift
   return load_scale(mantissas, shifts, zero_point);
 }
 
+template <bool Left = true>  // one way suits both
 FAT_KERNEL_INLINE Vector requantize(Vector sums, const Scale& s) {
   for (int i = 0; i != lanes; ++i) {
     const auto sum = static_cast<std::int32_t>(sums.at[i] << s.left[i]);

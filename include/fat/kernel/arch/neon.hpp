@@ -67,8 +67,10 @@ FAT_KERNEL_INLINE Scale broadcast_scale(std::int32_t mantissa, std::int8_t shift
   return make_scale(vdupq_n_s32(mantissa), vdupq_n_s32(shift), zero_point);
 }
 
+/// Without the shift to the left where every one of them is 0.
+template <bool Left = true>
 FAT_KERNEL_INLINE Vector requantize(Vector sums, const Scale& s) {
-  sums = vshlq_s32(sums, s.left);
+  if constexpr (Left) sums = vshlq_s32(sums, s.left);
   const int64x2_t low = vmull_s32(vget_low_s32(sums), vget_low_s32(s.mantissa));
   const int64x2_t high = vmull_high_s32(sums, s.mantissa);
   const int32x4_t halves = vcombine_s32(vshrn_n_s64(low, 32), vshrn_n_s64(high, 32));

@@ -64,8 +64,13 @@ void tile(const TileCall& call) {
 #pragma GCC unroll 8
   for (int v = 0; v != Vectors; ++v) {
     const Scale scale = load_scale(call.stage.mantissa + v * lanes, call.stage.shift + v * lanes, call.zero_point);
+    if (call.stage.left) {
 #pragma GCC unroll 8
-    for (int row = 0; row != Rows; ++row) sums[row][v] = requantize(sums[row][v], scale);
+      for (int row = 0; row != Rows; ++row) sums[row][v] = requantize<true>(sums[row][v], scale);
+    } else {
+#pragma GCC unroll 8
+      for (int row = 0; row != Rows; ++row) sums[row][v] = requantize<false>(sums[row][v], scale);
+    }
   }
   const std::uint8_t low = call.low, high = call.high;  // the call could alias the output
   std::uint8_t whole[Rows][width];

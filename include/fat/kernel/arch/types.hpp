@@ -29,6 +29,7 @@ struct ColumnStage {
   const std::int32_t* start = nullptr;
   const std::int32_t* mantissa = nullptr;
   const std::int8_t* shift = nullptr;
+  bool left = true;  ///< whether any sum has to be shifted to the left; rarely, as multipliers are below 1/4
 };
 
 /// rows x columns outputs: rows of A (bytes, and the same as 16-bit numbers where a panel has pairs) times one panel.

@@ -43,6 +43,7 @@ class ColumnTable {
       start_[place(c)] = static_cast<std::int32_t>(static_cast<std::uint32_t>(static_cast<std::uint64_t>(start)));
       const int shift = stage_shift(m);
       const int left = std::max(1 - shift, 0);
+      left_ = left_ || left != 0;
       // |sum| <= 255 * 255 * terms + |bias|
       const double bound = 65025.0 * static_cast<double>(layout.terms) + std::abs(static_cast<double>(w.bias[c]));
       // the product's high half is below 2^30 and the rounding, with the zero point in it, must be too
@@ -63,7 +64,7 @@ class ColumnTable {
 
   const std::int32_t* start(std::size_t at) const { return start_.data() + at; }
   kernel::ColumnStage stage(std::size_t at) const {
-    return {start_.data() + at, mantissa_.data() + at, shift_.data() + at};
+    return {start_.data() + at, mantissa_.data() + at, shift_.data() + at, left_};
   }
   /// Codes of `channels` sums from a channel on, for each of `rows`.
   void finish(const std::int32_t* sums, std::size_t rows, std::size_t channel, std::size_t channels,
@@ -82,7 +83,7 @@ class ColumnTable {
   std::vector<std::int32_t> start_, mantissa_, weight_zeros_;
   std::vector<std::int8_t> shift_;
   std::vector<FixedPointMultiplier> multipliers_;
-  bool fast_ = false, asymmetric_ = false;
+  bool fast_ = false, asymmetric_ = false, left_ = false;
 };
 
 }  // namespace detail
