@@ -102,6 +102,17 @@ BOOST_AUTO_TEST_CASE(small_weights_take_the_byte_products) {
   compare_all(fat::array<std::uint8_t>{{20, 96}, 255}, edge);
 }
 
+BOOST_AUTO_TEST_CASE(weights_that_cannot_be_packed_are_refused) {
+  const fat::array<std::int8_t> b{{4, 4}, 1};
+  const auto pack = [&](const std::int8_t* data, std::size_t depth, std::size_t columns) {
+    const fat::kernel::PackedProduct packed{fat::kernel::native_kernels(), {data, depth, columns, columns, 1}};
+  };
+  rejects([&] { pack(nullptr, 4, 4); }, "PackedProduct: the weights are empty");
+  rejects([&] { pack(b.data(), 0, 4); }, "PackedProduct: the weights are empty");
+  rejects([&] { pack(b.data(), 4, 0); }, "PackedProduct: the weights are empty");
+  rejects([&] { pack(b.data(), 131072, 4); }, "a depth of 131072 can pass 32 bits");
+}
+
 BOOST_AUTO_TEST_CASE(blas_needs_its_blocks) {
   // 127 * 127 * 1041 passes 2^24; the odd product at the end is lost by a float sum of everything.
   const std::size_t depth = 3001;

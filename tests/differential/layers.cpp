@@ -61,10 +61,10 @@ fat::Window some_window(CodeNetwork& net, const fat::Extent& in, bool pooling) {
     w.stride = {1 + net.below(3), 1 + net.below(3)};
     w.dilation = {1 + net.below(2), 1 + net.below(2)};
     const fat::Pair reach{(w.kernel.height - 1) * w.dilation.height, (w.kernel.width - 1) * w.dilation.width};
-    // every window of a pool has to hold a pixel: padding on one side only, and less than the reach
+    // every window of a pool has to hold a pixel: padding on one side only, and none that a dilated one can jump over
     w.padding = {net.below(reach.height + 1), net.below(reach.width + 1), pooling ? 0 : net.below(3),
                  pooling ? 0 : net.below(3)};
-    if (pooling)
+    if (pooling && (in.height < 2 || in.width < 2))
       w.dilation = {1, 1}, w.padding.top = std::min(w.padding.top, w.kernel.height - 1),
       w.padding.left = std::min(w.padding.left, w.kernel.width - 1);
     if (reach.height + 1 <= in.height + w.padding.top + w.padding.bottom &&
@@ -232,6 +232,39 @@ BOOST_AUTO_TEST_CASE(bad_networks_are_refused_before_any_work) {
   model = dense(4, 2);
   model.graph.values[0].extent.width = 0;
   rejects([&] { fat::IntegerModel engine{model}; }, "empty input");
+  model = dense(4, 2);
+  model.weights[0].reset();
+  auto& layer = std::get<fat::Dense>(model.graph.nodes[0].op);
+  layer.kernel = fat::array<float>{{2, 4}, 0.5F};
+  layer.offset = fat::array<float>{{2}};
+  rejects([&] { fat::IntegerModel engine{model}; }, "layer 'dense 0' has float weights between quantized tensors");
+}
+
+/// The taps of a dilated window can lie on both sides of a small image.
+BOOST_AUTO_TEST_CASE(pools_of_no_pixel_are_refused) {
+  rejects(
+      [] {
+        CodeNetwork net{{2, 2, 3}};
+        const fat::Window window{{2, 2}, {1, 1}, {3, 3}, {3, 3, 3, 3}};
+        net.add(fat::Pool{fat::Pool::Kind::average, window, false}, {net.input()}, {5, 5, 3});
+        fat::IntegerModel engine{net.finish(1)};
+      },
+      "some windows hold no pixel");
+}
+
+/// From 4096 equal codes on the sum of the exponentials passes 31 bits, from 8192 on 32.
+BOOST_AUTO_TEST_CASE(softmax_of_many_channels) {
+  for (const std::size_t channels : {4095U, 4096U, 5000U, 8192U, 8193U, 40000U}) {
+    const std::vector<std::int8_t> equal(channels, 5);
+    std::vector<std::int8_t> codes(channels);
+    fat::reference::softmax(equal.data(), channels, fat::SoftmaxStage::from_step(0.1), -128, codes.data());
+    BOOST_TEST(codes == std::vector<std::int8_t>(channels, -128), boost::test_tools::per_element());
+    std::vector<std::int8_t> one = equal;
+    one[7] = 127;
+    fat::reference::softmax(one.data(), channels, fat::SoftmaxStage::from_step(0.05), -128, codes.data());
+    const double share = 1.0 / (1.0 + static_cast<double>(channels - 1) * std::exp(-0.05 * 122));
+    BOOST_TEST(std::abs(codes[7] + 128 - std::min(256.0 * share, 255.0)) <= 1.0, channels << ": " << int{codes[7]});
+  }
 }
 
 BOOST_AUTO_TEST_CASE(bad_calls_are_refused_before_any_work) {

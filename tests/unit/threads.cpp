@@ -6,7 +6,14 @@
 #include <chrono>
 #include <stdexcept>
 #include <thread>
+#include <string>
 #include <vector>
+
+#if defined(__linux__)
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#endif
 
 BOOST_AUTO_TEST_SUITE(unit_threads)
 
@@ -29,6 +36,29 @@ BOOST_AUTO_TEST_CASE(every_task_runs_once_before_run_returns) {
     }
   }
 }
+
+#if defined(__linux__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+/// In a process of its own, as a limit on memory cannot be taken back; each thread asks for a stack.
+BOOST_AUTO_TEST_CASE(threads_that_cannot_be_started_are_an_error) {
+  const pid_t child = fork();
+  BOOST_TEST_REQUIRE(child >= 0);
+  if (child == 0) {
+    const rlimit limit{rlim_t{1} << 30U, rlim_t{1} << 30U};
+    int result = setrlimit(RLIMIT_AS, &limit) == 0 ? 1 : 2;
+    try {
+      fat::Threads threads{4000};
+    } catch (const fat::error& e) {
+      result = std::string{e.what()}.find("of 3999 threads") != std::string::npos ? 0 : 3;
+    } catch (...) {
+      result = 4;
+    }
+    _exit(result);
+  }
+  int status = 0;
+  BOOST_TEST_REQUIRE(waitpid(child, &status, 0) == child);
+  BOOST_TEST(status == 0, (WIFEXITED(status) ? "exit " : "signal ") << status);
+}
+#endif
 
 BOOST_AUTO_TEST_CASE(an_exception_reaches_the_caller_and_the_pool_goes_on) {
   fat::Threads threads{3};

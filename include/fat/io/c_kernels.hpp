@@ -273,13 +273,15 @@ static inline int32_t @_exp_of_codes(int32_t difference, int32_t multiplier, int
 static inline void @_softmax(int32_t rows, int32_t channels, int32_t multiplier, int32_t left, int32_t least, const uint8_t *x,
                              uint8_t *y) {
   for (int32_t row = 0; row < rows; ++row, x += channels, y += channels) {
-    int32_t largest = x[0], sum = 0, headroom = 0, half, scale, step, i;
+    int32_t largest = x[0], headroom = 0, half, scale, step, i;
+    uint64_t sum = 0;
     for (i = 1; i < channels; ++i) largest = x[i] > largest ? x[i] : largest;
     for (i = 0; i < channels; ++i)
-      if (x[i] - largest >= least) sum += @_divide(@_exp_of_codes(x[i] - largest, multiplier, left), 12);
-    while ((((uint32_t)sum << headroom) & 0x80000000U) == 0) ++headroom;
+      if (x[i] - largest >= least) sum += (uint64_t)@_divide(@_exp_of_codes(x[i] - largest, multiplier, left), 12);
+    for (; sum >> 32 != 0; sum >>= 1) --headroom;
+    for (; (sum & 0x80000000U) == 0; sum <<= 1) ++headroom;
     /* 1 / (1 + fraction) by three Newton steps */
-    half = (int32_t)(((int64_t)(((uint32_t)sum << headroom) - 0x80000000U) + INT32_MAX + 1) / 2);
+    half = (int32_t)(((int64_t)((uint32_t)sum - 0x80000000U) + INT32_MAX + 1) / 2);
     scale = 1515870810 + @_high(half, -1010580540);
     for (step = 0; step < 3; ++step)
       scale += @_saturating_shift(@_high(scale, (1 << 29) - @_high(half, scale)), 2);

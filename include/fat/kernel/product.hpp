@@ -3,6 +3,7 @@
 #define FAT_KERNEL_PRODUCT_HPP_INCLUDED
 
 #include <fat/core/array.hpp>
+#include <fat/core/error.hpp>
 #include <fat/kernel/arch/types.hpp>
 #include <fat/kernel/requantize.hpp>
 
@@ -32,12 +33,15 @@ struct PanelRange {
 };
 
 /// Packed weights B [depth, columns]. Rows of A are read as bytes up to depth_padded(): what lies beyond depth is
-/// multiplied by 0.
+/// multiplied by 0. Errors: no weights, or a depth beyond 131071, where sums of signed bytes can pass 32 bits.
 class PackedProduct {
  public:
   PackedProduct() = default;
   PackedProduct(const Kernels& kernels, const WeightView& weights)
       : kernels_(&kernels), depth_(weights.depth), columns_(weights.columns), groups_((weights.depth + 3) / 4) {
+    constexpr std::size_t deepest = 131071;
+    expects(weights.data != nullptr && depth_ != 0 && columns_ != 0, "PackedProduct: the weights are empty");
+    expects(depth_ <= deepest, "PackedProduct: a depth of ", depth_, " can pass 32 bits; at most ", deepest);
     blocks_ = kernels.block != nullptr && groups_ >= kernels.block_groups;
     if (blocks_) groups_ = kernels.padded_groups(groups_);
     rows_ = blocks_ ? kernels.block_rows : kernels.rows;
@@ -167,8 +171,11 @@ class PackedProduct {
       call.panel = {bytes_.data() + parts_[panel].at, order_.empty() ? nullptr : order_.data() + panel * groups_,
                     parts_[panel].quads, groups_ - parts_[panel].quads};
       call.columns = std::min(width, columns_ - column);
-      call.stage = {whole.stage.start + column, whole.stage.mantissa + column, whole.stage.shift + column,
-                    whole.stage.left};
+      call.stage.start = whole.stage.start + column;
+      if (whole.codes != nullptr) {
+        call.stage.mantissa = whole.stage.mantissa + column;
+        call.stage.shift = whole.stage.shift + column;
+      }
       const auto from_row = [&](std::size_t row) {
         call.a = a + row * stride;
         call.wide = has_pairs_ ? scratch + (row - top) * depth_padded() : nullptr;

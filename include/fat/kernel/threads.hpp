@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <exception>
 #include <mutex>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -23,15 +24,20 @@ class Threads {
  public:
   explicit Threads(std::size_t size = 1) : shares_(size) {
     expects(size != 0, "Threads: at least one thread is needed");
-    for (std::size_t worker = 1; worker < size; ++worker) workers_.emplace_back([this, worker] { serve(worker); });
+    try {
+      for (std::size_t worker = 1; worker < size; ++worker) workers_.emplace_back([this, worker] { serve(worker); });
+    } catch (const std::system_error& error) {
+      const std::size_t started = workers_.size();
+      stop();
+      fail("Threads: the system started ", started, " of ", size - 1, " threads (", error.what(), "); ask for fewer");
+    } catch (...) {
+      stop();
+      throw;
+    }
   }
   Threads(const Threads&) = delete;
   Threads& operator=(const Threads&) = delete;
-  ~Threads() {
-    stop_.store(true);
-    announce();
-    for (auto& worker : workers_) worker.join();
-  }
+  ~Threads() { stop(); }
 
   std::size_t size() const noexcept { return workers_.size() + 1; }
 
@@ -65,6 +71,12 @@ class Threads {
     std::atomic<std::size_t> next{0};
     std::size_t end = 0;
   };
+
+  void stop() noexcept {
+    stop_.store(true);
+    announce();
+    for (auto& worker : workers_) worker.join();
+  }
 
   static constexpr std::size_t open = ~(~std::size_t{0} >> 1U);
   static constexpr int patience = 100'000;  // a millisecond or a few: a sleeping worker is slow to wake

@@ -143,11 +143,23 @@ struct ExtentRule {
     return {sum[0], sum[1], sum[2], in().vector && op.axis == 2};
   }
   Extent operator()(const Pool& op) const {
-    const Padding& p = op.window.padding;
-    const Pair reach{(op.window.kernel.height - 1) * op.window.dilation.height,
-                     (op.window.kernel.width - 1) * op.window.dilation.width};
-    const Extent out = slide(op.window, in().channels);
-    require(p.top <= reach.height && p.bottom <= reach.height && p.left <= reach.width && p.right <= reach.width,
+    const Window& w = op.window;
+    const Extent out = slide(w, in().channels);
+    // every row and every column of windows has to reach the image, between the gaps of a dilated window too
+    const auto reaches = [](std::size_t count, std::size_t stride, std::size_t before, std::size_t taps,
+                            std::size_t dilation, std::size_t size) {
+      for (std::size_t at = 0; at != count; ++at) {
+        bool inside = false;
+        for (std::size_t tap = 0; tap != taps && !inside; ++tap) {
+          const std::size_t place = at * stride + tap * dilation;
+          inside = place >= before && place - before < size;
+        }
+        if (!inside) return false;
+      }
+      return true;
+    };
+    require(reaches(out.height, w.stride.height, w.padding.top, w.kernel.height, w.dilation.height, in().height) &&
+                reaches(out.width, w.stride.width, w.padding.left, w.kernel.width, w.dilation.width, in().width),
             "the padding is larger than the window, so that some windows hold no pixel");
     return out;
   }

@@ -73,16 +73,19 @@ constexpr std::int32_t reciprocal_of_one_plus(std::int32_t a) noexcept {
 /// `low`).
 template <class In, class Out>
 void softmax(const In* x, std::size_t size, const SoftmaxStage& stage, std::int32_t low, Out* y) {
-  std::int32_t largest = x[0], sum = 0;
+  std::int32_t largest = x[0];
+  std::uint64_t sum = 0;  // passes 32 bits from 8192 equal codes on
   for (std::size_t i = 1; i != size; ++i) largest = x[i] > largest ? x[i] : largest;
   const auto exponential = [&](std::size_t i) {
     const std::int32_t shifted = saturating_shift(x[i] - largest, stage.multiplier.shift);
     return exp_of_negative(rounding_doubling_high_multiply(shifted, stage.multiplier.mantissa));
   };
   for (std::size_t i = 0; i != size; ++i)
-    if (x[i] - largest >= stage.least_difference) sum += rounding_divide_by_power(exponential(i), 12);
-  const int headroom = std::countl_zero(static_cast<std::uint32_t>(sum));
-  const auto fraction = static_cast<std::int32_t>((static_cast<std::uint32_t>(sum) << headroom) - (1U << 31U));
+    if (x[i] - largest >= stage.least_difference)
+      sum += static_cast<std::uint64_t>(rounding_divide_by_power(exponential(i), 12));
+  const int headroom = std::countl_zero(sum) - 32;
+  const std::uint64_t normal = headroom < 0 ? sum >> -headroom : sum << headroom;
+  const auto fraction = static_cast<std::int32_t>(static_cast<std::uint32_t>(normal) - (1U << 31U));
   const std::int32_t scale = reciprocal_of_one_plus(fraction);
   for (std::size_t i = 0; i != size; ++i) {
     std::int32_t code = 0;

@@ -19,18 +19,23 @@
 namespace fat::inline FAT_ABI {
 
 /// The integer layer of a node whose inputs and output are quantized. weights: the node's, null where it has none.
-/// Errors: sums that can pass 32 bits, grids that the operator does not have in integers, a batch normalization.
+/// Errors: a layer whose weights are not codes, sums that can pass 32 bits, grids that the operator does not have in integers, a batch normalization.
 inline std::unique_ptr<IntegerLayer> integer_layer(const Model& model, const Node& node,
                                                    const std::vector<std::optional<ActivationEncoding>>& activations,
                                                    const WeightEncoding* weights, const kernel::Kernels& kernels,
                                                    std::size_t threads = 1) {
   IntegerSite site{model, node, activations, kernels, threads};
+  const auto codes = [&]() -> const WeightEncoding& {
+    expects(weights != nullptr, "IntegerModel: layer '", node.name,
+            "' has float weights between quantized tensors; quantize it, or keep its input and output in float");
+    return *weights;
+  };
   return std::visit(
       [&]<class Op>(const Op& op) -> std::unique_ptr<IntegerLayer> {
         if constexpr (std::is_same_v<Op, Convolution> || std::is_same_v<Op, Dense>)
-          return std::make_unique<IntegerProduct>(std::move(site), op, *weights);
+          return std::make_unique<IntegerProduct>(std::move(site), op, codes());
         else if constexpr (std::is_same_v<Op, DepthwiseConvolution>)
-          return std::make_unique<IntegerDepthwise>(std::move(site), op, *weights);
+          return std::make_unique<IntegerDepthwise>(std::move(site), op, codes());
         else if constexpr (std::is_same_v<Op, Add>)
           return std::make_unique<IntegerAdd>(std::move(site), op);
         else if constexpr (std::is_same_v<Op, Multiply>)
