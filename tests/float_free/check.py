@@ -15,7 +15,7 @@ ROOTS = [
     r"^(un)?signed_codes\(",
     r"IntegerModel::run_codes\(",
     r"Integer(?!Model)\w+::run\w*\(",
-    r"kernel::arch_\w+::(tile<|add\(|widen\(|depthwise\(|depthwise3x3\(|block\()",
+    r"kernel::arch_\w+::(tiles<|add\(|widen\(|depthwise\(|depthwise3x3\(|block\()",
 ]
 # Constant tables of kernels are made before anything runs.
 SETTING_UP = r"kernel::arch_\w+::(make_kernels|with_\w+|fill_tiles|padded_groups)"

@@ -17,7 +17,9 @@
 #include <cstring>
 
 // What this SIMDe lacks or has with another number of arguments, lane by lane as Intel's manual defines it. The kernels
-// always set every bit of a mask.
+// set every bit of a mask but for loads, stores and shuffles.
+#define __mmask64 simde__mmask64
+#define __mmask32 simde__mmask32
 #define __mmask16 simde__mmask16
 #define __mmask8 simde__mmask8
 #undef _mm512_madd_epi16
@@ -74,12 +76,6 @@ inline simde__m512i _mm512_maskz_cvtepi8_epi32(simde__mmask16, simde__m128i a) {
 inline simde__m512i _mm512_maskz_cvtepu8_epi32(simde__mmask16, simde__m128i a) {
   return fat_emulated::widened<std::uint8_t>(a);
 }
-inline simde__m128i _mm512_maskz_cvtepi32_epi8(simde__mmask16, simde__m512i a) {
-  const auto from = fat_emulated::lanes<std::uint32_t>(a);
-  std::array<std::uint8_t, 16> to;
-  for (std::size_t i = 0; i != to.size(); ++i) to[i] = static_cast<std::uint8_t>(from[i]);
-  return fat_emulated::vector<simde__m128i>(to);
-}
 inline simde__m512i _mm512_madd_epi16(simde__m512i a, simde__m512i b) {
   const auto x = fat_emulated::lanes<std::int16_t>(a), y = fat_emulated::lanes<std::int16_t>(b);
   std::array<std::uint32_t, 16> to;
@@ -96,10 +92,50 @@ inline simde__m512i _mm512_maskz_shuffle_epi32(simde__mmask16, simde__m512i a, i
     to[i] = from[i / 4 * 4 + static_cast<std::size_t>(order >> (i % 4 * 2) & 3)];
   return fat_emulated::vector<simde__m512i>(to);
 }
-inline void _mm_mask_storeu_epi8(void* out, simde__mmask16 mask, simde__m128i a) {
-  const auto from = fat_emulated::lanes<std::uint8_t>(a);
+inline simde__m512i _mm512_mask_shuffle_epi32(simde__m512i other, simde__mmask16 mask, simde__m512i a, int order) {
+  const auto from = fat_emulated::lanes<std::uint32_t>(_mm512_maskz_shuffle_epi32(0xFFFF, a, order));
+  auto to = fat_emulated::lanes<std::uint32_t>(other);
+  for (std::size_t i = 0; i != to.size(); ++i)
+    if ((mask >> i & 1U) != 0) to[i] = from[i];
+  return fat_emulated::vector<simde__m512i>(to);
+}
+inline simde__m512i _mm512_maskz_shuffle_i64x2(simde__mmask8, simde__m512i a, simde__m512i b, int order) {
+  const auto x = fat_emulated::lanes<std::uint64_t>(a), y = fat_emulated::lanes<std::uint64_t>(b);
+  std::array<std::uint64_t, 8> to;
+  for (std::size_t i = 0; i != to.size(); ++i)
+    to[i] = (i < 4 ? x : y)[static_cast<std::size_t>(order >> (i / 2 * 2) & 3) * 2 + i % 2];
+  return fat_emulated::vector<simde__m512i>(to);
+}
+inline simde__m512i _mm512_maskz_srai_epi32(simde__mmask16, simde__m512i a, unsigned shift) {
+  return fat_emulated::each<std::int32_t>(a, a, [=](std::int32_t x, std::int32_t) { return x >> shift; });
+}
+
+namespace fat_emulated {
+template <class Lane, class Vector>
+void store(void* out, std::uint64_t mask, const Vector& a) {
+  const auto from = lanes<Lane>(a);
   for (std::size_t i = 0; i != from.size(); ++i)
-    if ((mask >> i & 1U) != 0) static_cast<std::uint8_t*>(out)[i] = from[i];
+    if ((mask >> i & 1U) != 0) std::memcpy(static_cast<std::uint8_t*>(out) + i * sizeof(Lane), &from[i], sizeof(Lane));
+}
+}  // namespace fat_emulated
+
+inline void _mm_mask_storeu_epi8(void* out, simde__mmask16 mask, simde__m128i a) {
+  fat_emulated::store<std::uint8_t>(out, mask, a);
+}
+inline void _mm256_mask_storeu_epi8(void* out, simde__mmask32 mask, simde__m256i a) {
+  fat_emulated::store<std::uint8_t>(out, mask, a);
+}
+inline void _mm512_mask_storeu_epi8(void* out, simde__mmask64 mask, simde__m512i a) {
+  fat_emulated::store<std::uint8_t>(out, mask, a);
+}
+inline void _mm512_mask_storeu_epi64(void* out, simde__mmask8 mask, simde__m512i a) {
+  fat_emulated::store<std::uint64_t>(out, mask, a);
+}
+inline simde__m512i _mm512_maskz_loadu_epi8(simde__mmask64 mask, const void* from) {
+  std::array<std::uint8_t, 64> to{};
+  for (std::size_t i = 0; i != to.size(); ++i)
+    if ((mask >> i & 1U) != 0) to[i] = static_cast<const std::uint8_t*>(from)[i];
+  return fat_emulated::vector<simde__m512i>(to);
 }
 
 /// Tiles of AMX, from Intel's description: rows of bytes, as many as the shapes say; one set for each thread.

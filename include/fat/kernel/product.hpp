@@ -77,7 +77,7 @@ class PackedProduct {
 
   /// Rows worked on together so that they stay in the first cache.
   std::size_t rows_at_once() const noexcept {
-    return std::clamp<std::size_t>(16384 / depth_padded(), rows_, 96) / rows_ * rows_;
+    return std::clamp<std::size_t>(16384 / depth_padded(), rows_, 384) / rows_ * rows_;
   }
   /// 16-bit elements of scratch memory for one worker.
   std::size_t scratch() const noexcept { return has_pairs_ ? rows_at_once() * depth_padded() + 32 : 0; }
@@ -98,13 +98,10 @@ class PackedProduct {
   }
   /// out[rows, columns] = codes of start + A * B, in the columns of `panels`.
   void codes(const std::uint8_t* a, std::size_t stride, std::size_t rows, PanelRange panels, const ColumnStage& stage,
-             std::int32_t zero_point, std::uint8_t low, std::uint8_t high, std::int16_t* scratch, std::uint8_t* out,
-             std::size_t out_stride) const {
+             const Target& target, std::int16_t* scratch, std::uint8_t* out, std::size_t out_stride) const {
     TileCall call;
     call.stage = stage;
-    call.zero_point = zero_point;
-    call.low = low;
-    call.high = high;
+    call.target = target;
     call.out_stride = out_stride;
     call.codes = out;
     run(call, a, stride, rows, panels, scratch);
@@ -151,55 +148,59 @@ class PackedProduct {
 
   void run(const TileCall& call, const std::uint8_t* a, std::size_t stride, std::size_t rows, PanelRange panels,
            std::int16_t* scratch) const {
-    const std::size_t count = tiles(rows), at_once = rows_at_once() / rows_;
-    for (std::size_t first = 0; first < count; first += at_once)
-      run_block(call, a, stride, rows, panels, first, std::min(first + at_once, count), scratch);
+    const bool alone = panels.last - panels.first == 1 && !has_pairs_;  // no panel after it reads the same rows
+    const std::size_t count = tiles(rows), at_once = alone ? count : rows_at_once() / rows_;
+    for (std::size_t first = 0; first < count; first += at_once) {
+      const std::size_t top = first * rows / count, end = std::min(first + at_once, count) * rows / count;
+      TileCall block = call;
+      block.a = a;
+      block.a_stride = stride;
+      advance(block, top);
+      block.rows = end - top;
+      run_block(block, panels, scratch);
+    }
   }
 
-  void run_block(TileCall call, const std::uint8_t* a, std::size_t stride, std::size_t rows, PanelRange panels,
-                 std::size_t first, std::size_t last, std::int16_t* scratch) const {
-    const std::size_t count = tiles(rows), top = first * rows / count, end = last * rows / count;
+  /// Rows that stay in the first cache, times one panel after the other.
+  void run_block(const TileCall& whole, PanelRange panels, std::int16_t* scratch) const {
     const std::size_t width = kernels_->vectors * kernels_->lanes;
-    const TileCall whole = call;
-    call.a_stride = stride;
-    call.wide_stride = depth_padded();
     if (has_pairs_)
-      for (std::size_t row = top; row != end; ++row)
-        kernels_->widen(a + row * stride, depth_padded(), scratch + (row - top) * depth_padded());
+      for (std::size_t row = 0; row != whole.rows; ++row)
+        kernels_->widen(whole.a + row * whole.a_stride, depth_padded(), scratch + row * depth_padded());
     for (std::size_t panel = panels.first; panel != panels.last; ++panel) {
       const std::size_t column = panel * width;
+      TileCall call = whole;
+      call.wide = has_pairs_ ? scratch : nullptr;
+      call.wide_stride = depth_padded();
       call.panel = {bytes_.data() + parts_[panel].at, order_.empty() ? nullptr : order_.data() + panel * groups_,
                     parts_[panel].quads, groups_ - parts_[panel].quads};
       call.columns = std::min(width, columns_ - column);
-      call.stage.start = whole.stage.start + column;
-      if (whole.codes != nullptr) {
-        call.stage.mantissa = whole.stage.mantissa + column;
-        call.stage.shift = whole.stage.shift + column;
-      }
-      const auto from_row = [&](std::size_t row) {
-        call.a = a + row * stride;
-        call.wide = has_pairs_ ? scratch + (row - top) * depth_padded() : nullptr;
-        const std::size_t at = row * call.out_stride + column;
-        if (whole.sums != nullptr)
-          call.sums = whole.sums + at;
-        else
-          call.codes = whole.codes + at;
-      };
+      call.stage.start += column;
+      if (call.sums != nullptr)
+        call.sums += column;
+      else
+        call.stage.mantissa += column, call.stage.shift += column, call.codes += column;
       if (blocks_) {
-        from_row(top);
-        call.rows = end - top;
         call.begins = panel == panels.first;
         call.ends = panel + 1 == panels.last;
         kernels_->block(call);
-        continue;
-      }
-      const Tile* const by_rows = kernels_->tiles[(call.columns + kernels_->lanes - 1) / kernels_->lanes - 1];
-      for (std::size_t tile = first; tile != last; ++tile) {
-        const std::size_t row = tile * rows / count, next = (tile + 1) * rows / count;
-        from_row(row);
-        by_rows[next - row - 1](call);
-      }
+      } else
+        run_tiles(call);
     }
+  }
+
+  /// Rows of one panel in tiles as even as can be: so many of one row more, then those of one row less.
+  void run_tiles(TileCall call) const {
+    const std::size_t vectors = (call.columns + kernels_->lanes - 1) / kernels_->lanes;
+    const std::size_t most = vectors == 1 ? kernels_->narrow_rows : kernels_->rows;
+    const std::size_t rows = call.rows, count = (rows + most - 1) / most, low = rows / count, tall = rows % count;
+    const auto below = [&](std::size_t height, std::size_t tiles) {
+      call.rows = height * tiles;
+      if (tiles != 0) kernels_->tiles[vectors - 1][height - 1](call);
+    };
+    below(low + 1, tall);
+    advance(call, call.rows);
+    below(low, count - tall);
   }
 
   const Kernels* kernels_ = nullptr;

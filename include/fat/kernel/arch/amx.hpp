@@ -105,14 +105,6 @@ FAT_KERNEL_INLINE void store_tiles(const Block& block, Sums& sums) {
   if (block.right()) _tile_stored(3, sums[block.upper()] + lanes, row);
 }
 
-/// 16-byte piece `piece` of codes.
-FAT_KERNEL_INLINE __m128i quarter(__m512i codes, int piece) {
-  if (piece == 1) return _mm512_maskz_extracti32x4_epi32(0xF, codes, 1);
-  if (piece == 2) return _mm512_maskz_extracti32x4_epi32(0xF, codes, 2);
-  if (piece == 3) return _mm512_maskz_extracti32x4_epi32(0xF, codes, 3);
-  return _mm256_castsi256_si128(arch_avx512_vnni::lower_half(codes));
-}
-
 /// Codes of a block that is as many vectors wide, four vectors at a time: 4 / Vectors rows. The shift to the left may be
 /// left out where none is needed.
 template <int Vectors, bool Left>
@@ -125,27 +117,27 @@ FAT_KERNEL_INLINE void store_codes(const TileCall& call, const Block& block, con
 #pragma GCC unroll 2
   for (int v = 0; v != Vectors; ++v) {
     const std::size_t column = block.column + static_cast<std::size_t>(v * lanes);
-    scale[v] = base::load_scale(call.stage.mantissa + column, call.stage.shift + column, call.zero_point);
+    scale[v] = base::load_scale(call.stage.mantissa + column, call.stage.shift + column);
   }
-  const std::uint8_t low = call.low, high = call.high;
+  const Target target = call.target;
   const std::size_t stride = call.out_stride;
   std::uint8_t* out = call.codes + block.row * call.out_stride + block.column;
   for (std::size_t row = 0; row < block.height; row += rows, out += rows * stride) {
     Vector codes[4];
 #pragma GCC unroll 4
     for (int i = 0; i != 4; ++i)
-      codes[i] = base::requantize<Left>(
+      codes[i] = base::doubled<Left>(
           base::load_sums(sums[row + static_cast<std::size_t>(i / Vectors)] + i % Vectors * lanes), scale[i % Vectors]);
-    const __m512i bytes = base::packed_codes<4>(codes, low, high);
+    const base::Bytes bytes = base::packed(codes, target);
 #pragma GCC unroll 4
     for (int i = 0; i != 4; ++i) {
       const auto down = static_cast<std::size_t>(i / Vectors);
       if (row + down >= block.height) break;
       std::uint8_t* const to = out + down * stride + i % Vectors * lanes;
       if (i % Vectors != Vectors - 1 || last >= lanes)
-        _mm_storeu_si128(reinterpret_cast<__m128i*>(to), quarter(bytes, i));
+        _mm_storeu_si128(reinterpret_cast<__m128i*>(to), base::quarter(bytes, i));
       else
-        _mm_mask_storeu_epi8(to, last_columns, quarter(bytes, i));
+        _mm_mask_storeu_epi8(to, last_columns, base::quarter(bytes, i));
     }
   }
 }

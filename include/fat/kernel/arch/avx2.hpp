@@ -24,8 +24,10 @@ namespace kernel::arch_avx2 {
 using Vector = __m256i;
 inline constexpr int lanes = 8;
 inline constexpr int rows = 6;
+inline constexpr int narrow_rows = 6;
 inline constexpr int vectors = 2;
 inline constexpr bool has_pairs = true;
+inline constexpr bool has_masks = false;
 inline constexpr std::int32_t byte_offset = 0;
 
 FAT_KERNEL_INLINE Vector load_sums(const std::int32_t* p) {
@@ -94,35 +96,33 @@ struct Pair {
 };
 
 struct Scale {
-  __m256i even, odd, rounding, left, right;
+  __m256i even, odd, left, right;
 };
 
-FAT_KERNEL_INLINE Scale make_scale(__m256i mantissa, __m256i shift, std::int32_t zero_point) {
-  const __m256i one = _mm256_set1_epi32(1);
-  Scale s;
-  s.even = mantissa;
-  s.odd = _mm256_srli_epi64(mantissa, 32);
-  s.left = _mm256_max_epi32(_mm256_sub_epi32(one, shift), _mm256_setzero_si256());
-  s.right = _mm256_max_epi32(shift, one);
-  s.rounding = _mm256_sllv_epi32(_mm256_set1_epi32(2 * zero_point + 1), _mm256_sub_epi32(s.right, one));
-  return s;
+FAT_KERNEL_INLINE Scale make_scale(__m256i mantissa, __m256i shift) {
+  const __m256i one = _mm256_set1_epi32(1), zero = _mm256_setzero_si256();
+  return {mantissa, _mm256_srli_epi64(mantissa, 32), _mm256_max_epi32(_mm256_sub_epi32(one, shift), zero),
+          _mm256_max_epi32(_mm256_sub_epi32(shift, one), zero)};
 }
-FAT_KERNEL_INLINE Scale load_scale(const std::int32_t* mantissa, const std::int8_t* shift, std::int32_t zero_point) {
-  return make_scale(load_sums(mantissa), _mm256_cvtepi8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(shift))),
-                    zero_point);
+FAT_KERNEL_INLINE Scale load_scale(const std::int32_t* mantissa, const std::int8_t* shift) {
+  return make_scale(load_sums(mantissa),
+                    _mm256_cvtepi8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(shift))));
 }
-FAT_KERNEL_INLINE Scale broadcast_scale(std::int32_t mantissa, std::int8_t shift, std::int32_t zero_point) {
-  return make_scale(_mm256_set1_epi32(mantissa), _mm256_set1_epi32(shift), zero_point);
+FAT_KERNEL_INLINE Scale broadcast_scale(std::int32_t mantissa, std::int8_t shift) {
+  return make_scale(_mm256_set1_epi32(mantissa), _mm256_set1_epi32(shift));
 }
 
-/// Without the shift to the left where every one of them is 0.
+/// Sums times their multipliers, times two, rounded down (ColumnStage). Without the shift to the left where every one of
+/// them is 0.
 template <bool Left = true>
-FAT_KERNEL_INLINE Vector requantize(Vector sums, const Scale& s) {
+FAT_KERNEL_INLINE Vector doubled(Vector sums, const Scale& s) {
   if constexpr (Left) sums = _mm256_sllv_epi32(sums, s.left);
   const __m256i even = _mm256_mul_epi32(sums, s.even);
   const __m256i odd = _mm256_mul_epi32(_mm256_srli_epi64(sums, 32), s.odd);
-  const __m256i high = _mm256_blend_epi32(_mm256_shuffle_epi32(even, 0xF5), odd, 0xAA);
-  return _mm256_srav_epi32(_mm256_add_epi32(high, s.rounding), s.right);
+  return _mm256_srav_epi32(_mm256_blend_epi32(_mm256_shuffle_epi32(even, 0xF5), odd, 0xAA), s.right);
+}
+FAT_KERNEL_INLINE Vector halved(Vector twice) {
+  return _mm256_srai_epi32(_mm256_add_epi32(twice, _mm256_set1_epi32(1)), 1);
 }
 
 FAT_KERNEL_INLINE Vector broadcast_sum(std::int32_t value) { return _mm256_set1_epi32(value); }
@@ -154,20 +154,35 @@ FAT_KERNEL_INLINE void add_tap_pair(Vector (&sums)[Blocks], const std::uint8_t* 
   }
 }
 
-/// Saturates to bytes, then holds them between low and high.
-template <int Vectors>
-FAT_KERNEL_INLINE void store_codes(std::uint8_t* out, const Vector (&sums)[Vectors], std::uint8_t low,
-                                   std::uint8_t high) {
-  const __m128i least = _mm_set1_epi8(static_cast<char>(low)), most = _mm_set1_epi8(static_cast<char>(high));
-  if constexpr (Vectors == 2) {
-    const __m256i words = _mm256_permute4x64_epi64(_mm256_packs_epi32(sums[0], sums[1]), 0xD8);
-    const __m128i bytes = _mm_packus_epi16(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1));
-    _mm_storeu_si128(reinterpret_cast<__m128i*>(out), _mm_min_epu8(_mm_max_epu8(bytes, least), most));
-  } else {
-    const __m128i words = _mm_packs_epi32(_mm256_castsi256_si128(sums[0]), _mm256_extracti128_si256(sums[0], 1));
-    const __m128i bytes = _mm_packus_epi16(words, words);
-    _mm_storel_epi64(reinterpret_cast<__m128i*>(out), _mm_min_epu8(_mm_max_epu8(bytes, least), most));
+/// The codes of four vectors of doubled sums, four of each in every 128 bits: saturated to 16 bits, rounded, moved by the
+/// zero point, saturated to 8 and held to the range.
+FAT_KERNEL_INLINE __m256i narrow(const Vector (&twice)[4], const Target& target) {
+  const __m256i half = _mm256_set1_epi16(1 << 14);  // times 2^14, rounded, over 2^15
+  __m256i first = _mm256_mulhrs_epi16(_mm256_packs_epi32(twice[0], twice[1]), half);
+  __m256i second = _mm256_mulhrs_epi16(_mm256_packs_epi32(twice[2], twice[3]), half);
+  if (target.zero_point != 0) {
+    const __m256i zero_point = _mm256_set1_epi16(static_cast<short>(target.zero_point));
+    first = _mm256_add_epi16(first, zero_point);
+    second = _mm256_add_epi16(second, zero_point);
   }
+  const __m256i bytes = _mm256_packus_epi16(first, second);
+  if (target.low == 0 && target.high == 255) return bytes;
+  return _mm256_min_epu8(_mm256_max_epu8(bytes, _mm256_set1_epi8(static_cast<char>(target.low))),
+                         _mm256_set1_epi8(static_cast<char>(target.high)));
+}
+using Bytes = __m256i;
+/// The same, one vector's codes after the other's.
+FAT_KERNEL_INLINE Bytes packed(const Vector (&twice)[4], const Target& target) {
+  return _mm256_permutevar8x32_epi32(narrow(twice, target), _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
+}
+/// Stores the piece-th `Vectors` vectors' codes.
+template <int Vectors>
+FAT_KERNEL_INLINE void store_piece(std::uint8_t* out, Bytes codes, int piece) {
+  if constexpr (Vectors == 4) return _mm256_storeu_si256(reinterpret_cast<__m256i*>(out), codes);
+  const bool upper = Vectors == 1 ? piece >= 2 : piece == 1;
+  const __m128i half = upper ? _mm256_extracti128_si256(codes, 1) : _mm256_castsi256_si128(codes);
+  if constexpr (Vectors == 2) return _mm_storeu_si128(reinterpret_cast<__m128i*>(out), half);
+  _mm_storel_epi64(reinterpret_cast<__m128i*>(out), piece % 2 == 0 ? half : _mm_unpackhi_epi64(half, half));
 }
 
 using ByteMask = __m256i;
@@ -224,11 +239,6 @@ FAT_KERNEL_INLINE void interleave(Vector a, Vector b, Vector c, ColumnBytes (&to
 FAT_KERNEL_INLINE void add_products(Vector& sum, const ColumnBytes& bytes, const ColumnWeights& w) {
   sum = _mm256_add_epi32(sum,
                          _mm256_add_epi32(_mm256_madd_epi16(bytes.even, w.even), _mm256_madd_epi16(bytes.odd, w.odd)));
-}
-/// Saturates to bytes, undoing the order of interleave, and holds them between low and high.
-FAT_KERNEL_INLINE Vector narrow(const Vector (&sums)[4], std::uint8_t low, std::uint8_t high) {
-  const Vector bytes = _mm256_packus_epi16(_mm256_packs_epi32(sums[0], sums[1]), _mm256_packs_epi32(sums[2], sums[3]));
-  return _mm256_min_epu8(_mm256_max_epu8(bytes, broadcast_bytes(low)), broadcast_bytes(high));
 }
 
 #include <fat/kernel/arch/depthwise.inl>

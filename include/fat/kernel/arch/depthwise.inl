@@ -1,4 +1,4 @@
-// Depthwise 3 x 3 by columns, for instruction sets that multiply bytes in fours: included after tile.inl inside the set's
+// Depthwise 3 x 3 by columns, for instruction sets that multiply bytes in fours: included inside the set's
 // namespace and target region. A column of the window, three rows of one input pixel, lies in the four bytes of a 32-bit
 // lane (the last has weight 0) and serves up to three outputs, so it is read and interleaved once. No include guard on purpose.
 // Segments: 1 for a block of all channels that fit; 2 or 4 where that share of them is left, and the vectors hold as many
@@ -45,7 +45,7 @@ FAT_KERNEL_INLINE void add_column(Vector (&sums)[4], const ColumnBytes (&column)
 template <int Stride, int Segments>
 FAT_KERNEL_INLINE void depthwise3x3_block(const Depthwise3x3Call& call, std::size_t at, std::size_t count, std::uint8_t* out) {
   const ByteMask mask = byte_mask(count);
-  const std::uint8_t low = call.low, high = call.high;  // the call could alias the output
+  const Target target = call.target;  // the call could alias the output
   ColumnWeights w[3][4];
   ColumnBytes column[4];
   Vector start[4], first[4], second[4], third[4];
@@ -57,9 +57,9 @@ FAT_KERNEL_INLINE void depthwise3x3_block(const Depthwise3x3Call& call, std::siz
       w[k][v] = column_weights(spread<Segments>(load_sums(reinterpret_cast<const std::int32_t*>(call.weights + 12 * at) + (4 * k + v) * lanes)));
     const std::size_t c = at + static_cast<std::size_t>(v * lanes);
     start[v] = spread<Segments>(load_sums(call.stage.start + c));
-    scale[v] = load_scale(call.stage.mantissa + c, call.stage.shift + c, call.zero_point);
+    scale[v] = load_scale(call.stage.mantissa + c, call.stage.shift + c);
     if constexpr (Segments > 1)
-      for (Vector* const part : {&scale[v].even, &scale[v].odd, &scale[v].rounding, &scale[v].right}) *part = spread<Segments>(*part);
+      for (Vector* const part : {&scale[v].even, &scale[v].odd, &scale[v].right}) *part = spread<Segments>(*part);
     first[v] = start[v], second[v] = start[v];
   }
   std::ptrdiff_t next = -static_cast<std::ptrdiff_t>(call.pad_left);
@@ -84,8 +84,8 @@ FAT_KERNEL_INLINE void depthwise3x3_block(const Depthwise3x3Call& call, std::siz
     if constexpr (Stride == 1) add_column(second, column, w[1]);
     add_column(third, column, w[0]);
 #pragma GCC unroll 4
-    for (int v = 0; v != 4; ++v) first[v] = requantize<false>(first[v], scale[v]);
-    store_bytes<Segments>(out, pixels * call.channels, mask, narrow(first, low, high));
+    for (int v = 0; v != 4; ++v) first[v] = doubled<false>(first[v], scale[v]);
+    store_bytes<Segments>(out, pixels * call.channels, mask, narrow(first, target));
 #pragma GCC unroll 4
     for (int v = 0; v != 4; ++v) {
       first[v] = Stride == 1 ? second[v] : third[v];

@@ -11,8 +11,10 @@ namespace kernel::arch_generic {
 
 inline constexpr int lanes = 8;
 inline constexpr int rows = 4;
+inline constexpr int narrow_rows = rows;
 inline constexpr int vectors = 1;
 inline constexpr bool has_pairs = false;
+inline constexpr bool has_masks = false;
 inline constexpr std::int32_t byte_offset = 0;
 
 // Sums wrap like every vector unit's: intermediate values may pass int32 where the final one does not.
@@ -49,34 +51,38 @@ struct Quad {
 using Pair = Quad;
 
 struct Scale {
-  std::int32_t mantissa[lanes], rounding[lanes], left[lanes], right[lanes];
+  std::int32_t mantissa[lanes], left[lanes], right[lanes];
 };
 
-FAT_KERNEL_INLINE Scale load_scale(const std::int32_t* mantissa, const std::int8_t* shift, std::int32_t zero_point) {
+FAT_KERNEL_INLINE Scale load_scale(const std::int32_t* mantissa, const std::int8_t* shift) {
   Scale s;
   for (int i = 0; i != lanes; ++i) {
     s.mantissa[i] = mantissa[i];
     s.left[i] = shift[i] < 1 ? 1 - shift[i] : 0;
-    s.right[i] = shift[i] < 1 ? 1 : shift[i];
-    s.rounding[i] = (2 * zero_point + 1) * (1 << (s.right[i] - 1));
+    s.right[i] = shift[i] < 1 ? 0 : shift[i] > 32 ? 31 : shift[i] - 1;
   }
   return s;
 }
-FAT_KERNEL_INLINE Scale broadcast_scale(std::int32_t mantissa, std::int8_t shift, std::int32_t zero_point) {
+FAT_KERNEL_INLINE Scale broadcast_scale(std::int32_t mantissa, std::int8_t shift) {
   std::int32_t mantissas[lanes];
   std::int8_t shifts[lanes];
   for (int i = 0; i != lanes; ++i) mantissas[i] = mantissa, shifts[i] = shift;
-  return load_scale(mantissas, shifts, zero_point);
+  return load_scale(mantissas, shifts);
 }
 
+/// Sums times their multipliers, times two, rounded down (ColumnStage).
 template <bool Left = true>  // one way suits both
-FAT_KERNEL_INLINE Vector requantize(Vector sums, const Scale& s) {
+FAT_KERNEL_INLINE Vector doubled(Vector sums, const Scale& s) {
   for (int i = 0; i != lanes; ++i) {
     const auto sum = static_cast<std::int32_t>(sums.at[i] << s.left[i]);
     const auto high = static_cast<std::int32_t>((std::int64_t{sum} * s.mantissa[i]) >> 32);
-    sums.at[i] = static_cast<std::uint32_t>((high + s.rounding[i]) >> s.right[i]);
+    sums.at[i] = static_cast<std::uint32_t>(high >> s.right[i]);
   }
   return sums;
+}
+FAT_KERNEL_INLINE Vector halved(Vector twice) {
+  for (std::uint32_t& value : twice.at) value = static_cast<std::uint32_t>(static_cast<std::int32_t>(value + 1) >> 1);
+  return twice;
 }
 
 FAT_KERNEL_INLINE Vector broadcast_sum(std::int32_t value) {
@@ -105,14 +111,23 @@ FAT_KERNEL_INLINE void add_tap_pair(Vector (&sums)[Blocks], const std::uint8_t* 
       sums[v].at[i] += static_cast<std::uint32_t>(x0[c] * w[2 * c] + x1[c] * w[2 * c + 1]);
 }
 
+/// Four vectors of doubled sums, which become codes as they are stored.
+struct Bytes {
+  const Vector (&twice)[4];
+  const Target& target;
+};
+FAT_KERNEL_INLINE Bytes packed(const Vector (&twice)[4], const Target& target) { return {twice, target}; }
+/// Stores the piece-th `Vectors` vectors' codes.
 template <int Vectors>
-FAT_KERNEL_INLINE void store_codes(std::uint8_t* out, const Vector (&sums)[Vectors], std::uint8_t low,
-                                   std::uint8_t high) {
-  for (int v = 0; v != Vectors; ++v)
+FAT_KERNEL_INLINE void store_piece(std::uint8_t* out, const Bytes& codes, int piece) {
+  const Target to = codes.target;
+  for (int v = 0; v != Vectors; ++v) {
+    const Vector sums = halved(codes.twice[piece * Vectors + v]);
     for (int i = 0; i != lanes; ++i) {
-      const auto code = static_cast<std::int32_t>(sums[v].at[i]);
-      out[v * lanes + i] = static_cast<std::uint8_t>(code < low ? low : code > high ? high : code);
+      const std::int32_t code = static_cast<std::int32_t>(sums.at[i]) + to.zero_point;
+      out[v * lanes + i] = static_cast<std::uint8_t>(code < to.low ? to.low : code > to.high ? to.high : code);
     }
+  }
 }
 
 #include <fat/kernel/arch/tile.inl>

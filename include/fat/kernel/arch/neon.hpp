@@ -15,8 +15,10 @@ namespace kernel::arch_neon {
 using Vector = int32x4_t;
 inline constexpr int lanes = 4;
 inline constexpr int rows = 4;
+inline constexpr int narrow_rows = rows;
 inline constexpr int vectors = 4;
 inline constexpr bool has_pairs = false;
+inline constexpr bool has_masks = false;
 inline constexpr std::int32_t byte_offset = 0;
 
 FAT_KERNEL_INLINE Vector load_sums(const std::int32_t* p) { return vld1q_s32(p); }
@@ -47,35 +49,30 @@ struct Quad {
 using Pair = Quad;
 
 struct Scale {
-  int32x4_t mantissa, rounding, left, right;
+  int32x4_t mantissa, left, right;  // right: negative
 };
 
-FAT_KERNEL_INLINE Scale make_scale(int32x4_t mantissa, int32x4_t shift, std::int32_t zero_point) {
-  const int32x4_t one = vdupq_n_s32(1);
-  Scale s;
-  s.mantissa = mantissa;
-  s.left = vmaxq_s32(vsubq_s32(one, shift), vdupq_n_s32(0));
-  s.right = vnegq_s32(vmaxq_s32(shift, one));
-  s.rounding = vshlq_s32(vdupq_n_s32(2 * zero_point + 1), vsubq_s32(vmaxq_s32(shift, one), one));
-  return s;
+FAT_KERNEL_INLINE Scale make_scale(int32x4_t mantissa, int32x4_t shift) {
+  const int32x4_t one = vdupq_n_s32(1), zero = vdupq_n_s32(0);
+  return {mantissa, vmaxq_s32(vsubq_s32(one, shift), zero), vminq_s32(vsubq_s32(one, shift), zero)};
 }
-FAT_KERNEL_INLINE Scale load_scale(const std::int32_t* mantissa, const std::int8_t* shift, std::int32_t zero_point) {
-  return make_scale(vld1q_s32(mantissa), vmovl_s16(vget_low_s16(vmovl_s8(vreinterpret_s8_u32(load_four(shift))))),
-                    zero_point);
+FAT_KERNEL_INLINE Scale load_scale(const std::int32_t* mantissa, const std::int8_t* shift) {
+  return make_scale(vld1q_s32(mantissa), vmovl_s16(vget_low_s16(vmovl_s8(vreinterpret_s8_u32(load_four(shift))))));
 }
-FAT_KERNEL_INLINE Scale broadcast_scale(std::int32_t mantissa, std::int8_t shift, std::int32_t zero_point) {
-  return make_scale(vdupq_n_s32(mantissa), vdupq_n_s32(shift), zero_point);
+FAT_KERNEL_INLINE Scale broadcast_scale(std::int32_t mantissa, std::int8_t shift) {
+  return make_scale(vdupq_n_s32(mantissa), vdupq_n_s32(shift));
 }
 
-/// Without the shift to the left where every one of them is 0.
+/// Sums times their multipliers, times two, rounded down (ColumnStage). Without the shift to the left where every one of
+/// them is 0.
 template <bool Left = true>
-FAT_KERNEL_INLINE Vector requantize(Vector sums, const Scale& s) {
+FAT_KERNEL_INLINE Vector doubled(Vector sums, const Scale& s) {
   if constexpr (Left) sums = vshlq_s32(sums, s.left);
   const int64x2_t low = vmull_s32(vget_low_s32(sums), vget_low_s32(s.mantissa));
   const int64x2_t high = vmull_high_s32(sums, s.mantissa);
-  const int32x4_t halves = vcombine_s32(vshrn_n_s64(low, 32), vshrn_n_s64(high, 32));
-  return vshlq_s32(vaddq_s32(halves, s.rounding), s.right);
+  return vshlq_s32(vuzp2q_s32(vreinterpretq_s32_s64(low), vreinterpretq_s32_s64(high)), s.right);
 }
+FAT_KERNEL_INLINE Vector halved(Vector twice) { return vrshrq_n_s32(twice, 1); }
 
 FAT_KERNEL_INLINE Vector broadcast_sum(std::int32_t value) { return vdupq_n_s32(value); }
 FAT_KERNEL_INLINE Vector add_sums(Vector a, Vector b) { return vaddq_s32(a, b); }
@@ -101,16 +98,24 @@ FAT_KERNEL_INLINE void add_tap_pair(Vector (&sums)[Blocks], const std::uint8_t* 
   }
 }
 
+using Bytes = uint8x16_t;
+/// The codes of four vectors of doubled sums: rounded and saturated to 16 bits, moved by the zero point, saturated to 8
+/// and held to the range.
+FAT_KERNEL_INLINE Bytes packed(const Vector (&twice)[4], const Target& target) {
+  const int16x8_t zero_point = vdupq_n_s16(static_cast<std::int16_t>(target.zero_point));
+  const int16x8_t first = vcombine_s16(vqrshrn_n_s32(twice[0], 1), vqrshrn_n_s32(twice[1], 1));
+  const int16x8_t second = vcombine_s16(vqrshrn_n_s32(twice[2], 1), vqrshrn_n_s32(twice[3], 1));
+  const uint8x16_t bytes =
+      vcombine_u8(vqmovun_s16(vqaddq_s16(first, zero_point)), vqmovun_s16(vqaddq_s16(second, zero_point)));
+  return vminq_u8(vmaxq_u8(bytes, vdupq_n_u8(target.low)), vdupq_n_u8(target.high));
+}
+/// Stores the piece-th `Vectors` vectors' codes.
 template <int Vectors>
-FAT_KERNEL_INLINE void store_codes(std::uint8_t* out, const Vector (&sums)[Vectors], std::uint8_t low,
-                                   std::uint8_t high) {
-#pragma GCC unroll 8
-  for (int v = 0; v != Vectors; ++v) {
-    const uint16x4_t words = vqmovun_s32(sums[v]);
-    const uint8x8_t bytes = vmin_u8(vmax_u8(vqmovn_u16(vcombine_u16(words, words)), vdup_n_u8(low)), vdup_n_u8(high));
-    const std::uint32_t four = vget_lane_u32(vreinterpret_u32_u8(bytes), 0);
-    __builtin_memcpy(out + v * lanes, &four, 4);
-  }
+FAT_KERNEL_INLINE void store_piece(std::uint8_t* out, Bytes codes, int piece) {
+  if constexpr (Vectors == 4) return vst1q_u8(out, codes);
+  std::uint8_t all[16];
+  vst1q_u8(all, codes);
+  __builtin_memcpy(out, all + piece * Vectors * lanes, Vectors * lanes);
 }
 
 #include <fat/kernel/arch/tile.inl>
@@ -120,23 +125,28 @@ inline constexpr Kernels kernels = make_kernels("neon");
 }  // namespace kernel::arch_neon
 }  // namespace fat::inline FAT_ABI
 
-#define FAT_KERNEL_NEON_COMMON      \
-  using arch_neon::add_sums;        \
-  using arch_neon::add_tap_pair;    \
-  using arch_neon::broadcast_scale; \
-  using arch_neon::broadcast_sum;   \
-  using arch_neon::lanes;           \
-  using arch_neon::load_scale;      \
-  using arch_neon::load_sums;       \
-  using arch_neon::requantize;      \
-  using arch_neon::Scale;           \
-  using arch_neon::shifted_codes;   \
-  using arch_neon::store_codes;     \
-  using arch_neon::store_sums;      \
-  using arch_neon::Vector;          \
-  using arch_neon::vectors;         \
-  using arch_neon::widen;           \
-  inline constexpr int rows = 6;    \
+#define FAT_KERNEL_NEON_COMMON             \
+  using arch_neon::add_sums;               \
+  using arch_neon::add_tap_pair;           \
+  using arch_neon::broadcast_scale;        \
+  using arch_neon::broadcast_sum;          \
+  using arch_neon::Bytes;                  \
+  using arch_neon::doubled;                \
+  using arch_neon::halved;                 \
+  using arch_neon::lanes;                  \
+  using arch_neon::load_scale;             \
+  using arch_neon::load_sums;              \
+  using arch_neon::Scale;                  \
+  using arch_neon::packed;                 \
+  using arch_neon::shifted_codes;          \
+  using arch_neon::store_piece;            \
+  using arch_neon::store_sums;             \
+  using arch_neon::Vector;                 \
+  using arch_neon::vectors;                \
+  using arch_neon::widen;                  \
+  inline constexpr int rows = 6;           \
+  inline constexpr int narrow_rows = rows; \
+  inline constexpr bool has_masks = false; \
   inline constexpr bool has_pairs = false;
 
 #if defined(__clang__)

@@ -21,9 +21,17 @@ struct Panel {
   std::size_t pairs = 0;
 };
 
-/// Constants of the output columns of a panel: code = clamp(zero point + round(sum * mantissa / 2^(32 + shift))),
-/// halves up, computed as (high half of ((sum << left) * mantissa) + rounding) >> right with left = max(1 - shift, 0),
-/// right = max(shift, 1) and rounding = half a unit and the zero point. Packing proves that nothing overflows.
+/// Codes that sums become: clamp(zero point + rounded sum, low, high).
+struct Target {
+  std::int32_t zero_point = 0;
+  std::uint8_t low = 0;
+  std::uint8_t high = 255;
+};
+
+/// Constants of the output columns of a panel: rounded sum = round(sum * mantissa / 2^(32 + shift)), halves up, computed
+/// as (twice + 1) >> 1 with twice = high half of ((sum << left) * mantissa) >> right, left = max(1 - shift, 0) and
+/// right = max(shift, 1) - 1. `twice` may be held to 16 bits before it is rounded: codes have 8. Packing proves that the
+/// shift to the left does not overflow.
 struct ColumnStage {
   /// Start of the sums: bias and the correction for zero points.
   const std::int32_t* start = nullptr;
@@ -34,9 +42,9 @@ struct ColumnStage {
 
 /// rows x columns outputs: rows of A (bytes, and the same as 16-bit numbers where a panel has pairs) times one panel.
 struct TileCall {
-  /// For Kernels::block only, a tile has its number of rows compiled in. Of consecutive calls with the same rows and depth
-  /// one begins and one ends.
+  /// A multiple of the tile's.
   std::size_t rows = 0;
+  /// For Kernels::block only: of consecutive calls with the same rows and depth one begins and one ends.
   bool begins = true;
   bool ends = true;
   const std::uint8_t* a = nullptr;
@@ -45,9 +53,7 @@ struct TileCall {
   std::size_t wide_stride = 0;
   Panel panel;
   ColumnStage stage;
-  std::int32_t zero_point = 0;
-  std::uint8_t low = 0;
-  std::uint8_t high = 255;
+  Target target;
   /// Valid columns; fewer than the vectors hold in the last panel.
   std::size_t columns = 0;
   /// Elements from row to row of the output.
@@ -56,6 +62,14 @@ struct TileCall {
   std::int32_t* sums = nullptr;
   std::uint8_t* codes = nullptr;
 };
+
+/// Moves a call `rows` rows down.
+constexpr void advance(TileCall& call, std::size_t rows) {
+  call.a += rows * call.a_stride;
+  if (call.wide != nullptr) call.wide += rows * call.wide_stride;
+  if (call.sums != nullptr) call.sums += rows * call.out_stride;
+  if (call.codes != nullptr) call.codes += rows * call.out_stride;
+}
 
 /// One output row segment of a depthwise convolution: `columns` output pixels of all channels.
 struct DepthwiseCall {
@@ -68,9 +82,7 @@ struct DepthwiseCall {
   /// Tap pairs interleaved by channel: [ceil(taps / 2)][channels][2].
   const std::int16_t* weights = nullptr;
   ColumnStage stage;
-  std::int32_t zero_point = 0;
-  std::uint8_t low = 0;
-  std::uint8_t high = 255;
+  Target target;
   std::size_t columns = 0;
 };
 
@@ -86,8 +98,7 @@ struct Depthwise3x3Call {
   std::uint8_t outside = 0;
   const std::int8_t* weights = nullptr;
   ColumnStage stage;
-  std::int32_t zero_point = 0;
-  std::uint8_t low = 0, high = 255;
+  Target target;
 };
 
 /// Bytes are interleaved in each 128 bits on their own: 4 channels of every 16 go to one of four vectors of 32-bit
@@ -104,19 +115,20 @@ struct AddCall {
   std::int32_t a_zero = 0, b_zero = 0;
   std::int32_t a_mantissa = 0, b_mantissa = 0, mantissa = 0;
   std::int8_t a_shift = 0, b_shift = 0, shift = 0;
-  std::int32_t zero_point = 0;
-  std::uint8_t low = 0, high = 255;
+  Target target;
 };
 
 using Tile = void (*)(const TileCall&);
 
-/// Everything one instruction set does. A tile covers `rows` x (`vectors` * `lanes`) outputs or less.
+/// Everything one instruction set does. A tile covers `rows` x (`vectors` * `lanes`) outputs or less, one of a single
+/// vector `narrow_rows`.
 struct Kernels {
-  static constexpr int max_rows = 6;
+  static constexpr int max_rows = 12;
   static constexpr int max_vectors = 4;
 
   const char* name = "";
   std::size_t rows = 0;
+  std::size_t narrow_rows = 0;
   std::size_t vectors = 0;
   std::size_t lanes = 0;
   /// Byte products saturate unless packing proves the contrary, so some groups are kept as 16-bit pairs.
@@ -125,7 +137,7 @@ struct Kernels {
   std::size_t group = 4;
   /// What the micro-kernel subtracts from every byte of A.
   std::int32_t offset = 0;
-  /// Indexed by vectors - 1 and rows - 1.
+  /// Tiles below one another, indexed by vectors - 1 and rows of one tile - 1.
   Tile tiles[max_vectors][max_rows] = {};
   /// Any number of rows times one panel, for weights of at least block_groups groups of four, padded to padded_groups of
   /// them; null where tiles do all the work. block_rows at a time fill its registers.

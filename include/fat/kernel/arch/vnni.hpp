@@ -28,8 +28,10 @@ namespace kernel::arch_avx512_vnni {
 using Vector = __m512i;
 inline constexpr int lanes = 16;
 inline constexpr int rows = 6;
+inline constexpr int narrow_rows = 12;  // as many sums as hide the time that a product takes
 inline constexpr int vectors = 4;
 inline constexpr bool has_pairs = false;
+inline constexpr bool has_masks = true;  ///< store_some
 inline constexpr std::int32_t byte_offset = 0;
 
 // The forms with a mask, all bits set: the plain ones make g++ 12 warn of an uninitialized value in its own header.
@@ -64,46 +66,40 @@ struct Quad {
 };
 
 struct Scale {
-  __m512i even, odd, rounding, left, right;
+  __m512i even, odd, left, right;
 };
 
-FAT_KERNEL_INLINE Scale make_scale(__m512i mantissa, __m512i shift, std::int32_t zero_point) {
-  const __m512i one = _mm512_set1_epi32(1);
-  Scale s;
-  s.even = mantissa;
-  s.odd = _mm512_maskz_srli_epi64(all_eight, mantissa, 32);
-  s.left = _mm512_maskz_max_epi32(all_lanes, _mm512_sub_epi32(one, shift), _mm512_setzero_si512());
-  s.right = _mm512_maskz_max_epi32(all_lanes, shift, one);
-  s.rounding =
-      _mm512_maskz_sllv_epi32(all_lanes, _mm512_set1_epi32(2 * zero_point + 1), _mm512_sub_epi32(s.right, one));
-  return s;
+FAT_KERNEL_INLINE Scale make_scale(__m512i mantissa, __m512i shift) {
+  const __m512i one = _mm512_set1_epi32(1), zero = _mm512_setzero_si512();
+  return {mantissa, _mm512_maskz_srli_epi64(all_eight, mantissa, 32),
+          _mm512_maskz_max_epi32(all_lanes, _mm512_sub_epi32(one, shift), zero),
+          _mm512_maskz_max_epi32(all_lanes, _mm512_sub_epi32(shift, one), zero)};
 }
-FAT_KERNEL_INLINE Scale load_scale(const std::int32_t* mantissa, const std::int8_t* shift, std::int32_t zero_point) {
+FAT_KERNEL_INLINE Scale load_scale(const std::int32_t* mantissa, const std::int8_t* shift) {
   return make_scale(load_sums(mantissa),
-                    _mm512_maskz_cvtepi8_epi32(all_lanes, _mm_loadu_si128(reinterpret_cast<const __m128i*>(shift))),
-                    zero_point);
+                    _mm512_maskz_cvtepi8_epi32(all_lanes, _mm_loadu_si128(reinterpret_cast<const __m128i*>(shift))));
 }
-FAT_KERNEL_INLINE Scale broadcast_scale(std::int32_t mantissa, std::int8_t shift, std::int32_t zero_point) {
-  return make_scale(_mm512_set1_epi32(mantissa), _mm512_set1_epi32(shift), zero_point);
+FAT_KERNEL_INLINE Scale broadcast_scale(std::int32_t mantissa, std::int8_t shift) {
+  return make_scale(_mm512_set1_epi32(mantissa), _mm512_set1_epi32(shift));
 }
 
 /// 32-bit lanes 1, 1, 3, 3 of every four.
 inline constexpr auto odd_to_even = static_cast<_MM_PERM_ENUM>(0xF5);
-/// The upper halves of two vectors of 64-bit products, one after the other by turns.
-FAT_KERNEL_INLINE Vector high_halves() {
-  return _mm512_setr_epi32(1, 17, 3, 19, 5, 21, 7, 23, 9, 25, 11, 27, 13, 29, 15, 31);
-}
 
-/// Without the shift to the left where every one of them is 0.
+/// Sums times their multipliers, times two, rounded down (ColumnStage). Without the shift to the left where every one of
+/// them is 0.
 template <bool Left = true>
-FAT_KERNEL_INLINE Vector requantize(Vector sums, const Scale& s) {
+FAT_KERNEL_INLINE Vector doubled(Vector sums, const Scale& s) {
+  constexpr __mmask16 even_lanes = 0x5555;
   if constexpr (Left) sums = _mm512_maskz_sllv_epi32(all_lanes, sums, s.left);
   const __m512i even = _mm512_maskz_mul_epi32(all_eight, sums, s.even);
   // Moves that Intel runs beside the multiplications and shifts, not instead of one.
   const __m512i odd =
       _mm512_maskz_mul_epi32(all_eight, _mm512_maskz_shuffle_epi32(all_lanes, sums, odd_to_even), s.odd);
-  const __m512i high = _mm512_permutex2var_epi32(even, high_halves(), odd);
-  return _mm512_maskz_srav_epi32(all_lanes, _mm512_add_epi32(high, s.rounding), s.right);
+  return _mm512_maskz_srav_epi32(all_lanes, _mm512_mask_shuffle_epi32(odd, even_lanes, even, odd_to_even), s.right);
+}
+FAT_KERNEL_INLINE Vector halved(Vector twice) {
+  return _mm512_maskz_srai_epi32(all_lanes, _mm512_add_epi32(twice, _mm512_set1_epi32(1)), 1);
 }
 
 FAT_KERNEL_INLINE Vector broadcast_sum(std::int32_t value) { return _mm512_set1_epi32(value); }
@@ -140,36 +136,57 @@ FAT_KERNEL_INLINE __m256i lower_half(__m512i v) {
 #endif
 }
 
-/// The codes of up to four vectors, held between low and high, one vector's after the other's. Vectors are packed in pairs
-/// of pairs, saturating, which leaves four codes of each in every 128 bits.
-template <int Vectors>
-FAT_KERNEL_INLINE __m512i packed_codes(const Vector (&sums)[Vectors], std::uint8_t low, std::uint8_t high) {
-  const __m512i first = _mm512_packs_epi32(sums[0], sums[Vectors > 1 ? 1 : 0]);
-  const __m512i second = Vectors > 2 ? _mm512_packs_epi32(sums[Vectors > 2 ? 2 : 0], sums[Vectors - 1]) : first;
-  const __m512i least = _mm512_set1_epi8(static_cast<char>(low)), most = _mm512_set1_epi8(static_cast<char>(high));
+/// The codes of four vectors of doubled sums, four of each in every 128 bits: saturated to 16 bits, rounded, moved by the
+/// zero point, saturated to 8 and held to the range.
+FAT_KERNEL_INLINE __m512i narrow(const Vector (&twice)[4], const Target& target) {
+  const __m512i half = _mm512_set1_epi16(1 << 14);  // times 2^14, rounded, over 2^15
+  __m512i first = _mm512_mulhrs_epi16(_mm512_packs_epi32(twice[0], twice[1]), half);
+  __m512i second = _mm512_mulhrs_epi16(_mm512_packs_epi32(twice[2], twice[3]), half);
+  if (target.zero_point != 0) {
+    const __m512i zero_point = _mm512_set1_epi16(static_cast<short>(target.zero_point));
+    first = _mm512_add_epi16(first, zero_point);
+    second = _mm512_add_epi16(second, zero_point);
+  }
+  const __m512i bytes = _mm512_packus_epi16(first, second);
+  if (target.low == 0 && target.high == 255) return bytes;
+  return _mm512_min_epu8(_mm512_max_epu8(bytes, _mm512_set1_epi8(static_cast<char>(target.low))),
+                         _mm512_set1_epi8(static_cast<char>(target.high)));
+}
+using Bytes = __m512i;
+/// The same, one vector's codes after the other's.
+FAT_KERNEL_INLINE Bytes packed(const Vector (&twice)[4], const Target& target) {
   const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
-  return _mm512_maskz_permutexvar_epi32(
-      all_lanes, order, _mm512_min_epu8(_mm512_max_epu8(_mm512_packus_epi16(first, second), least), most));
+  return _mm512_maskz_permutexvar_epi32(all_lanes, order, narrow(twice, target));
+}
+FAT_KERNEL_INLINE __m128i quarter(Bytes codes, int piece) {
+  if (piece == 1) return _mm512_maskz_extracti32x4_epi32(0xF, codes, 1);
+  if (piece == 2) return _mm512_maskz_extracti32x4_epi32(0xF, codes, 2);
+  if (piece == 3) return _mm512_maskz_extracti32x4_epi32(0xF, codes, 3);
+  return _mm256_castsi256_si128(lower_half(codes));
+}
+/// Stores the piece-th `Vectors` vectors' codes.
+template <int Vectors>
+FAT_KERNEL_INLINE void store_piece(std::uint8_t* out, Bytes codes, int piece) {
+  if constexpr (Vectors == 4) return _mm512_storeu_si512(out, codes);
+  if constexpr (Vectors == 1) return _mm_storeu_si128(reinterpret_cast<__m128i*>(out), quarter(codes, piece));
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(out),
+                      piece == 0 ? lower_half(codes) : _mm512_maskz_extracti64x4_epi64(0xF, codes, 1));
+  if constexpr (Vectors == 3) _mm_storeu_si128(reinterpret_cast<__m128i*>(out + 2 * lanes), quarter(codes, 2));
 }
 
+/// The same of the first columns alone.
 template <int Vectors>
-FAT_KERNEL_INLINE void store_codes(std::uint8_t* out, const Vector (&sums)[Vectors], std::uint8_t low,
-                                   std::uint8_t high) {
-  if constexpr (Vectors == 1) {
-    const __m512i code = _mm512_maskz_min_epi32(
-        all_lanes, _mm512_maskz_max_epi32(all_lanes, sums[0], _mm512_set1_epi32(low)), _mm512_set1_epi32(high));
-    return _mm_storeu_si128(reinterpret_cast<__m128i*>(out), _mm512_maskz_cvtepi32_epi8(all_lanes, code));
-  }
-  const __m512i bytes = packed_codes<Vectors>(sums, low, high);
-  if constexpr (Vectors == 4) return _mm512_storeu_si512(out, bytes);
-  _mm256_storeu_si256(reinterpret_cast<__m256i*>(out), lower_half(bytes));
-  if constexpr (Vectors == 3)
-    _mm_storeu_si128(reinterpret_cast<__m128i*>(out + 2 * lanes), _mm512_maskz_extracti32x4_epi32(0xF, bytes, 2));
+FAT_KERNEL_INLINE void store_some(std::uint8_t* out, Bytes codes, int piece, std::size_t columns) {
+  const std::uint64_t mask = (std::uint64_t{1} << columns) - 1;
+  if constexpr (Vectors == 1) return _mm_mask_storeu_epi8(out, static_cast<__mmask16>(mask), quarter(codes, piece));
+  if constexpr (Vectors == 2)
+    return _mm256_mask_storeu_epi8(out, static_cast<__mmask32>(mask),
+                                   piece == 0 ? lower_half(codes) : _mm512_maskz_extracti64x4_epi64(0xF, codes, 1));
+  _mm512_mask_storeu_epi8(out, mask, codes);
 }
 
 using Pair = Quad;
 
-#if !defined(FAT_KERNEL_EMULATED)  // the emulation lacks the 512-bit byte operations of the column kernel
 using ByteMask = __mmask64;
 inline constexpr ByteMask all_bytes = ~ByteMask{0};
 FAT_KERNEL_INLINE ByteMask byte_mask(std::size_t count) { return count >= 64 ? all_bytes : (ByteMask{1} << count) - 1; }
@@ -225,21 +242,11 @@ FAT_KERNEL_INLINE void add_products(Vector& sum, Vector bytes, Vector w) {
   Quad::multiply_add<1>(sums, bytes, weights);
   sum = sums[0];
 }
-/// Saturates to bytes, undoing the order of interleave, and holds them between low and high.
-FAT_KERNEL_INLINE Vector narrow(const Vector (&sums)[4], std::uint8_t low, std::uint8_t high) {
-  const Vector bytes = _mm512_packus_epi16(_mm512_packs_epi32(sums[0], sums[1]), _mm512_packs_epi32(sums[2], sums[3]));
-  return _mm512_min_epu8(_mm512_max_epu8(bytes, broadcast_bytes(low)), broadcast_bytes(high));
-}
 
-#endif
-
-#include <fat/kernel/arch/tile.inl>
-#if defined(FAT_KERNEL_EMULATED)
-inline constexpr Kernels kernels = make_kernels("avx512_vnni");
-#else
 #include <fat/kernel/arch/depthwise.inl>
+#include <fat/kernel/arch/tile.inl>
+
 inline constexpr Kernels kernels = with_depthwise3x3(make_kernels("avx512_vnni"));
-#endif
 
 }  // namespace kernel::arch_avx512_vnni
 }  // namespace fat::inline FAT_ABI
@@ -266,22 +273,27 @@ using arch_avx2::broadcast_scale;
 using arch_avx2::broadcast_sum;
 using arch_avx2::byte_mask;
 using arch_avx2::ByteMask;
+using arch_avx2::Bytes;
+using arch_avx2::doubled;
+using arch_avx2::halved;
 using arch_avx2::lanes;
 using arch_avx2::load_bytes;
 using arch_avx2::load_scale;
 using arch_avx2::load_sums;
 using arch_avx2::narrow;
-using arch_avx2::requantize;
+using arch_avx2::narrow_rows;
+using arch_avx2::packed;
 using arch_avx2::rows;
 using arch_avx2::Scale;
 using arch_avx2::shifted_codes;
 using arch_avx2::spread;
 using arch_avx2::store_bytes;
-using arch_avx2::store_codes;
+using arch_avx2::store_piece;
 using arch_avx2::store_sums;
 using arch_avx2::vectors;
 using arch_avx2::widen;
 inline constexpr bool has_pairs = false;
+inline constexpr bool has_masks = false;
 inline constexpr std::int32_t byte_offset = 0;
 
 struct Quad : arch_avx2::Quad {

@@ -46,9 +46,7 @@ class ColumnTable {
       left_ = left_ || left != 0;
       // |sum| <= 255 * 255 * terms + |bias|
       const double bound = 65025.0 * static_cast<double>(layout.terms) + std::abs(static_cast<double>(w.bias[c]));
-      // the product's high half is below 2^30 and the rounding, with the zero point in it, must be too
-      const bool rounds = shift < 1 || (shift <= 30 && std::ldexp(2.0 * y.zero + 1.0, shift - 1) <= 1073741824.0);
-      if (!rounds || left > 15 || std::ldexp(bound, left) >= 2147483647.0) fast_ = false;
+      if (left > 15 || std::ldexp(bound, left) >= 2147483647.0) fast_ = false;
       mantissa_[place(c)] = m.mantissa;
       shift_[place(c)] = static_cast<std::int8_t>(std::clamp(shift, -100, 100));
       multipliers_.push_back(m);
@@ -65,6 +63,9 @@ class ColumnTable {
   const std::int32_t* start(std::size_t at) const { return start_.data() + at; }
   kernel::ColumnStage stage(std::size_t at) const {
     return {start_.data() + at, mantissa_.data() + at, shift_.data() + at, left_};
+  }
+  kernel::Target target() const {
+    return {y_.zero, static_cast<std::uint8_t>(y_.low), static_cast<std::uint8_t>(y_.high)};
   }
   /// Codes of `channels` sums from a channel on, for each of `rows`.
   void finish(const std::int32_t* sums, std::size_t rows, std::size_t channel, std::size_t channels,

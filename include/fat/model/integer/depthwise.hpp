@@ -95,8 +95,7 @@ class IntegerDepthwise final : public IntegerLayer {
     call.in_width = g_.in_width, call.out_width = g_.out_width, call.channels = g_.out_channels;
     call.stride = g_.stride_width, call.pad_left = g_.pad_left;
     call.outside = static_cast<std::uint8_t>(site_.x[0].zero);
-    call.weights = window_columns_.data(), call.stage = columns_.stage(0), call.zero_point = site_.y.zero;
-    call.low = static_cast<std::uint8_t>(site_.y.low), call.high = static_cast<std::uint8_t>(site_.y.high);
+    call.weights = window_columns_.data(), call.stage = columns_.stage(0), call.target = columns_.target();
     site_.kernels->depthwise3x3(call, y);
   }
 
@@ -107,8 +106,7 @@ class IntegerDepthwise final : public IntegerLayer {
     std::fill_n(zeros, channels, static_cast<std::uint8_t>(site_.x[0].zero));
     kernel::DepthwiseCall call;
     call.taps = pointers, call.tap_count = taps, call.channels = channels, call.weights = taps_.data();
-    call.stage = columns_.stage(0), call.zero_point = site_.y.zero;
-    call.low = static_cast<std::uint8_t>(site_.y.low), call.high = static_cast<std::uint8_t>(site_.y.high);
+    call.stage = columns_.stage(0), call.target = columns_.target();
     pointers[taps] = zeros;
     const auto inside = [&](std::size_t ox) {
       return g_.in_column(ox, 0) < g_.in_width && g_.in_column(ox, g_.kernel_width - 1) < g_.in_width;

@@ -31,20 +31,19 @@ class IntegerAdd final : public IntegerLayer {
     const std::size_t size = site_.in[0].size(), first = part * size / parts_;
     if (!vectors_) return reference::add(x[0], x[1], size, site_.in[1].size(), stage_, y);
     const auto shift_of = [](FixedPointMultiplier m) { return static_cast<std::int8_t>(-1 - m.shift); };
-    const kernel::AddCall call{x[0] + first,
-                               x[1] + first,
-                               (part + 1) * size / parts_ - first,
-                               stage_.a_zero,
-                               stage_.b_zero,
-                               stage_.a_multiplier.mantissa,
-                               stage_.b_multiplier.mantissa,
-                               stage_.multiplier.mantissa,
-                               shift_of(stage_.a_multiplier),
-                               shift_of(stage_.b_multiplier),
-                               shift_of(stage_.multiplier),
-                               stage_.zero_out,
-                               static_cast<std::uint8_t>(stage_.low),
-                               static_cast<std::uint8_t>(stage_.high)};
+    const kernel::AddCall call{
+        x[0] + first,
+        x[1] + first,
+        (part + 1) * size / parts_ - first,
+        stage_.a_zero,
+        stage_.b_zero,
+        stage_.a_multiplier.mantissa,
+        stage_.b_multiplier.mantissa,
+        stage_.multiplier.mantissa,
+        shift_of(stage_.a_multiplier),
+        shift_of(stage_.b_multiplier),
+        shift_of(stage_.multiplier),
+        {stage_.zero_out, static_cast<std::uint8_t>(stage_.low), static_cast<std::uint8_t>(stage_.high)}};
     site_.kernels->add(call, y + first);
   }
 

@@ -35,7 +35,6 @@ class IntegerProduct final : public IntegerLayer {
 
   void run(const std::uint8_t* const* x, std::uint8_t* y, std::size_t part, std::uint8_t* bytes,
            std::int32_t* words) const override {
-    const detail::ByteGrid& to = site_.y;
     const std::size_t rows = g_.out_height * g_.out_width, width = g_.out_channels / g_.groups;
     const std::size_t row_parts = parts_ / column_parts_, row_part = part % row_parts, column_part = part / row_parts;
     const std::size_t first = row_part * rows / row_parts, count = (row_part + 1) * rows / row_parts - first;
@@ -49,8 +48,7 @@ class IntegerProduct final : public IntegerLayer {
       if (columns_.fast()) {
         const std::size_t panels = product.panels();
         const kernel::PanelRange mine{column_part * panels / column_parts_, (column_part + 1) * panels / column_parts_};
-        product.codes(a, padded, count, mine, columns_.stage(group * padded_), to.zero,
-                      static_cast<std::uint8_t>(to.low), static_cast<std::uint8_t>(to.high), wide, out,
+        product.codes(a, padded, count, mine, columns_.stage(group * padded_), columns_.target(), wide, out,
                       g_.out_channels);
         continue;
       }
@@ -82,14 +80,15 @@ class IntegerProduct final : public IntegerLayer {
                 [&](std::size_t c) { return products_[c / width].column_sums()[c % width]; },
                 [&](std::size_t c) { return c / width * padded_ + c % width; }};
     if (columns_.fast()) columns_.forget_multipliers();
+    direct_ = g_.pointwise() && depth == products_[0].depth_padded() && !columns_.asymmetric();
     const std::size_t at_once = products_[0].rows_at_once(), rows = g_.out_height * g_.out_width;
-    const std::size_t needed = (rows + at_once - 1) / at_once;
+    const std::size_t in_part = direct_ && columns_.fast() ? 2 * at_once : at_once;  // else they need scratch memory
+    const std::size_t needed = (rows + in_part - 1) / in_part;
     // Few rows and many columns: each thread reads its part of the weights alone. Else no thread has fewer rows to do.
     if (columns_.fast() && g_.groups == 1 && width >= 3 * rows)
       column_parts_ = std::min(site_.threads, products_[0].panels());
     parts_ = column_parts_ > 1 ? needed * column_parts_
                                : std::min(rows, (needed + site_.threads - 1) / site_.threads * site_.threads);
-    direct_ = g_.pointwise() && depth == products_[0].depth_padded() && !columns_.asymmetric();
     scratch_bytes_ = at_once * (products_[0].depth_padded() + g_.out_channels) + products_[0].scratch() * 2 + 256;
     scratch_words_ = at_once * (width + 1);
   }
