@@ -2,9 +2,12 @@
 #ifndef FAT_KERNEL_FLOAT_NATIVE_HPP_INCLUDED
 #define FAT_KERNEL_FLOAT_NATIVE_HPP_INCLUDED
 
+#include <fat/core/error.hpp>
 #include <fat/kernel/float/calls.hpp>
 
 #include <cstddef>
+#include <cstdlib>
+#include <string_view>
 
 namespace fat::inline FAT_ABI::float_kernels {
 
@@ -47,18 +50,36 @@ constexpr int tile_rows = 12;
 #endif
 #endif
 
-/// The kernels for the best instruction set of this processor.
-inline const Table& native() {
+/// Kernels by name, null where this processor or this build has none such: "avx512", "avx2", "portable".
+inline const Table* named(std::string_view name) {
 #if defined(__x86_64__)
-  static const Table& best =
-      __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq")
-          ? avx512::table()
-      : __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") ? avx2::table()
-                                                                        : portable::table();
-  return best;
-#else
-  return portable::table();
+  if (name == "avx512" && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
+      __builtin_cpu_supports("avx512dq"))
+    return &avx512::table();
+  if (name == "avx2" && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return &avx2::table();
 #endif
+  return name == "portable" ? &portable::table() : nullptr;
+}
+
+/// The kernels for the best instruction set of this processor, or those that the environment variable FAT_FLOAT_KERNEL
+/// names. Errors: a name that `named` does not know here.
+inline const Table& native() {
+  static const Table& chosen = []() -> const Table& {
+    const char* const forced = std::getenv("FAT_FLOAT_KERNEL");
+    if (forced == nullptr || *forced == '\0') {
+      for (const char* const name : {"avx512", "avx2"})
+        if (const Table* const table = named(name)) return *table;
+      return portable::table();
+    }
+    const Table* const table = named(forced);
+    expects(table != nullptr, "FAT_FLOAT_KERNEL: '", forced, "' does not run on this processor; take ",
+            named("avx512") != nullptr ? "avx512, avx2 or portable"
+            : named("avx2") != nullptr ? "avx2 or portable"
+                                       : "portable",
+            ", or leave it out");
+    return *table;
+  }();
+  return chosen;
 }
 
 }  // namespace fat::inline FAT_ABI::float_kernels
