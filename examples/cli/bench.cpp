@@ -1,8 +1,10 @@
 // fat bench: time of a forward pass, of every layer beside what this processor can do, and of every path that it has.
+#include "executor.hpp"
 #include "files.hpp"
 #include "printable.hpp"
 #include "report.hpp"
 
+#include <fat/kernel/arch/blas.hpp>
 #include <fat/kernel/product.hpp>
 #include <fat/model/forward.hpp>
 #include <fat/model/integer.hpp>
@@ -164,15 +166,17 @@ int bench(const Settings& settings) {
   };
   std::string best = "float";
   if (loaded.quantized) {
-    best = fat::kernel::native_kernels().name;
+    best = best_kernels().name;
     fat::IntegerModel model = naming(settings.model, [&] {
-      return fat::IntegerModel{*loaded.quantized, {.threads = threads}};
+      return fat::IntegerModel{*loaded.quantized, {.threads = threads, .set = &best_kernels()}};
     });
     times = total_times(model, graph, batch, 2.0);
     layers = layer_times(model, graph);
-    peak.operations = integer_peak(fat::kernel::native_kernels());
-    for (const fat::kernel::Kernels* kernels : fat::kernel::available()) {
-      fat::IntegerModel other{*loaded.quantized, {.threads = threads, .kernels = kernels->name}};
+    peak.operations = integer_peak(best_kernels());
+    std::vector<const fat::kernel::Kernels*> sets = fat::kernel::available();
+    sets.push_back(&fat::kernel::blas_kernels);
+    for (const fat::kernel::Kernels* kernels : sets) {
+      fat::IntegerModel other{*loaded.quantized, {.threads = threads, .set = kernels}};
       paths.emplace_back(kernels->name, per_image(total_times(other, graph, batch, 0.3)));
     }
   } else {

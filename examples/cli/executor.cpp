@@ -1,6 +1,7 @@
 // Executor: any loaded model, ready to run on NHWC float images.
 #include "executor.hpp"
 
+#include <fat/kernel/arch/blas.hpp>
 #include <fat/model/calibrate.hpp>
 #include <fat/model/integer.hpp>
 #include <fat/model/simulate.hpp>
@@ -40,6 +41,12 @@ std::vector<std::vector<float>> real_values(fat::IntegerModel& engine, const fat
 
 }  // namespace
 
+const fat::kernel::Kernels& best_kernels() {
+  const fat::kernel::Kernels& native = fat::kernel::native_kernels();
+  const bool only_generic = fat::kernel::available().front() == &fat::kernel::arch_generic::kernels;
+  return only_generic ? fat::kernel::blas_kernels : native;
+}
+
 Executor::Executor(const LoadedModel& loaded, bool simulate, std::size_t threads)
     : loaded_(&loaded), engine_(std::make_unique<Engine>()) {
   naming(path(), [&] {
@@ -48,7 +55,7 @@ Executor::Executor(const LoadedModel& loaded, bool simulate, std::size_t threads
     else if (simulate)
       engine_->simulation.emplace(*loaded.quantized, threads);
     else
-      engine_->integers.emplace(*loaded.quantized, fat::IntegerOptions{.threads = threads});
+      engine_->integers.emplace(*loaded.quantized, fat::IntegerOptions{.threads = threads, .set = &best_kernels()});
   });
 }
 

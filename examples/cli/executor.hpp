@@ -4,6 +4,7 @@
 
 #include "files.hpp"
 
+#include <fat/kernel/arch/types.hpp>
 #include <fat/model/metrics.hpp>
 
 #include <cstddef>
@@ -15,6 +16,9 @@
 #include <vector>
 
 namespace cli {
+
+/// The kernels that quantized models run on: the processor's own, or sgemm where it has none but the generic ones.
+const fat::kernel::Kernels& best_kernels();
 
 class Executor {
  public:

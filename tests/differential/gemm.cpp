@@ -3,6 +3,8 @@
 #include <fat/core/span_tensor.hpp>
 #include <fat/kernel/gemm.hpp>
 
+#include "support/kernels.hpp"
+
 #include <cstdint>
 #include <limits>
 #include <random>
@@ -19,7 +21,7 @@ template <class A, class B>
 void compare_all(const fat::array<A>& a, const fat::array<B>& b) {
   Sums expected{fat::Shape{a.shape(0), b.shape(1)}};
   fat::gemm(fat::kernel::reference{}, a, b, expected);
-  for (const fat::kernel::Kernels* kernels : fat::kernel::available()) {
+  for (const fat::kernel::Kernels* kernels : fat::test::every_kernel()) {
     Sums got{expected.shape(), -1};
     fat::gemm(*kernels, a, b, got);
     BOOST_TEST((got == expected),

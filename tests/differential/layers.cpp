@@ -2,6 +2,7 @@
 #include <fat/model/integer.hpp>
 
 #include "support/code_network.hpp"
+#include "support/kernels.hpp"
 #include "support/reference_network.hpp"
 
 #include <cmath>
@@ -26,9 +27,9 @@ void compare(const fat::QuantizedModel& model, std::uint32_t seed) {
   std::vector<std::uint8_t> image(model.graph.input_extent().size());
   for (std::uint8_t& byte : image) byte = static_cast<std::uint8_t>(random());
   const auto expected = fat::test::ReferenceNetwork<>{model}.run(image);
-  for (const fat::kernel::Kernels* kernels : fat::kernel::available())
+  for (const fat::kernel::Kernels* kernels : fat::test::every_kernel())
     for (const std::size_t threads : {std::size_t{1}, std::size_t{3}}) {
-      fat::IntegerModel engine{model, {.threads = threads, .kernels = kernels->name}};
+      fat::IntegerModel engine{model, {.threads = threads, .set = kernels}};
       const auto check = [&](fat::ValueId v, std::size_t, std::size_t, const std::uint8_t* bytes) {
         std::size_t differing = 0;
         for (std::size_t i = 0; i != expected[v].size(); ++i) differing += bytes[i] != expected[v][i] ? 1 : 0;

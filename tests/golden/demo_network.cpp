@@ -6,6 +6,8 @@
 
 #include <demo/pictures.hpp>
 
+#include "support/kernels.hpp"
+
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -64,9 +66,9 @@ BOOST_AUTO_TEST_CASE(pictures_are_the_same_everywhere) {
 
 BOOST_AUTO_TEST_CASE(every_tensor_on_every_path) {
   const std::vector<std::int8_t> codes = picture_codes();
-  for (const fat::kernel::Kernels* kernels : fat::kernel::available()) {
+  for (const fat::kernel::Kernels* kernels : fat::test::every_kernel()) {
     BOOST_TEST_MESSAGE("kernels " << kernels->name);
-    fat::IntegerModel model{network(), {.threads = 1, .kernels = kernels->name}};
+    fat::IntegerModel model{network(), {.threads = 1, .set = kernels}};
     std::vector<std::int8_t> outputs(picture_count * model.graph().output_extent().size());
     Checksum all, last;
     model.run(std::span{codes}, picture_count, std::span{outputs},

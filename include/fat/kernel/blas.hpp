@@ -10,6 +10,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <limits>
+#include <mutex>
 
 namespace fat::inline FAT_ABI {
 namespace kernel {
@@ -45,20 +46,32 @@ void to_float(const Code* from, std::size_t rows, std::size_t stride, std::size_
 }
 
 #if defined(OPENBLAS_VERSION) || defined(OPENBLAS_CONST)
-/// Holds OpenBLAS to one thread: the library's own split is above this call.
+/// How many of ours are inside OpenBLAS, and how many threads it had before.
+struct Inside {
+  std::mutex mutex;
+  int count = 0, before = 1;
+};
+/// Holds OpenBLAS to one thread while any of ours is inside: the library's own split is above this call.
 class OneThread {
  public:
-  OneThread() : before_(openblas_get_num_threads()) {
-    if (before_ != 1) openblas_set_num_threads(1);
+  OneThread() {
+    const std::lock_guard lock{inside().mutex};
+    if (inside().count++ != 0) return;
+    inside().before = openblas_get_num_threads();
+    if (inside().before != 1) openblas_set_num_threads(1);
   }
   OneThread(const OneThread&) = delete;
   OneThread& operator=(const OneThread&) = delete;
   ~OneThread() {
-    if (before_ != 1) openblas_set_num_threads(before_);
+    const std::lock_guard lock{inside().mutex};
+    if (--inside().count == 0 && inside().before != 1) openblas_set_num_threads(inside().before);
   }
 
  private:
-  int before_;
+  static Inside& inside() {
+    static Inside all;
+    return all;
+  }
 };
 #else
 struct OneThread {};

@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <span>
 #include <vector>
 
@@ -46,7 +47,7 @@ class PackedProduct {
     if (blocks_) groups_ = kernels.padded_groups(groups_);
     rows_ = blocks_ ? kernels.block_rows : kernels.rows;
     const std::size_t width = kernels.vectors * kernels.lanes;
-    bytes_.reserve((columns_ + kernels.lanes - 1) / kernels.lanes * kernels.lanes * groups_ * 4 + 64);
+    bytes_.reserve(columns_padded() * groups_ * 4 * (kernels.floats ? sizeof(float) : 1) + 64);
     for (std::size_t first = 0; first < columns_; first += width)
       pack_panel(weights, first, std::min(width, columns_ - first));
     bytes_.resize(bytes_.size() + 32);  // the last vector load of a panel of pairs may be read whole
@@ -80,7 +81,10 @@ class PackedProduct {
     return std::clamp<std::size_t>(16384 / depth_padded(), rows_, 384) / rows_ * rows_;
   }
   /// 16-bit elements of scratch memory for one worker.
-  std::size_t scratch() const noexcept { return has_pairs_ ? rows_at_once() * depth_padded() + 32 : 0; }
+  std::size_t scratch() const noexcept {
+    if (kernels_->floats) return 2 * rows_at_once() * (depth_padded() + 2 * columns_padded());
+    return widens_ ? rows_at_once() * depth_padded() + 32 : 0;
+  }
   /// Panels of columns, which lie apart: different threads may work on different ones.
   std::size_t panels() const noexcept { return parts_.size(); }
   PanelRange all_panels() const noexcept { return {0, parts_.size()}; }
@@ -124,6 +128,13 @@ class PackedProduct {
     return true;
   }
 
+  void append(std::int8_t weight) {
+    if (!kernels_->floats) return bytes_.push_back(weight);
+    const auto real = static_cast<float>(weight);
+    bytes_.resize(bytes_.size() + sizeof real);
+    std::memcpy(bytes_.data() + bytes_.size() - sizeof real, &real, sizeof real);
+  }
+
   void pack_panel(const WeightView& w, std::size_t first, std::size_t count) {
     Part part{bytes_.size(), groups_};
     std::vector<std::uint16_t> order, pairs;
@@ -133,14 +144,14 @@ class PackedProduct {
     }
     part.quads = order.size();
     order.insert(order.end(), pairs.begin(), pairs.end());
-    has_pairs_ = has_pairs_ || !pairs.empty();
+    widens_ = widens_ || kernels_->floats || !pairs.empty();
     const std::size_t width = (count + kernels_->lanes - 1) / kernels_->lanes * kernels_->lanes;
     for (std::size_t at = 0; at != groups_; ++at) {
       const std::size_t step = at < part.quads ? kernels_->group : 2;
       for (std::size_t k = 4 * order[at]; k != 4 * order[at] + 4u; k += step)
         for (std::size_t n = first; n != first + width; ++n)
           for (std::size_t inner = k; inner != k + step; ++inner)
-            bytes_.push_back(inner < depth_ && n < columns_ ? w.at(inner, n) : std::int8_t{0});
+            append(inner < depth_ && n < columns_ ? w.at(inner, n) : std::int8_t{0});
     }
     if (kernels_->saturates) order_.insert(order_.end(), order.begin(), order.end());
     parts_.push_back(part);
@@ -148,7 +159,7 @@ class PackedProduct {
 
   void run(const TileCall& call, const std::uint8_t* a, std::size_t stride, std::size_t rows, PanelRange panels,
            std::int16_t* scratch) const {
-    const bool alone = panels.last - panels.first == 1 && !has_pairs_;  // no panel after it reads the same rows
+    const bool alone = panels.last - panels.first == 1 && !widens_;  // no panel after it reads the same rows
     const std::size_t count = tiles(rows), at_once = alone ? count : rows_at_once() / rows_;
     for (std::size_t first = 0; first < count; first += at_once) {
       const std::size_t top = first * rows / count, end = std::min(first + at_once, count) * rows / count;
@@ -164,13 +175,14 @@ class PackedProduct {
   /// Rows that stay in the first cache, times one panel after the other.
   void run_block(const TileCall& whole, PanelRange panels, std::int16_t* scratch) const {
     const std::size_t width = kernels_->vectors * kernels_->lanes;
-    if (has_pairs_)
+    if (widens_)
       for (std::size_t row = 0; row != whole.rows; ++row)
-        kernels_->widen(whole.a + row * whole.a_stride, depth_padded(), scratch + row * depth_padded());
+        kernels_->widen(whole.a + row * whole.a_stride, depth_padded(),
+                        scratch + row * depth_padded() * (kernels_->floats ? 2 : 1));
     for (std::size_t panel = panels.first; panel != panels.last; ++panel) {
       const std::size_t column = panel * width;
       TileCall call = whole;
-      call.wide = has_pairs_ ? scratch : nullptr;
+      call.wide = widens_ ? scratch : nullptr;
       call.wide_stride = depth_padded();
       call.panel = {bytes_.data() + parts_[panel].at, order_.empty() ? nullptr : order_.data() + panel * groups_,
                     parts_[panel].quads, groups_ - parts_[panel].quads};
@@ -209,7 +221,7 @@ class PackedProduct {
   std::size_t groups_ = 0;
   std::size_t rows_ = 0;  ///< worked on by one call of a tile, or at a time by a block
   bool blocks_ = false;
-  bool has_pairs_ = false;
+  bool widens_ = false;  ///< rows of A are widened into scratch memory
   aligned_vector<std::int8_t> bytes_;
   std::vector<std::uint16_t> order_;
   std::vector<Part> parts_;

@@ -25,6 +25,8 @@ struct IntegerOptions {
   std::size_t threads = 1;
   /// Micro-kernels by name ("avx2", "generic"...); null: the best of this processor, or what FAT_KERNEL names.
   const char* kernels = nullptr;
+  /// In place of a name: a set that no processor takes by itself, such as kernel::blas_kernels.
+  const kernel::Kernels* set = nullptr;
 };
 
 /// A quantized network ready to run: weights packed, multipliers and memory planned. Keeps nothing of the
@@ -37,8 +39,9 @@ class IntegerModel {
       : float_model_((validate(quantized), simulation_model(quantized))),
         activations_(quantized.activations),
         threads_(options.threads) {
-    const kernel::Kernels& kernels =
-        options.kernels == nullptr ? kernel::native_kernels() : kernel::kernels_named(options.kernels);
+    const kernel::Kernels& kernels = options.set != nullptr       ? *options.set
+                                     : options.kernels != nullptr ? kernel::kernels_named(options.kernels)
+                                                                  : kernel::native_kernels();
     std::vector<Lifetime> lifetimes = value_lifetimes(float_model_);
     for (ValueId v = 0; v != lifetimes.size(); ++v) {
       const std::size_t bytes = lifetimes[v].size * (activations_[v] ? 1 : sizeof(float));

@@ -49,7 +49,8 @@ struct TileCall {
   bool ends = true;
   const std::uint8_t* a = nullptr;
   std::size_t a_stride = 0;
-  const std::int16_t* wide = nullptr;
+  /// Scratch memory of PackedProduct::scratch(), which begins with the widened rows of A.
+  std::int16_t* wide = nullptr;
   std::size_t wide_stride = 0;
   Panel panel;
   ColumnStage stage;
@@ -133,6 +134,8 @@ struct Kernels {
   std::size_t lanes = 0;
   /// Byte products saturate unless packing proves the contrary, so some groups are kept as 16-bit pairs.
   bool saturates = false;
+  /// Weights are packed and rows of A widened as floats; products and sums of a block lie behind the rows.
+  bool floats = false;
   /// Depth of one multiplication: weights are packed [depth / group][columns][group].
   std::size_t group = 4;
   /// What the micro-kernel subtracts from every byte of A.
