@@ -44,16 +44,9 @@ using Floats = Job<fat::FloatRunner>;
 
 /// The least that any plan needs: what is alive at the same time, at the busiest step.
 std::size_t arena_lower_bound(const fat::QuantizedModel& model) {
-  const auto lifetimes = fat::value_lifetimes(model.graph);
-  std::size_t most = 0;
-  for (std::size_t step = 0; step != model.graph.nodes.size() + 2; ++step) {
-    std::size_t alive = 0;
-    for (std::size_t v = 0; v != lifetimes.size(); ++v)
-      if (lifetimes[v].first <= step && step <= lifetimes[v].last)
-        alive += lifetimes[v].size * (model.activations[v] ? 1 : sizeof(float));
-    most = std::max(most, alive);
-  }
-  return most;
+  std::vector<fat::Lifetime> lifetimes = fat::value_lifetimes(model.graph);
+  for (std::size_t v = 0; v != lifetimes.size(); ++v) lifetimes[v].size *= model.activations[v] ? 1 : sizeof(float);
+  return fat::busiest_step(lifetimes);
 }
 
 void say(const char* what, double found, double most) {

@@ -278,6 +278,9 @@ BOOST_AUTO_TEST_CASE(bad_calls_are_refused_before_any_work) {
   rejects([&] { engine.run(std::span<const std::int8_t>{codes}.first(4), 1, std::span{out}.first(1)); },
           "room for 1 output values, 2 are needed");
   rejects([&] { engine.run(std::span<const std::int8_t>{codes}.first(4), 1, std::span{raised}); }, "differ in sign");
+  const auto no_hook = [](fat::ValueId, std::size_t, std::size_t, const std::uint8_t*) {};
+  const std::vector<float> reals(4);
+  rejects([&] { engine.run(std::span<const float>{reals}, 1, std::span{raised}, no_hook); }, "differ in sign");
   rejects([] { fat::IntegerModel other{dense(4, 2), {.kernels = "mmx"}}; }, "'mmx' does not run on this processor");
   BOOST_TEST(out[0] == 77);
 }

@@ -4,6 +4,7 @@
 #include <fat/io/images.hpp>
 #include <fat/io/onnx.hpp>
 #include <fat/model/code_differences.hpp>
+#include <fat/model/integer.hpp>
 #include <fat/model/quantize_model.hpp>
 
 #include "support/golden.hpp"
@@ -42,6 +43,28 @@ BOOST_AUTO_TEST_CASE(mobilenet_v2,
     BOOST_TEST(all.codes != 0U);
     BOOST_TEST_MESSAGE((granularity == fat::Granularity::scalar ? "scalar" : "per channel")
                        << ": " << 100.0 * all.share() << " % of the codes differ");
+  }
+}
+
+BOOST_AUTO_TEST_CASE(memory,
+                     *fat::test::needs_data("models/mobilenet_v2_1.0_224.onnx") * fat::test::needs_data("imagenet")) {
+  const fat::Model model = fat::onnx::load(fat::test::data_path("models/mobilenet_v2_1.0_224.onnx").string());
+  std::vector<fat::ImageEntry> entries = fat::list_images(fat::test::data_path("imagenet").string());
+  entries.resize(1);
+  fat::Threads threads{1};
+  const fat::ImageSet images{entries, model.input_extent(), fat::preprocessing_preset("tf"), threads};
+  const fat::QuantizedModel quantized = fat::quantize_model(model, images, {.calibration = 1});
+  std::size_t weights = 0;
+  for (const auto& each : quantized.weights) weights += each ? each->codes.size() : 0;
+  std::vector<fat::Lifetime> lifetimes = fat::value_lifetimes(quantized.graph);
+  for (std::size_t v = 0; v != lifetimes.size(); ++v) lifetimes[v].size *= quantized.activations[v] ? 1 : sizeof(float);
+  const auto least = static_cast<double>(fat::busiest_step(lifetimes));
+  for (const fat::kernel::Kernels* kernels : fat::kernel::available()) {
+    const fat::IntegerModel engine{quantized, {.set = kernels}};
+    BOOST_TEST(static_cast<double>(engine.packed_bytes()) <= 1.15 * static_cast<double>(weights), kernels->name);
+    BOOST_TEST(static_cast<double>(engine.arena_bytes()) <= 1.1 * least, kernels->name);
+    BOOST_TEST(engine.packed_bytes() >= weights, kernels->name);
+    BOOST_TEST(static_cast<double>(engine.arena_bytes()) >= least, kernels->name);
   }
 }
 

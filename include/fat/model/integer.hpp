@@ -11,6 +11,7 @@
 #include <fat/quantizer/run.hpp>
 
 #include <algorithm>
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -102,22 +103,21 @@ class IntegerModel {
   template <class In, class Out>
     requires kernel::Code8<In> && kernel::Code8<Out>
   void run(std::span<const In> images, std::size_t batch, std::span<Out> outputs) {
-    expects(activations_[float_model_.input] && activations_[float_model_.output],
-            "IntegerModel: codes are wanted, but the input or output is float");
-    expects(activations_[float_model_.input]->is_signed() == std::is_signed_v<In> &&
-                activations_[float_model_.output]->is_signed() == std::is_signed_v<Out>,
-            "IntegerModel: the codes given differ in sign from the model's; int8 for code_min < 0, else uint8");
     run(images, batch, outputs, [](ValueId, std::size_t, std::size_t, const std::uint8_t*) {});
   }
   /// hook(value id, image, worker, bytes of the value): codes are bytes raised by 128 where they are signed; values
-  /// without an encoding are floats.
+  /// without an encoding are floats. Images and outputs are floats or codes, each for itself.
   template <class In, class Out, class Hook>
-  void run(std::span<const In> images, std::size_t batch, std::span<Out> outputs, Hook&& hook) {
+    requires(std::same_as<In, float> || kernel::Code8<In>)
+  &&(std::same_as<Out, float> || kernel::Code8<Out>)void run(std::span<const In> images, std::size_t batch,
+                                                             std::span<Out> outputs, Hook&& hook) {
     const std::size_t in = float_model_.input_extent().size(), out = float_model_.output_extent().size();
     expects(images.size() == batch * in, "IntegerModel: ", images.size(), " input values for ", batch, " images of ",
             in);
     expects(outputs.size() == batch * out, "IntegerModel: room for ", outputs.size(), " output values, ", batch * out,
             " are needed");
+    expect_codes<In>(float_model_.input);
+    expect_codes<Out>(float_model_.output);
     const std::size_t shared = threads_.size() == 1 ? batch : batch / threads_.size() * threads_.size();
     threads_.run(shared, [&](std::size_t image, std::size_t worker) {
       run_image(images.data() + image * in, outputs.data() + image * out, image, worker, false, hook);
@@ -139,6 +139,17 @@ class IntegerModel {
     std::vector<const std::uint8_t*> inputs;
     std::vector<const float*> reals;
   };
+
+  /// Where codes are given or wanted, the value has codes of the same sign.
+  template <class Value>
+  void expect_codes(ValueId value) const {
+    if constexpr (kernel::Code8<Value>) {
+      expects(activations_[value].has_value(), "IntegerModel: codes are wanted, but '", float_model_.values[value].name,
+              "' is float");
+      expects(activations_[value]->is_signed() == std::is_signed_v<Value>, "IntegerModel: the codes given for '",
+              float_model_.values[value].name, "' differ in sign from the model's; int8 for code_min < 0, else uint8");
+    }
+  }
 
   std::uint8_t* at(Worker& worker, ValueId value) const {
     return reinterpret_cast<std::uint8_t*>(worker.arena.data() + plan_.offset[value]);

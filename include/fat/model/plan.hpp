@@ -50,6 +50,18 @@ inline ArenaPlan plan_arena(const std::vector<Lifetime>& lifetimes) {
   return plan;
 }
 
+/// Elements alive at the busiest step: no plan needs fewer.
+inline std::size_t busiest_step(const std::vector<Lifetime>& lifetimes) {
+  std::size_t most = 0;
+  for (const Lifetime& starting : lifetimes) {  // what is alive grows where a buffer starts
+    std::size_t alive = 0;
+    for (const Lifetime& each : lifetimes)
+      if (each.first <= starting.first && starting.first <= each.last) alive += each.size;
+    most = std::max(most, alive);
+  }
+  return most;
+}
+
 /// Lifetimes of a model's values for one forward pass over one image: from the step that makes a value to the last that
 /// reads it. Step 0 makes the input, step n + 1 is node n, the output lives to the end.
 inline std::vector<Lifetime> value_lifetimes(const Model& model) {

@@ -1,4 +1,4 @@
-// Integer layers that move codes: concat, reshape, pad and nearest resize by a list of places, bilinear resize by rows.
+// Integer layers that move codes: concat, reshape, pad and nearest resize in runs, bilinear resize by rows.
 #ifndef FAT_MODEL_INTEGER_MOVES_HPP_INCLUDED
 #define FAT_MODEL_INTEGER_MOVES_HPP_INCLUDED
 
@@ -6,6 +6,8 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
+#include <limits>
 #include <utility>
 #include <vector>
 
@@ -14,7 +16,6 @@ namespace fat::inline FAT_ABI {
 /// Every output code is an input code on the output's grid, or one that stands for what lies outside.
 class IntegerMoves final : public IntegerLayer {
  public:
-  /// Errors: 2^24 codes or more.
   template <class Op>
   IntegerMoves(IntegerSite where, const Op& op) : IntegerLayer(std::move(where)) {
     learn(op);
@@ -27,38 +28,73 @@ class IntegerMoves final : public IntegerLayer {
     learn(marked);
   }
 
+  std::size_t memory() const noexcept override {
+    return runs_.size() * sizeof(Run) + tables_.size() * sizeof(detail::ByteTable);
+  }
+
   void run(const std::uint8_t* const* x, std::uint8_t* y, std::size_t, std::uint8_t*, std::int32_t*) const override {
-    for (std::size_t i = 0; i != places_.size(); ++i) {
-      std::size_t from = places_[i], input = 0;
-      if (from == 0) {
-        y[i] = outside_;
-        continue;
+    for (const Run& run : runs_) {
+      if (run.input == site_.in.size()) {
+        std::memset(y, outside_, run.length);
+      } else if (const std::uint8_t* const from = x[run.input] + run.from; same_grid_[run.input] != 0) {
+        std::memcpy(y, from, run.length);
+      } else {
+        for (std::size_t i = 0; i != run.length; ++i) y[i] = tables_[run.input][from[i]];
       }
-      for (--from; from >= site_.in[input].size(); ++input) from -= site_.in[input].size();
-      y[i] = tables_[input][x[input][from]];
+      y += run.length;
     }
   }
 
  private:
-  /// Runs the operator on positions of floats once, to learn where every output byte comes from.
+  /// Consecutive output codes that are consecutive codes of one input; that of no input: outside.
+  struct Run {
+    std::uint32_t input = 0, from = 0, length = 0;
+  };
+
+  /// Runs the operator on positions instead of values, to learn where every output byte comes from. A position, counted
+  /// from 1 through all inputs, takes two floats: 0 and 0 is outside.
   template <class Op>
   void learn(const Op& op) {
-    std::vector<std::vector<float>> positions;
-    std::vector<const float*> inputs;
-    std::size_t total = 1;
-    for (const Extent& extent : site_.in) {
-      positions.emplace_back(extent.size());
-      for (float& position : positions.back()) position = static_cast<float>(total++);
-    }
-    expects(total < (std::size_t{1} << 24U), "IntegerModel: '", site_.name,
-            "' moves more than 2^24 codes; keep it float");
-    for (const auto& each : positions) inputs.push_back(each.data());
+    constexpr std::size_t part = std::size_t{1} << 16U;
     const Model alone = model_of(op);
     const FloatLayer layer{alone, alone.nodes[0]};
-    std::vector<float> found(site_.out.size()), scratch(layer.scratch() + 1);
-    layer.run(inputs, found.data(), 0, layer.parts(), scratch.data());
-    for (const float position : found) places_.push_back(position < 1.0F ? 0U : static_cast<std::uint32_t>(position));
-    for (const detail::ByteGrid& x : site_.x) tables_.push_back(detail::regrid_table(x, site_.y));
+    std::vector<float> scratch(layer.scratch() + 1), found[2];
+    for (const bool upper : {false, true}) {
+      std::vector<std::vector<float>> positions;
+      std::vector<const float*> inputs;
+      std::size_t total = 0;
+      for (const Extent& extent : site_.in) {
+        positions.emplace_back(extent.size());
+        for (float& position : positions.back())
+          ++total, position = static_cast<float>(upper ? total / part : total % part);
+      }
+      expects(total <= std::numeric_limits<std::uint32_t>::max(), "IntegerModel: '", site_.name,
+              "' moves more than 2^32 codes; keep it float");
+      for (const auto& each : positions) inputs.push_back(each.data());
+      found[upper].resize(site_.out.size());
+      layer.run(inputs, found[upper].data(), 0, layer.parts(), scratch.data());
+    }
+    for (std::size_t i = 0; i != site_.out.size(); ++i)
+      append(static_cast<std::size_t>(found[1][i]) * part + static_cast<std::size_t>(found[0][i]));
+    for (const detail::ByteGrid& x : site_.x) {
+      tables_.push_back(detail::regrid_table(x, site_.y));
+      bool same = true;
+      for (std::size_t code = 0; code != tables_.back().size(); ++code) same = same && tables_.back()[code] == code;
+      same_grid_.push_back(same ? 1 : 0);
+    }
+  }
+  void append(std::size_t position) {
+    const bool outside = position == 0;
+    Run next{static_cast<std::uint32_t>(outside ? site_.in.size() : 0), 0, 1};
+    if (!outside) {
+      for (--position; position >= site_.in[next.input].size(); ++next.input) position -= site_.in[next.input].size();
+      next.from = static_cast<std::uint32_t>(position);
+    }
+    Run* const last = runs_.empty() ? nullptr : &runs_.back();
+    if (last != nullptr && last->input == next.input && (outside || last->from + last->length == next.from))
+      ++last->length;
+    else
+      runs_.push_back(next);
   }
   template <class Op>
   Model model_of(const Op& op) const {
@@ -73,8 +109,9 @@ class IntegerMoves final : public IntegerLayer {
     return model;
   }
 
-  std::vector<std::uint32_t> places_;  ///< 0: outside; else 1 + the place in the inputs one after the other
-  std::vector<detail::ByteTable> tables_;
+  std::vector<Run> runs_;
+  std::vector<detail::ByteTable> tables_;  ///< from the grid of each input to the output's
+  std::vector<char> same_grid_;            ///< whether the table changes nothing
   std::uint8_t outside_ = 0;
 };
 
