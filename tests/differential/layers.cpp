@@ -1,4 +1,5 @@
 // Integer layers of random shapes on every path of this processor against the reference kernels, code by code; bad input.
+#include <fat/model/code_differences.hpp>
 #include <fat/model/integer.hpp>
 
 #include "support/code_network.hpp"
@@ -11,6 +12,7 @@
 #include <limits>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <boost/test/unit_test.hpp>
@@ -182,6 +184,27 @@ BOOST_AUTO_TEST_CASE(layers_that_move_codes) {
     const fat::Extent last = net.extent(resized);
     return net.add(fat::Reshape{net.below(2) == 0}, {resized}, {last.channels, last.height, last.width});
   });
+}
+
+/// Extents whose ratio is no multiple of 1/1024: integers and simulation read the same places.
+BOOST_AUTO_TEST_CASE(bilinear_resize_is_within_a_code_of_the_simulation) {
+  using Resize = fat::Resize;
+  std::size_t compared = 0;
+  for (const auto coordinates : {Resize::Coordinates::half_pixel, Resize::Coordinates::asymmetric,
+                                 Resize::Coordinates::align_corners, Resize::Coordinates::pytorch_half_pixel})
+    for (const auto& [from, to] : {std::pair{33U, 257U}, {9U, 37U}, {37U, 9U}, {5U, 1U}}) {
+      CodeNetwork net{{from, from, 3}};
+      fat::CodeDifferences differences{
+          net.finish(net.add(Resize{Resize::Kind::bilinear, coordinates}, {net.input()}, {to, to, 3}))};
+      std::mt19937 random{from};
+      std::vector<float> image(std::size_t{from} * from * 3);
+      for (float& value : image) value = 0.02F * static_cast<float>(static_cast<int>(random() % 256) - 128);
+      differences.add(image);
+      const fat::CodeDifference& found = differences.layers().back();
+      BOOST_TEST(found.largest <= 1, from << " to " << to << ": codes differ by " << found.largest);
+      compared += found.codes;
+    }
+  BOOST_TEST(compared > 500000U);
 }
 
 BOOST_AUTO_TEST_CASE(functions_of_codes) {

@@ -115,17 +115,14 @@ inline ByteTable regrid_table(const ByteGrid& x, const ByteGrid& y) {
 
 /// Where the output rows (or columns) of a resize read the input's.
 inline std::vector<ResizeSample> resize_samples(const Resize& op, std::size_t in, std::size_t out) {
-  using Coordinates = Resize::Coordinates;
-  const bool half_pixel =
-      op.coordinates == Coordinates::half_pixel || (op.coordinates == Coordinates::pytorch_half_pixel && out > 1);
+  const bool nearest = op.kind == Resize::Kind::nearest;
   std::vector<ResizeSample> samples(out);
   for (std::size_t i = 0; i != out; ++i) {
-    if (op.kind == Resize::Kind::bilinear) {
-      samples[i] = linear_sample(i, in, out, half_pixel, op.coordinates == Coordinates::align_corners);
-    } else {
-      const auto found = float_operators::interpolation<float>(i, in, out, lattice(op.coordinates), true);
-      samples[i].low = samples[i].high = static_cast<std::uint32_t>(found.low);
-    }
+    using float_operators::Sampling;
+    const auto found = float_operators::interpolation<float>(i, in, out, lattice(op.coordinates),
+                                                             nearest ? Sampling::nearest : Sampling::in_steps);
+    samples[i] = {static_cast<std::uint32_t>(found.low), static_cast<std::uint32_t>(found.high),
+                  static_cast<std::int32_t>(1024 * found.fraction)};
   }
   return samples;
 }

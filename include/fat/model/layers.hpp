@@ -158,6 +158,8 @@ struct Resize {
   enum class Coordinates { half_pixel, asymmetric, align_corners, pytorch_half_pixel };
   Kind kind = Kind::nearest;
   Coordinates coordinates = Coordinates::half_pixel;
+  /// Bilinear, by places in steps of 1/1024 of a pixel, as integers take them: simulation_model sets it between codes.
+  bool in_steps = false;
 };
 
 struct Softmax {};

@@ -63,6 +63,11 @@ inline void check_encoding(const WeightEncoding& encoding, std::size_t channels,
 inline Model simulation_model(const QuantizedModel& quantized) {
   Model model = quantized.graph;
   for (std::size_t n = 0; n != model.nodes.size(); ++n) {
+    Node& node = model.nodes[n];
+    if (auto* const resize = std::get_if<Resize>(&node.op); resize != nullptr && node.inputs.size() == 1 &&
+                                                            node.inputs[0] < model.values.size() &&
+                                                            node.output < model.values.size())
+      resize->in_steps = quantized.activations[node.inputs[0]] && quantized.activations[node.output];
     if (!quantized.weights[n]) continue;
     const float input_step = quantized.activations[model.nodes[n].inputs[0]]->step;
     with_weighted(model.nodes[n].op,

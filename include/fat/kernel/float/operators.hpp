@@ -4,6 +4,7 @@
 #define FAT_KERNEL_FLOAT_OPERATORS_HPP_INCLUDED
 
 #include <fat/kernel/float/geometry.hpp>
+#include <fat/kernel/reference/resize.hpp>
 
 #include <algorithm>
 #include <cmath>
@@ -123,9 +124,17 @@ struct Interpolation {
 /// How output coordinates are laid over the input.
 enum class Lattice { half_pixel, asymmetric, align_corners, pytorch_half_pixel };
 
+/// What is read there. in_steps: as linear, but with the places of linear_sample.
+enum class Sampling { nearest, linear, in_steps };
+
 /// The nearest neighbour is the floor on an asymmetric lattice, else the closest pixel, the lower one of two.
 template <class Real>
-Interpolation<Real> interpolation(std::size_t at, std::size_t in, std::size_t out, Lattice lattice, bool nearest) {
+Interpolation<Real> interpolation(std::size_t at, std::size_t in, std::size_t out, Lattice lattice, Sampling sampling) {
+  if (sampling == Sampling::in_steps) {
+    const bool half_pixel = lattice == Lattice::half_pixel || (lattice == Lattice::pytorch_half_pixel && out > 1);
+    const ResizeSample found = linear_sample(at, in, out, half_pixel, lattice == Lattice::align_corners);
+    return {found.low, found.high, static_cast<Real>(found.weight) / 1024};
+  }
   const Real scale = static_cast<Real>(in) / static_cast<Real>(out);
   const Real i = static_cast<Real>(at);
   Real x = (i + Real{0.5}) * scale - Real{0.5};
@@ -134,7 +143,7 @@ Interpolation<Real> interpolation(std::size_t at, std::size_t in, std::size_t ou
     x = out == 1 ? Real{0} : i * static_cast<Real>(in - 1) / static_cast<Real>(out - 1);
   if (lattice == Lattice::pytorch_half_pixel && out == 1) x = Real{0};
   const Real last = static_cast<Real>(in - 1);
-  if (nearest) {
+  if (sampling == Sampling::nearest) {
     const auto pixel = clamp(lattice == Lattice::asymmetric ? std::floor(x) : std::ceil(x - Real{0.5}), Real{0}, last);
     return {static_cast<std::size_t>(pixel), static_cast<std::size_t>(pixel), Real{0}};
   }
@@ -146,12 +155,12 @@ Interpolation<Real> interpolation(std::size_t at, std::size_t in, std::size_t ou
 /// Calls visit(output pixel, input pixel, weight) for every term of resized rows [first, last); pixels count from the
 /// top left.
 template <class Real, class Visit>
-void for_each_resized(const WindowShape& s, Lattice lattice, bool nearest, std::size_t first, std::size_t last,
+void for_each_resized(const WindowShape& s, Lattice lattice, Sampling sampling, std::size_t first, std::size_t last,
                       Visit&& visit) {
   for (std::size_t r = first; r != last; ++r) {
-    const auto v = interpolation<Real>(r, s.in_height, s.out_height, lattice, nearest);
+    const auto v = interpolation<Real>(r, s.in_height, s.out_height, lattice, sampling);
     for (std::size_t c = 0; c != s.out_width; ++c) {
-      const auto h = interpolation<Real>(c, s.in_width, s.out_width, lattice, nearest);
+      const auto h = interpolation<Real>(c, s.in_width, s.out_width, lattice, sampling);
       const std::size_t out = r * s.out_width + c;
       visit(out, v.low * s.in_width + h.low, (1 - v.fraction) * (1 - h.fraction));
       if (h.fraction != 0) visit(out, v.low * s.in_width + h.high, (1 - v.fraction) * h.fraction);
@@ -161,17 +170,17 @@ void for_each_resized(const WindowShape& s, Lattice lattice, bool nearest, std::
   }
 }
 template <class Real>
-void resize(const WindowShape& s, Lattice lattice, bool nearest, std::size_t first, std::size_t last, const Real* x,
-            Real* y) {
+void resize(const WindowShape& s, Lattice lattice, Sampling sampling, std::size_t first, std::size_t last,
+            const Real* x, Real* y) {
   const std::size_t row = s.out_width * s.out_channels;
   std::fill(y + first * row, y + last * row, Real{0});
-  for_each_resized<Real>(s, lattice, nearest, first, last, [&](std::size_t out, std::size_t in, Real weight) {
+  for_each_resized<Real>(s, lattice, sampling, first, last, [&](std::size_t out, std::size_t in, Real weight) {
     for (std::size_t k = 0; k != s.out_channels; ++k) y[out * s.out_channels + k] += weight * x[in * s.in_channels + k];
   });
 }
 template <class Real>
-void resize_backward(const WindowShape& s, Lattice lattice, bool nearest, const Real* dy, Real* dx) {
-  for_each_resized<Real>(s, lattice, nearest, 0, s.out_height, [&](std::size_t out, std::size_t in, Real weight) {
+void resize_backward(const WindowShape& s, Lattice lattice, Sampling sampling, const Real* dy, Real* dx) {
+  for_each_resized<Real>(s, lattice, sampling, 0, s.out_height, [&](std::size_t out, std::size_t in, Real weight) {
     for (std::size_t k = 0; k != s.out_channels; ++k)
       dx[in * s.in_channels + k] += weight * dy[out * s.out_channels + k];
   });
