@@ -46,8 +46,9 @@ FAT_KERNEL_INLINE void copy_valid(const Element (&whole)[Rows][Width], const Til
 template <int Rows, int Vectors, bool Some = false>
 FAT_KERNEL_INLINE void store_codes(std::uint8_t* out, std::size_t stride, const Vector (&twice)[Rows][Vectors], const Target& target, std::size_t columns = 0) {
   constexpr int at_once = Vectors < 3 ? 4 / Vectors : 1;
+  constexpr std::size_t width = std::size_t{Vectors} * std::size_t{lanes};
 #pragma GCC unroll 12
-  for (int row = 0; row < Rows; row += at_once, out += static_cast<std::size_t>(at_once) * stride) {
+  for (int row = 0; row < Rows; row += at_once, out += std::size_t{at_once} * stride) {
     Vector four[4];
 #pragma GCC unroll 4
     for (int i = 0; i != 4; ++i) {
@@ -55,15 +56,16 @@ FAT_KERNEL_INLINE void store_codes(std::uint8_t* out, std::size_t stride, const 
       four[i] = twice[down < Rows ? down : row][Vectors < 3 ? i % Vectors : i < Vectors ? i : 0];
     }
     const Bytes codes = packed(four, target);
-    if constexpr (Some) {
+    if (!Some && at_once > 1 && row + at_once <= Rows && stride == width) {  // the rows touch
+      store_piece<4>(out, codes, 0);
+      continue;
+    }
 #pragma GCC unroll 4
-      for (int piece = 0; piece != at_once; ++piece)
-        if (row + piece < Rows) store_some<Vectors>(out + static_cast<std::size_t>(piece) * stride, codes, piece, columns);
-    } else if (at_once > 1 && row + at_once <= Rows && stride == static_cast<std::size_t>(Vectors * lanes)) store_piece<4>(out, codes, 0);
-    else {
-#pragma GCC unroll 4
-      for (int piece = 0; piece != at_once; ++piece)
-        if (row + piece < Rows) store_piece<Vectors>(out + static_cast<std::size_t>(piece) * stride, codes, piece);
+    for (int piece = 0; piece != at_once; ++piece) {
+      std::uint8_t* const to = out + static_cast<std::size_t>(piece) * stride;
+      if (row + piece >= Rows) continue;
+      if constexpr (Some) store_some<Vectors>(to, codes, piece, columns);
+      else store_piece<Vectors>(to, codes, piece);
     }
   }
 }
