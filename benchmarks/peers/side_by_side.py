@@ -15,9 +15,11 @@ class Ours:
 
     def __init__(self, program, *arguments):
         command = [str(program), "--serve", *map(str, arguments)]
+        if not pathlib.Path(program).exists():
+            raise SystemExit(f"{program}: no such program; build the target `benchmarks` first, or name its folder with --build")
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         if self.process.stdout.readline() != "ready\n":
-            raise SystemExit(f"{program}: did not start; build the target `benchmarks` first")
+            raise SystemExit(f"{program}: did not start; see what it wrote above")
 
     def seconds(self, runs):
         """Of one run: on the wall, and of all processors together."""
