@@ -3,6 +3,7 @@
 
 #include <boost/test/unit_test.hpp>
 
+#include <cmath>
 #include <random>
 #include <vector>
 
@@ -92,7 +93,12 @@ BOOST_AUTO_TEST_CASE(depthwise_layers_match_the_specification_on_every_kernel) {
         w.step.back() = 1e-7F * static_cast<float>(1 + below(50));
         w.bias[k] = static_cast<std::int32_t>(below(400000000)) - 200000000;
       }
-      if (below(60) == 0) w.step.back() = 3.0F + static_cast<float>(below(4));  // multipliers of 1/4 and more
+      if (below(60) == 0) {  // multipliers of 1/4 and more, sums so small that not every code is a bound
+        w.step.back() = std::ldexp(3.0F + static_cast<float>(below(4)), static_cast<int>(below(5)));
+        w.bias[k] = static_cast<std::int32_t>(below(101)) - 50;
+        for (std::size_t t = 0; t != c.kernel * c.kernel; ++t)
+          w.codes[t * c.channels + k] = static_cast<std::int8_t>(static_cast<int>(below(3)) - 1);
+      }
       w.zero_point.push_back(asymmetric ? static_cast<std::int32_t>(below(256)) - 128 : 0);
     }
     const fat::ActivationEncoding from{0.05F, static_cast<std::int32_t>(below(256)), 0, 255, 8, false};

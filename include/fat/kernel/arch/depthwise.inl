@@ -42,7 +42,7 @@ FAT_KERNEL_INLINE void add_column(Vector (&sums)[4], const ColumnBytes (&column)
   for (int v = 0; v != 4; ++v) add_products(sums[v], column[v], w[v]);
 }
 
-template <int Stride, int Segments>
+template <int Stride, int Segments, bool Left>
 FAT_KERNEL_INLINE void depthwise3x3_block(const Depthwise3x3Call& call, std::size_t at, std::size_t count, std::uint8_t* out) {
   const ByteMask mask = byte_mask(count);
   const Target target = call.target;  // the call could alias the output
@@ -59,7 +59,7 @@ FAT_KERNEL_INLINE void depthwise3x3_block(const Depthwise3x3Call& call, std::siz
     start[v] = spread<Segments>(load_sums(call.stage.start + c));
     scale[v] = load_scale(call.stage.mantissa + c, call.stage.shift + c);
     if constexpr (Segments > 1)
-      for (Vector* const part : {&scale[v].even, &scale[v].odd, &scale[v].right}) *part = spread<Segments>(*part);
+      for (Vector* const part : {&scale[v].even, &scale[v].odd, &scale[v].left, &scale[v].right}) *part = spread<Segments>(*part);
     first[v] = start[v], second[v] = start[v];
   }
   std::ptrdiff_t next = -static_cast<std::ptrdiff_t>(call.pad_left);
@@ -84,7 +84,7 @@ FAT_KERNEL_INLINE void depthwise3x3_block(const Depthwise3x3Call& call, std::siz
     if constexpr (Stride == 1) add_column(second, column, w[1]);
     add_column(third, column, w[0]);
 #pragma GCC unroll 4
-    for (int v = 0; v != 4; ++v) first[v] = doubled<false>(first[v], scale[v]);
+    for (int v = 0; v != 4; ++v) first[v] = doubled<Left>(first[v], scale[v]);
     store_bytes<Segments>(out, pixels * call.channels, mask, narrow(first, target));
 #pragma GCC unroll 4
     for (int v = 0; v != 4; ++v) {
@@ -94,20 +94,21 @@ FAT_KERNEL_INLINE void depthwise3x3_block(const Depthwise3x3Call& call, std::siz
   }
 }
 
-template <int Stride>
+template <int Stride, bool Left>
 FAT_KERNEL_INLINE void depthwise3x3_row(const Depthwise3x3Call& call, std::uint8_t* out) {
   std::size_t at = 0;
-  for (; at + column_channels <= call.channels; at += column_channels) depthwise3x3_block<Stride, 1>(call, at, column_channels, out);
+  for (; at + column_channels <= call.channels; at += column_channels) depthwise3x3_block<Stride, 1, Left>(call, at, column_channels, out);
   const std::size_t left = call.channels - at;
   if (left == 0) return;
-  if (2 * left == column_channels && call.out_width % 2 == 0) return depthwise3x3_block<Stride, 2>(call, at, left, out);
+  if (2 * left == column_channels && call.out_width % 2 == 0) return depthwise3x3_block<Stride, 2, Left>(call, at, left, out);
   if constexpr (lanes == 16)
-    if (4 * left == column_channels && call.out_width % 4 == 0) return depthwise3x3_block<Stride, 4>(call, at, left, out);
-  depthwise3x3_block<Stride, 0>(call, at, left, out);
+    if (4 * left == column_channels && call.out_width % 4 == 0) return depthwise3x3_block<Stride, 4, Left>(call, at, left, out);
+  depthwise3x3_block<Stride, 0, Left>(call, at, left, out);
 }
 
 inline void depthwise3x3(const Depthwise3x3Call& call, std::uint8_t* out) {
-  call.stride == 1 ? depthwise3x3_row<1>(call, out) : depthwise3x3_row<2>(call, out);
+  if (call.stage.left) call.stride == 1 ? depthwise3x3_row<1, true>(call, out) : depthwise3x3_row<2, true>(call, out);
+  else call.stride == 1 ? depthwise3x3_row<1, false>(call, out) : depthwise3x3_row<2, false>(call, out);
 }
 
 constexpr Kernels with_depthwise3x3(Kernels k) {

@@ -90,7 +90,7 @@ struct DepthwiseCall {
 /// One output row of a depthwise 3 x 3 convolution with stride 1 or 2. Channels come in blocks of 4 * lanes (the last
 /// is shorter, a multiple of 4); channel c of a block has place place_in_block(c, lanes), which is how `weights` (bytes
 /// [block] [kernel column][place][kernel row, and 0]) and the arrays of the stage, padded to whole blocks, are laid
-/// out. Shifts are at least 1.
+/// out.
 struct Depthwise3x3Call {
   /// Input rows under the kernel's rows; null where that is outside the image.
   const std::uint8_t* rows[3] = {};

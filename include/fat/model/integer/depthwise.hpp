@@ -26,14 +26,12 @@ class IntegerDepthwise final : public IntegerLayer {
       return w.codes[t * channels + c] - w.channel_zero_point(c);
     };
     detail::expect_sums_fit(site_.x[0], w, channels, taps, weight, "IntegerModel", site_.name);
-    bool narrow = true;  // weights less their zero point are bytes again, and multipliers below 1/4
+    bool narrow = true;  // weights less their zero point are bytes again
     for (std::size_t t = 0; t != taps; ++t)
       for (std::size_t c = 0; c != channels; ++c) {
         sums[c] += weight(t, c);
         narrow = narrow && weight(t, c) >= -128 && weight(t, c) <= 127;
       }
-    for (std::size_t c = 0; c != channels; ++c)
-      narrow = narrow && detail::stage_shift(detail::product_multiplier(site_.x[0], w, c, site_.y)) >= 1;
     const bool by_columns = narrow && site_.kernels->depthwise3x3 != nullptr && channels == g_.in_channels &&
                             channels % 4 == 0 && taps == 9 && g_.kernel_width == 3 && g_.dilation_width == 1 &&
                             (g_.stride_width == 1 || g_.stride_width == 2);
