@@ -1,11 +1,13 @@
 // Depthwise 3 x 3 by columns, for instruction sets that multiply bytes in fours: included inside the set's
 // namespace and target region. A column of the window, three rows of one input pixel, lies in the four bytes of a 32-bit
 // lane (the last has weight 0) and serves up to three outputs, so it is read and interleaved once. No include guard on purpose.
-// Segments: 1 for a block of all channels that fit; 2 or 4 where that share of them is left, and the vectors hold as many
-// segments of the row side by side; 0 where neither holds, and a mask leaves lanes empty.
+// Segments: 1 for a block of all channels that fit; 2 to column_channels / 8 where that share of them is left, and the
+// vectors hold as many segments of the row side by side; 0 where neither holds, and a mask leaves lanes empty.
 
 /// Channels of a block: four vectors of 32-bit lanes.
 inline constexpr std::size_t column_channels = 4 * lanes;
+/// Segments of 8 channels: two of them lie in each 128 bits, so that every other vector of lanes repeats.
+inline constexpr int most_segments = lanes / 2;
 
 /// One pixel column of a block of channels; null rows and columns outside the image hold the zero point.
 template <int Segments>
@@ -52,10 +54,11 @@ FAT_KERNEL_INLINE void depthwise3x3_block(const Depthwise3x3Call& call, std::siz
   Scale scale[4];
 #pragma GCC unroll 4
   for (int v = 0; v != 4; ++v) {
+    const int place = (Segments == most_segments ? v % 2 : v) * lanes;
 #pragma GCC unroll 3
     for (int k = 0; k != 3; ++k)
-      w[k][v] = column_weights(spread<Segments>(load_sums(reinterpret_cast<const std::int32_t*>(call.weights + 12 * at) + (4 * k + v) * lanes)));
-    const std::size_t c = at + static_cast<std::size_t>(v * lanes);
+      w[k][v] = column_weights(spread<Segments>(load_sums(reinterpret_cast<const std::int32_t*>(call.weights + 12 * at) + 4 * k * lanes + place)));
+    const std::size_t c = at + static_cast<std::size_t>(place);
     start[v] = spread<Segments>(load_sums(call.stage.start + c));
     scale[v] = load_scale(call.stage.mantissa + c, call.stage.shift + c);
     if constexpr (Segments > 1)
@@ -103,6 +106,7 @@ FAT_KERNEL_INLINE void depthwise3x3_row(const Depthwise3x3Call& call, std::uint8
   if (2 * left == column_channels && call.out_width % 2 == 0) return depthwise3x3_block<Stride, 2, Left>(call, at, left, out);
   if constexpr (lanes == 16)
     if (4 * left == column_channels && call.out_width % 4 == 0) return depthwise3x3_block<Stride, 4, Left>(call, at, left, out);
+  if (left == 8 && call.out_width % most_segments == 0) return depthwise3x3_block<Stride, most_segments, Left>(call, at, left, out);
   depthwise3x3_block<Stride, 0, Left>(call, at, left, out);
 }
 

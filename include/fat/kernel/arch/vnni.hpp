@@ -198,7 +198,10 @@ FAT_KERNEL_INLINE __m256i load_quarters(const std::uint8_t* p, std::size_t step)
 FAT_KERNEL_INLINE Vector join(__m256i left, __m256i right) {
   return _mm512_maskz_inserti64x4(all_eight, _mm512_castsi256_si512(left), right, 1);
 }
-/// Segments 0: under the mask; 2 or 4: as many pieces, `step` bytes from one to the next.
+FAT_KERNEL_INLINE __m256i load_eights(const std::uint8_t* p, std::size_t step) {
+  return _mm256_setr_m128i(arch_avx2::load_eights(p, step), arch_avx2::load_eights(p + 2 * step, step));
+}
+/// Segments 0: under the mask; 2, 4 or 8: as many pieces, `step` bytes from one to the next.
 template <int Segments>
 FAT_KERNEL_INLINE Vector load_bytes(const std::uint8_t* p, std::size_t step, ByteMask mask) {
   if constexpr (Segments == 0) return _mm512_maskz_loadu_epi8(mask, p);
@@ -206,7 +209,8 @@ FAT_KERNEL_INLINE Vector load_bytes(const std::uint8_t* p, std::size_t step, Byt
   if constexpr (Segments == 2)
     return join(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)),
                 _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p + step)));
-  return join(load_quarters(p, step), load_quarters(p + 2 * step, step));
+  if constexpr (Segments == 4) return join(load_quarters(p, step), load_quarters(p + 2 * step, step));
+  return join(load_eights(p, step), load_eights(p + 4 * step, step));
 }
 template <int Segments>
 FAT_KERNEL_INLINE void store_bytes(std::uint8_t* out, std::size_t step, ByteMask mask, Vector bytes) {
@@ -214,7 +218,7 @@ FAT_KERNEL_INLINE void store_bytes(std::uint8_t* out, std::size_t step, ByteMask
   if constexpr (Segments == 1) return _mm512_storeu_si512(out, bytes);
   // every piece from its own lanes, as if the whole vector were stored there
   constexpr int lanes_each = Segments > 1 ? 8 / Segments : 8;
-#pragma GCC unroll 4
+#pragma GCC unroll 8
   for (int s = 0; s < Segments; ++s, out += step)
     _mm512_mask_storeu_epi64(out - 8 * s * lanes_each,
                              static_cast<__mmask8>(((1U << lanes_each) - 1U) << (s * lanes_each)), bytes);
@@ -223,7 +227,7 @@ FAT_KERNEL_INLINE void store_bytes(std::uint8_t* out, std::size_t step, ByteMask
 template <int Segments>
 FAT_KERNEL_INLINE Vector spread(Vector v) {
   if constexpr (Segments == 2) return _mm512_maskz_shuffle_i64x2(all_eight, v, v, 0x44);
-  if constexpr (Segments == 4) return _mm512_maskz_shuffle_i64x2(all_eight, v, v, 0x00);
+  if constexpr (Segments > 2) return _mm512_maskz_shuffle_i64x2(all_eight, v, v, 0x00);
   return v;
 }
 using ColumnBytes = Vector;
