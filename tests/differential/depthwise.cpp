@@ -72,7 +72,7 @@ BOOST_AUTO_TEST_CASE(depthwise_layers_match_the_specification_on_every_kernel) {
   for (const std::size_t channels : {8U, 16U, 24U, 40U, 72U})  // rows cut in 2, 4 and 8 segments
     for (const std::size_t stride : {1U, 2U})
       for (std::size_t pad = 0; pad != 3; ++pad)
-        cases.push_back({3 + below(4), stride * (8 << below(3)) + 1 - pad, channels, 3, stride, below(2), pad, 1});
+        cases.push_back({3 + below(4), stride * (std::size_t{8} << below(3)) + 1 - pad, channels, 3, stride, below(2), pad, 1});
   cases.push_back({9, 8, 64, 5, 1, 2, 2, 1});
   cases.push_back({9, 8, 64, 3, 1, 1, 1, 2});
   cases.push_back({9, 9, 64, 3, 3, 1, 1, 1});
