@@ -109,18 +109,24 @@ class IntegerProduct final : public IntegerLayer {
     const std::size_t line = g_.dilation_height * g_.in_width * g_.in_channels, step = g_.stride_width * g_.in_channels;
     std::size_t from = (g_.in_row(oy, 0) * g_.in_width + g_.in_column(ox, 0)) * g_.in_channels;
     // A short run is copied as a whole vector: what it brings too much is overwritten next, or by zeros, or lies in the
-    // spare scratch memory. The last ones must not read past the image.
+    // spare scratch memory. Those that would read past the image are copied exactly.
     const std::size_t end = g_.in_height * g_.in_width * g_.in_channels;
-    const std::size_t spare = g_.kernel_height * bytes, tail = padded - spare;
-    for (std::size_t row = 0; row != count; ++row, from += step, to += padded) {
-      std::uint8_t* at = to;
-      if (bytes <= 16 && from + (g_.kernel_height - 1) * line + 16 <= end)
-        for (std::size_t ky = 0; ky != g_.kernel_height; ++ky, at += bytes) std::memcpy(at, x + from + ky * line, 16);
-      else
-        for (std::size_t ky = 0; ky != g_.kernel_height; ++ky, at += bytes)
-          std::memcpy(at, x + from + ky * line, bytes);
-      std::memset(at, 0, 4);  // a constant length; the next row overwrites what is too much
-      if (tail > 4) std::memset(at + 4, 0, tail - 4);
+    const std::size_t depth = g_.kernel_height * bytes, tail = padded - depth;
+    const std::size_t reach = (g_.kernel_height - 1) * line + 16;
+    const std::size_t whole = bytes > 16 || from + reach > end ? 0 : std::min(count, (end - reach - from) / step + 1);
+    std::size_t row = 0;
+    const auto copy_whole = [&](std::size_t height) {
+      for (; row != whole; ++row, from += step, to += padded) {
+        for (std::size_t ky = 0; ky != height; ++ky) std::memcpy(to + ky * bytes, x + from + ky * line, 16);
+        std::memset(to + depth, 0, 4);  // a constant length; the next row overwrites what is too much
+        if (tail > 4) std::memset(to + depth + 4, 0, tail - 4);
+      }
+    };
+    if (g_.kernel_height == 3) copy_whole(3);  // a constant, unrolled
+    else copy_whole(g_.kernel_height);
+    for (; row != count; ++row, from += step, to += padded) {
+      for (std::size_t ky = 0; ky != g_.kernel_height; ++ky) std::memcpy(to + ky * bytes, x + from + ky * line, bytes);
+      std::memset(to + depth, 0, tail);
     }
   }
 
