@@ -68,7 +68,14 @@ file(GLOB_RECURSE fat_headers CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/include/fa
 file(GLOB_RECURSE fat_pieces CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/include/fat/*.inl)
 target_sources(fat_core INTERFACE FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_DIR}/include FILES ${fat_headers} ${fat_pieces})
 
-fat_component(fat LINK fat::core fat::openblas ZLIB::ZLIB Threads::Threads)
+fat_component(headers LINK fat::core fat::openblas ZLIB::ZLIB Threads::Threads)
+fat_component(fat LINK fat::headers)
+if(TARGET fat_fat)
+  target_compile_definitions(fat_fat PUBLIC FAT_COMPILED)
+  if(NOT FAT_SANITIZE AND CMAKE_CXX_COMPILER_ID MATCHES "GNU|Clang")
+    target_compile_options(fat_fat PRIVATE -O3)  # kernels are of no use otherwise, whatever the project's build type
+  endif()
+endif()
 fat_component(xtensor LINK fat::core xtensor xtensor-blas)
 fat_component(onnx LINK fat::fat PRIVATE fat::onnx_proto)
 fat_component(images LINK fat::fat PRIVATE JPEG::JPEG PNG::PNG)

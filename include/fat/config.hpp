@@ -1,4 +1,4 @@
-// Version, error policy and the ABI namespace: the only macros of the library.
+// Version, error policy, the ABI namespace and what is inline: the only macros of the library.
 #ifndef FAT_CONFIG_HPP_INCLUDED
 #define FAT_CONFIG_HPP_INCLUDED
 
@@ -23,6 +23,18 @@
 #else
 #define FAT_ABI v0_trap
 #define FAT_ERRORS_TRAP
+#endif
+
+// What is no template is inline, so that the headers are enough. FAT_COMPILED (the CMake target fat::fat defines it) says
+// that the library is linked: headers then declare what files named *_inl.hpp define. The library throws: under another
+// error policy everything stays inline.
+#if defined(FAT_COMPILED) && !defined(FAT_ERRORS_THROW)
+#undef FAT_COMPILED
+#endif
+#if defined(FAT_COMPILED)
+#define FAT_INLINE
+#else
+#define FAT_INLINE inline
 #endif
 
 #endif

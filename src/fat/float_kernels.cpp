@@ -1,0 +1,2 @@
+// The float kernels, compiled once.
+#include <fat/kernel/float/native_inl.hpp>

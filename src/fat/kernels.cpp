@@ -1,0 +1,2 @@
+// The int8 kernels, compiled once.
+#include <fat/kernel/native_inl.hpp>
