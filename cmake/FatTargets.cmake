@@ -77,9 +77,10 @@ if(TARGET fat_fat)
   endif()
 endif()
 fat_component(xtensor LINK fat::core xtensor xtensor-blas)
-fat_component(onnx LINK fat::fat PRIVATE fat::onnx_proto)
+fat_component(reader LINK fat::fat)
+fat_component(onnx LINK fat::fat PRIVATE fat::reader fat::onnx_proto)
 fat_component(images LINK fat::fat PRIVATE JPEG::JPEG PNG::PNG)
-fat_component(tflite LINK fat::fat BUILD fat_flatbuffers)
+fat_component(tflite LINK fat::fat PRIVATE fat::reader BUILD fat_flatbuffers)
 
 # Everything that exists on this machine, with the warnings: what programs of this project link.
 add_library(fat_everything INTERFACE)

@@ -151,7 +151,7 @@ std::vector<double> total_times(Runner& runner, const fat::Model& model, std::si
 }  // namespace
 
 int bench(const Settings& settings) {
-  LoadedModel loaded = load_model(settings.model);
+  LoadedModel loaded = load_model(settings.model, settings.reading);
   if (loaded.floating)
     loaded.floating = prepared(settings.model, std::move(*loaded.floating));  // normalizations folded, clamps fused
   const fat::Model& graph = loaded.graph();

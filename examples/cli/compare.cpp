@@ -14,8 +14,8 @@ namespace cli {
 namespace {
 
 /// Float models in the form that is quantized, so that tensors have the same names.
-LoadedModel load_prepared(const std::string& path) {
-  LoadedModel loaded = load_model(path);
+LoadedModel load_prepared(const std::string& path, const fat::ReadOptions& reading) {
+  LoadedModel loaded = load_model(path, reading);
   if (loaded.floating) loaded.floating = prepared(path, std::move(*loaded.floating));
   return loaded;
 }
@@ -42,8 +42,8 @@ Json print_code_differences(const fat::CodeDifferences& differences) {
 }  // namespace
 
 int compare(const Settings& settings) {
-  LoadedModel a = load_prepared(settings.model);
-  LoadedModel b = load_prepared(settings.second_model);
+  LoadedModel a = load_prepared(settings.model, settings.reading);
+  LoadedModel b = load_prepared(settings.second_model, settings.reading);
   drop_softmax(a, b);
   fat::expects(a.graph().input_extent().size() == b.graph().input_extent().size() &&
                    a.graph().output_extent().size() == b.graph().output_extent().size(),

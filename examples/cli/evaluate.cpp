@@ -9,12 +9,12 @@
 namespace cli {
 
 int evaluate(const Settings& settings) {
-  LoadedModel loaded = load_model(settings.model);
+  LoadedModel loaded = load_model(settings.model, settings.reading);
   std::optional<LoadedModel> reference;
   if (settings.reference.empty()) {
     drop_softmax(loaded);
   } else {
-    reference = LoadedModel{settings.reference, load_float_model(settings.reference), {}};
+    reference = LoadedModel{settings.reference, load_float_model(settings.reference, settings.reading), {}};
     drop_softmax(loaded, *reference);
     const auto agrees = [](const fat::Extent& a, const fat::Extent& b) { return a.size() == b.size(); };
     fat::expects(agrees(loaded.graph().input_extent(), reference->graph().input_extent()) &&

@@ -56,7 +56,7 @@ std::string extension_of(const std::string& path) {
   return extension;
 }
 
-LoadedModel load_model(const std::string& path) {
+LoadedModel load_model(const std::string& path, const fat::ReadOptions& reading) {
   const std::string extension = extension_of(path);
   LoadedModel loaded{path, {}, {}};
   fat::expects(extension == ".onnx" || extension == ".tflite" || extension == ".npz", path, ": the extension '",
@@ -70,13 +70,16 @@ LoadedModel load_model(const std::string& path) {
       if (fat::onnx::is_quantized(path))
         loaded.quantized = fat::onnx::load_quantized(path);
       else
-        loaded.floating = fat::onnx::load(path);
+        loaded.floating = fat::onnx::load(path, reading);
     } else {
       if (fat::tflite::is_quantized(path))
         loaded.quantized = fat::tflite::load_quantized(path);
       else
-        loaded.floating = fat::tflite::load(path);
+        loaded.floating = fat::tflite::load(path, reading);
     }
+    if (loaded.floating)
+      for (const std::string& note : loaded.floating->notes)
+        std::fprintf(stderr, "fat: note: %s: %s\n", printable(path).c_str(), printable(note).c_str());
     if (loaded.floating)
       fat::validate(*loaded.floating);
     else
@@ -85,8 +88,13 @@ LoadedModel load_model(const std::string& path) {
   return loaded;
 }
 
-fat::Model load_float_model(const std::string& path) {
-  LoadedModel loaded = load_model(path);
+bool file_exists(const std::string& path) {
+  std::error_code status;
+  return fs::exists(path, status);
+}
+
+fat::Model load_float_model(const std::string& path, const fat::ReadOptions& reading) {
+  LoadedModel loaded = load_model(path, reading);
   fat::expects(loaded.floating.has_value(), path, ": is quantized; a float model is needed here");
   return std::move(*loaded.floating);
 }

@@ -45,11 +45,14 @@ auto naming(const std::string& model, const std::string& image, Function f) {
 /// In lower case, with its dot.
 std::string extension_of(const std::string& path);
 
-/// Reads .onnx, .tflite (both float or quantized) or .npz. Errors name the file.
-LoadedModel load_model(const std::string& path);
+bool file_exists(const std::string& path);
+
+/// Reads .onnx, .tflite (both float or quantized) or .npz; what the file had cut off is noted on stderr. Errors name the
+/// file.
+LoadedModel load_model(const std::string& path, const fat::ReadOptions& reading = {});
 
 /// Reads a model that must be float.
-fat::Model load_float_model(const std::string& path);
+fat::Model load_float_model(const std::string& path, const fat::ReadOptions& reading = {});
 
 /// fat::prepare_model, whose errors name the file.
 fat::Model prepared(const std::string& path, fat::Model model);

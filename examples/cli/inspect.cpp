@@ -129,7 +129,7 @@ void print_quantized(const fat::QuantizedModel& model, Json& json) {
 }  // namespace
 
 int inspect(const Settings& settings) {
-  const LoadedModel loaded = load_model(settings.model);
+  const LoadedModel loaded = load_model(settings.model, settings.reading);
   const fat::Model& graph = loaded.graph();
   Json json{{"model", settings.model}, {"quantized", loaded.quantized.has_value()}, {"layers", Json::array()}};
   const fat::Extent& in = graph.input_extent();

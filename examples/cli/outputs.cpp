@@ -83,7 +83,10 @@ std::vector<Named> inputs_of(const Settings& settings) {
   add("--evaluate", settings.evaluate);
   add("--labels", settings.labels);
   add("--reference", settings.reference);
-  add("--input", settings.input);
+  for (const std::string& input : settings.inputs) {
+    add("--input", input);
+    if (const std::size_t equals = input.find('='); equals != std::string::npos) add("--input", input.substr(equals + 1));
+  }
   return inputs;
 }
 

@@ -152,6 +152,39 @@ void add_common(CLI::App& app, Settings& s) {
       ->check(CLI::Range(1, 1024));
 }
 
+/// NAME=1,3,320,320 as the shape of one input. Errors: anything else.
+void add_shape(fat::ReadOptions& reading, const std::string& text) {
+  const std::size_t equals = text.rfind('=');
+  const auto refuse = [&] {
+    throw CLI::ValidationError("--shape", "'" + text + "' is no shape; give NAME=1,3,320,320");
+  };
+  if (equals == std::string::npos || equals == 0) refuse();
+  std::vector<std::int64_t> dims;
+  for (const std::string& word : CLI::detail::split(text.substr(equals + 1), ',')) {
+    std::int64_t dim = 0;
+    const auto [end, status] = std::from_chars(word.data(), word.data() + word.size(), dim);
+    if (status != std::errc{} || end != word.data() + word.size()) refuse();
+    dims.push_back(dim);
+  }
+  if (!reading.shapes.emplace(text.substr(0, equals), std::move(dims)).second)
+    throw CLI::ValidationError("--shape", "'" + text.substr(0, equals) + "' is given two shapes");
+}
+
+/// What every command that reads a float model takes.
+void add_reading(CLI::App& app, Settings& s) {
+  app.add_option_function<std::vector<std::string>>(
+         "--shape",
+         [&s](const std::vector<std::string>& all) {
+           for (const std::string& text : all) add_shape(s.reading, text);
+         },
+         "NAME=1,3,H,W: the shape of an input whose dimensions the file leaves open; may be repeated")
+      ->take_all()
+      ->expected(1)
+      ->allow_extra_args(false);
+  app.add_option("--end-at", s.reading.end_at, "tensors that become the outputs [those of the file]")->delimiter(',');
+  app.add_flag("--strict", s.reading.strict, "refuse what cannot be read; else the network ends before it");
+}
+
 void add_json(CLI::App& app, Settings& s) { app.add_option("--json", s.json, "write the figures to this file too"); }
 
 /// What --tensorrt chooses. Errors: options that contradict it, no file that it is for.
@@ -247,12 +280,14 @@ void add_commands(CLI::App& app, Settings& s) {
   CLI::App& inspect = *app.add_subcommand("inspect", "layers, sizes, ranges, and what will quantize badly");
   model(inspect, ".onnx, .tflite or quantized .npz");
   add_json(inspect, s);
+  add_reading(inspect, s);
 
   CLI::App& quantize = *app.add_subcommand("quantize", "float model and images to an int8 model");
   model(quantize, "float .onnx or .tflite");
   add_images(quantize, s);
   add_outputs(quantize, s);
   add_quantize_options(quantize, s);
+  add_reading(quantize, s);
   add_common(quantize, s);
   add_json(quantize, s);
 
@@ -269,6 +304,7 @@ void add_commands(CLI::App& app, Settings& s) {
   evaluate.add_flag("--simulate", s.simulate, "run a quantized model as fake-quantized floats");
   add_common(evaluate, s);
   add_json(evaluate, s);
+  add_reading(evaluate, s);
 
   CLI::App& compare = *app.add_subcommand("compare", "two models side by side, layer by layer");
   compare.add_option("MODEL_A", s.model, "the reference")->required();
@@ -277,15 +313,21 @@ void add_commands(CLI::App& app, Settings& s) {
   compare.add_flag("--simulate", s.simulate, "run quantized models as fake-quantized floats");
   add_common(compare, s);
   add_json(compare, s);
+  add_reading(compare, s);
 
   CLI::App& run = *app.add_subcommand("run", "raw tensors through a model");
   model(run, ".onnx, .tflite or quantized .npz");
-  run.add_option("--input", s.input, ".npy tensor in the layout of the model's file")->required();
-  run.add_option("-o,--output", s.outputs, ".npy file to write")->required()->expected(1);
+  run.add_option("--input", s.inputs, "[NAME=]FILE.npy in the layout of the model's file, or FILE.npz; may be repeated")
+      ->required()
+      ->take_all()
+      ->expected(1)
+      ->allow_extra_args(false);
+  run.add_option("-o,--output", s.outputs, ".npy file to write, or .npz with all outputs by name")->required()->expected(1);
   run.add_flag("--codes", s.codes, "write integer codes instead of reals");
   run.add_option("--tensor", s.tensor, "write this tensor instead of the output");
   run.add_flag("--simulate", s.simulate, "run a quantized model as fake-quantized floats");
   add_common(run, s);
+  add_reading(run, s);
 
   CLI::App& bench = *app.add_subcommand("bench", "time per layer");
   model(bench, ".onnx, .tflite or quantized .npz");
@@ -293,6 +335,7 @@ void add_commands(CLI::App& app, Settings& s) {
       ->check(CLI::Range(1, 1024));
   bench.add_option("--batch", s.batch_of_bench, "images at a time [1]")->check(CLI::Range(1, 1024));
   add_json(bench, s);
+  add_reading(bench, s);
 
   CLI::App& demo = *app.add_subcommand("demo", "the embedded network: float, scalar int8 and per-channel int8");
   demo.add_option("--threads", s.options.threads, "threads to compute with, at most one for each processor [all]")

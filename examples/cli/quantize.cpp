@@ -269,7 +269,7 @@ void report_on(const Settings& settings, const Job& job, Problems& problems) {
 int quantize(const Settings& settings) {
   check_extensions(settings.outputs);
   fat::check_checkpoint(settings.options);
-  fat::Model model = load_float_model(settings.model);
+  fat::Model model = load_float_model(settings.model, settings.reading);
   const std::size_t offset =
       settings.evaluate.empty() ? settings.class_offset.value_or(0) : class_offset_for(model, settings);
   const fat::ImageSet images = load_images(settings.images, "", model, settings);

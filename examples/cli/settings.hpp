@@ -2,6 +2,7 @@
 #ifndef FAT_CLI_SETTINGS_HPP_INCLUDED
 #define FAT_CLI_SETTINGS_HPP_INCLUDED
 
+#include <fat/io/read_options.hpp>
 #include <fat/model/options.hpp>
 
 #include <cstddef>
@@ -20,7 +21,8 @@ struct Settings {
   std::string labels;
   std::string evaluate;   ///< quantize: other images to measure on
   std::string reference;  ///< evaluate: the float model
-  std::string input;      ///< run
+  std::vector<std::string> inputs;  ///< run: [NAME=]FILE.npy or FILE.npz
+  fat::ReadOptions reading;         ///< what the model's file leaves open
   std::string tensor;     ///< run: the tensor to write instead of the output
   std::vector<std::string> outputs;
   std::string json;

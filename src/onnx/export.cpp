@@ -228,6 +228,16 @@ class Exporter {
   void write_input() {
     const ValueId v = graph_.input;
     const std::string& name = graph_.values[v].name;
+    for (const Port& port : graph_.inputs) describe(*out_->add_input(), port);
+    if (graph_.inputs.size() > 1) return;
+    if (!graph_.inputs.empty()) {
+      const Port& port = graph_.inputs[0];
+      std::string from = fresh(name + ":image");
+      from_port(port, port.name, graph_.extent(v), from);
+      if (model_.activations[v]) from = quantized(v, from, fresh(name + ":dequantized"));
+      tensors_[v] = from;
+      return;
+    }
     describe(*out_->add_input(), name, graph_.extent(v));
     std::string from = name;
     if (model_.activations[v]) from = quantized(v, from, fresh(name + ":dequantized"));
@@ -242,6 +252,14 @@ class Exporter {
   /// The file's output takes the value's name; everything before it has another.
   void write_output() {
     const ValueId v = graph_.output;
+    if (!graph_.outputs.empty()) {
+      const Node* const join = joined_outputs();
+      for (std::size_t i = 0; i != graph_.outputs.size(); ++i) {
+        const ValueId from = join != nullptr ? join->inputs.at(i) : v;
+        to_port(graph_.outputs[i], tensors_[from], graph_.extent(from));
+      }
+      return;
+    }
     const std::string name = v == graph_.input ? fresh(graph_.values[v].name + ":output") : graph_.values[v].name;
     describe(*out_->add_output(), name, graph_.extent(v));
     if (!graph_.channels_first && pixels(graph_.extent(v)))
@@ -252,8 +270,13 @@ class Exporter {
     else if (tensors_[v] != name)
       add("Identity", fresh_node(name + ":identity"), {tensors_[v]}, name);
   }
+  /// The node that joins several outputs; null where there is one.
+  const Node* joined_outputs() const {
+    const bool joins = !graph_.nodes.empty() && std::holds_alternative<JoinedOutputs>(graph_.nodes.back().op);
+    return joins && graph_.nodes.back().output == graph_.output ? &graph_.nodes.back() : nullptr;
+  }
   bool renamed_at_end(ValueId v) const {
-    return v == graph_.output && !graph_.channels_first && !graph_.extent(v).vector;
+    return v == graph_.output && graph_.outputs.empty() && !graph_.channels_first && !graph_.extent(v).vector;
   }
 
   // ---- layers ----
@@ -269,7 +292,8 @@ class Exporter {
     const std::string& name = graph_.values[v].name;
     const bool encoded = model_.activations[v].has_value();
     // Before QuantizeLinear a tensor has the value's name; the model's output is the last of all and keeps it.
-    const bool last = v == graph_.output;
+    if (node_ == joined_outputs()) return;
+    const bool last = v == graph_.output && graph_.outputs.empty();
     const std::string before = last && (encoded || renamed_at_end(v)) ? fresh(name + ":real") : name;
     // A clamp that the codes do anyway would only keep runtimes from joining the layer with its QuantizeLinear.
     Clamp clamp = std::visit(
@@ -511,6 +535,304 @@ class Exporter {
   }
   void write(const Sigmoid&) { layer("Sigmoid", {in()}); }
 
+  // ---- operators over any view of their elements ----
+
+  std::string made(const char* type, const std::string& suffix, const std::vector<std::string>& inputs) {
+    const std::string result = fresh(node_->name + suffix);
+    add(type, fresh_node(node_->name + suffix), inputs, result);
+    return result;
+  }
+  /// A value with its elements in the stored order, [N, sizes...].
+  std::string in_view(std::size_t i, const Integers& sizes) { return view_of(in(i), in_extent(i), sizes); }
+  std::string view_of(const std::string& tensor, const Extent& e, const Integers& sizes) {
+    std::string source = tensor;
+    if (pixels(e)) {
+      source = fresh(tensor + ":channels_last");
+      set(add("Transpose", fresh_node(tensor + ":to_channels_last"), {tensor}, source), "perm", Integers{0, 2, 3, 1});
+    }
+    Integers shape{0};
+    shape.insert(shape.end(), sizes.begin(), sizes.end());
+    const std::string result = fresh(tensor + ":view");
+    add("Reshape", fresh_node(tensor + ":to_view"), {source, integers(tensor + ":view:shape", shape)}, result);
+    return result;
+  }
+  /// The other way round: elements in the stored order, [N, ...], become a tensor of an extent as files have it.
+  void from_view(const std::string& source, const Extent& e, const std::string& target) {
+    const auto shape = [&](const Integers& sizes) { return integers(target + ":shape", sizes); };
+    if (!pixels(e)) {
+      add("Reshape", fresh_node(target + ":from_view"),
+          {source, shape(e.vector ? Integers{0, -1} : Integers{0, number(e.channels), 1, 1})}, target);
+      return;
+    }
+    const std::string image = fresh(target + ":image");
+    add("Reshape", fresh_node(target + ":from_view"),
+        {source, shape({0, number(e.height), number(e.width), number(e.channels)})}, image);
+    set(add("Transpose", fresh_node(target + ":to_channels_first"), {image}, target), "perm",
+        Integers{0, 3, 1, 2});
+  }
+  /// An input in the form that the output has.
+  std::string in_form_of_output(std::size_t i) {
+    if (in_extent(i) == out_extent()) return in(i);
+    std::string result = fresh(node_->name + ":operand" + std::to_string(i));
+    from_view(in_view(i, {-1}), out_extent(), result);
+    return result;
+  }
+  /// Numbers given in the stored order, in that of the file.
+  std::vector<float> in_file_order(const std::vector<float>& values, const Extent& e) const {
+    if (!pixels(e)) return values;
+    std::vector<float> turned(values.size());
+    const std::size_t area = e.height * e.width;
+    for (std::size_t i = 0; i != values.size(); ++i) turned[i % e.channels * area + i / e.channels] = values[i];
+    return turned;
+  }
+  static Integers file_dims(const Extent& e, std::int64_t batch) {
+    if (e.vector) return {batch, number(e.channels)};
+    return {batch, number(e.channels), number(e.height), number(e.width)};
+  }
+
+  void write(const View& op) {
+    if (node_->inputs[0] == graph_.input && graph_.inputs.size() > 1) {
+      for (const Port& port : graph_.inputs)
+        if (port.offset == op.offset) return from_port(port, port.name, out_extent(), target_);
+      require(false, "reads a part of the inputs that is none of them");
+    }
+    // A permutation of axes, where it is one; else elements by their numbers.
+    std::vector<std::size_t> order(op.sizes.size());
+    for (std::size_t i = 0; i != order.size(); ++i) order[i] = i;
+    std::stable_sort(order.begin(), order.end(), [&](auto a, auto b) { return op.strides[a] > op.strides[b]; });
+    std::int64_t step = number(in_extent().size());
+    bool permutes = op.offset == 0;
+    Integers sizes, turn{0};
+    for (const std::size_t axis : order) {
+      permutes = permutes && op.strides[axis] > 0 && op.strides[axis] * number(op.sizes[axis]) == step;
+      step = op.strides[axis];
+      sizes.push_back(number(op.sizes[axis]));
+    }
+    permutes = permutes && step == 1;
+    for (std::size_t axis = 0; axis != order.size(); ++axis)
+      turn.push_back(std::find(order.begin(), order.end(), axis) - order.begin() + 1);
+    if (permutes) {
+      const std::string turned = fresh(node_->name + ":turned");
+      set(add("Transpose", node_->name, {in_view(0, sizes)}, turned), "perm", turn);
+      return from_view(turned, out_extent(), target_);
+    }
+    Integers places(out_extent().size());
+    op.for_each([&](std::size_t from, std::size_t to) { places[to] = number(from); });
+    const std::string picked = fresh(node_->name + ":picked");
+    set(add("Gather", node_->name, {in_view(0, {-1}), integers(node_->name + ":places", places)}, picked), "axis",
+        std::int64_t{1});
+    from_view(picked, out_extent(), target_);
+  }
+  void write(const Gather& op) {
+    const Integers indices{op.indices.begin(), op.indices.end()};
+    const std::string picked = fresh(node_->name + ":picked");
+    set(add("Gather", node_->name,
+            {in_view(0, {-1, number(op.axis), number(op.inner)}), integers(node_->name + ":indices", indices)}, picked),
+        "axis", std::int64_t{2});
+    from_view(picked, out_extent(), target_);
+  }
+  void write(const Function& op) {
+    using N = Function::Name;
+    const std::string& x = in();
+    const auto value = [&](const char* suffix, float v) { return real(node_->name + suffix, v); };
+    switch (op.name) {
+      case N::leaky_relu:
+        return set(layer("LeakyRelu", {x}), "alpha", op.a);
+      case N::elu:
+        return set(layer("Elu", {x}), "alpha", op.a);
+      case N::celu:
+        return set(layer("Celu", {x}), "alpha", op.a);
+      case N::thresholded_relu:
+        return set(layer("ThresholdedRelu", {x}), "alpha", op.a);
+      case N::selu: {
+        auto& node = layer("Selu", {x});
+        set(node, "alpha", op.a);
+        return set(node, "gamma", op.b);
+      }
+      case N::silu:
+        return static_cast<void>(layer("Mul", {x, made("Sigmoid", ":sigmoid", {x})}));
+      case N::mish:
+        return static_cast<void>(layer("Mul", {x, made("Tanh", ":tanh", {made("Softplus", ":softplus", {x})})}));
+      case N::gelu:
+      case N::gelu_tanh: {
+        std::string inner = x;
+        if (op.name == N::gelu_tanh) {
+          const std::string cube = made("Mul", ":cube", {made("Mul", ":square", {x, x}), x});
+          inner = made("Add", ":sum", {x, made("Mul", ":part", {cube, value(":factor", 0.044715F)})});
+        }
+        const bool tanh = op.name == N::gelu_tanh;
+        const std::string scaled = made("Mul", ":scaled", {inner, value(":scale", tanh ? 0.7978845608F : 0.7071067812F)});
+        const std::string raised =
+            made("Add", ":raised", {made(tanh ? "Tanh" : "Erf", ":bent", {scaled}), value(":one", 1.0F)});
+        return static_cast<void>(layer("Mul", {x, made("Mul", ":half", {raised, value(":half:value", 0.5F)})}));
+      }
+      case N::square:
+        return static_cast<void>(layer("Mul", {x, x}));
+      case N::pow:
+        return static_cast<void>(layer("Pow", {x, value(":exponent", op.a)}));
+      case N::logical_not:
+        return cast_to_real(made("Equal", ":is_zero", {x, value(":zero", 0.0F)}));
+      case N::softplus:
+        return static_cast<void>(layer("Softplus", {x}));
+      case N::softsign:
+        return static_cast<void>(layer("Softsign", {x}));
+      case N::tanh:
+        return static_cast<void>(layer("Tanh", {x}));
+      case N::erf:
+        return static_cast<void>(layer("Erf", {x}));
+      case N::exp:
+        return static_cast<void>(layer("Exp", {x}));
+      case N::log:
+        return static_cast<void>(layer("Log", {x}));
+      case N::sqrt:
+        return static_cast<void>(layer("Sqrt", {x}));
+      case N::reciprocal:
+        return static_cast<void>(layer("Reciprocal", {x}));
+      case N::abs:
+        return static_cast<void>(layer("Abs", {x}));
+      case N::sin:
+        return static_cast<void>(layer("Sin", {x}));
+      case N::cos:
+        return static_cast<void>(layer("Cos", {x}));
+      case N::floor:
+        return static_cast<void>(layer("Floor", {x}));
+      case N::ceil:
+        return static_cast<void>(layer("Ceil", {x}));
+      case N::round:
+        return static_cast<void>(layer("Round", {x}));
+      case N::sign:
+        return static_cast<void>(layer("Sign", {x}));
+    }
+  }
+  void cast_to_real(const std::string& truth) {
+    set(layer("Cast", {truth}), "to", std::int64_t{TensorProto::FLOAT});
+  }
+  std::string truth_of(const std::string& x, const std::string& suffix) {
+    const std::string result = fresh(node_->name + suffix);
+    set(add("Cast", fresh_node(node_->name + suffix), {x}, result), "to", std::int64_t{TensorProto::BOOL});
+    return result;
+  }
+  void write(const PRelu& op) {
+    const Extent& e = out_extent();
+    std::vector<float> slopes = op.slopes;
+    if (slopes.size() == e.channels)
+      return static_cast<void>(layer("PRelu", {in(), constant(node_->name + ":slopes", TensorProto::FLOAT,
+                                                              e.vector ? Integers{number(e.channels)}
+                                                                       : Integers{number(e.channels), 1, 1},
+                                                              slopes)}));
+    for (std::size_t i = slopes.size(); i < e.size(); ++i) slopes.push_back(slopes[i - op.slopes.size()]);
+    layer("PRelu", {in(), constant(node_->name + ":slopes", TensorProto::FLOAT, file_dims(e, 1), in_file_order(slopes, e))});
+  }
+  void write(const Binary& op) {
+    using N = Binary::Name;
+    const std::string a = in_form_of_output(0), b = in_form_of_output(1);
+    switch (op.name) {
+      case N::subtract:
+        return static_cast<void>(layer("Sub", {a, b}));
+      case N::divide:
+        return static_cast<void>(layer("Div", {a, b}));
+      case N::maximum:
+        return static_cast<void>(layer("Max", {a, b}));
+      case N::minimum:
+        return static_cast<void>(layer("Min", {a, b}));
+      case N::pow:
+        return static_cast<void>(layer("Pow", {a, b}));
+      case N::equal:
+        return cast_to_real(made("Equal", ":test", {a, b}));
+      case N::less:
+        return cast_to_real(made("Less", ":test", {a, b}));
+      case N::greater:
+        return cast_to_real(made("Greater", ":test", {a, b}));
+      case N::logical_and:
+        return cast_to_real(made("And", ":test", {truth_of(a, ":first"), truth_of(b, ":second")}));
+      case N::logical_or:
+        return cast_to_real(made("Or", ":test", {truth_of(a, ":first"), truth_of(b, ":second")}));
+    }
+  }
+  void write(const Where&) {
+    layer("Where", {truth_of(in_form_of_output(0), ":condition"), in_form_of_output(1), in_form_of_output(2)});
+  }
+  void write(const fat::Constant& op) {
+    const Extent& e = out_extent();
+    const std::string values =
+        constant(node_->name + ":values", TensorProto::FLOAT, file_dims(e, 1), in_file_order(op.values, e));
+    layer("Identity", {values});
+  }
+  void write(const Normalize& op) {
+    const std::string x = in_view(0, {-1, number(op.axis), number(op.inner)});
+    const auto mean = [&](const std::string& of, const char* suffix) {
+      const std::string result = fresh(node_->name + suffix);
+      set(add("ReduceMean", fresh_node(node_->name + suffix), {of}, result), "axes", Integers{2});
+      return result;
+    };
+    std::string result = fresh(node_->name + ":quotient");
+    if (op.method == Normalize::Method::l2) {
+      const std::string norm = fresh(node_->name + ":norm");
+      set(add("ReduceL2", fresh_node(node_->name + ":norm"), {x}, norm), "axes", Integers{2});
+      add("Div", node_->name, {x, made("Max", ":least", {norm, real(node_->name + ":epsilon", op.epsilon)})}, result);
+    } else {
+      const std::string centred =
+          op.method == Normalize::Method::standard ? made("Sub", ":centred", {x, mean(x, ":mean")}) : x;
+      const std::string variance = mean(made("Mul", ":squares", {centred, centred}), ":variance");
+      const std::string root =
+          made("Sqrt", ":root", {made("Add", ":sum", {variance, real(node_->name + ":epsilon", op.epsilon)})});
+      add("Div", node_->name, {centred, root}, result);
+    }
+    from_view(result, out_extent(), target_);
+  }
+  void write(const MatMul&) {
+    const auto matrices = [&](std::size_t i) {
+      const Extent& e = in_extent(i);
+      return in_view(i, {number(e.height), number(e.width), number(e.channels)});
+    };
+    const std::string product = fresh(node_->name + ":product");
+    add("MatMul", node_->name, {matrices(0), matrices(1)}, product);
+    from_view(product, out_extent(), target_);
+  }
+  void write(const JoinedOutputs&) { require(false, "joins outputs that are not the network's"); }
+
+  // ---- inputs and outputs as the file has them ----
+
+  void describe(::onnx::ValueInfoProto& info, const Port& port) const {
+    info.set_name(port.name);
+    auto& type = *info.mutable_type()->mutable_tensor_type();
+    type.set_elem_type(TensorProto::FLOAT);
+    auto& shape = *type.mutable_shape();
+    for (std::size_t i = 0; i != port.dims.size(); ++i) {
+      if (i == 0 && port.dims[i] == 1)
+        shape.add_dim()->set_dim_param("N");
+      else
+        shape.add_dim()->set_dim_value(number(port.dims[i]));
+    }
+  }
+  static Integers shape_of(const Port& port) {
+    Integers dims{port.dims.begin(), port.dims.end()};
+    if (!dims.empty() && dims[0] == 1) dims[0] = 0;
+    return dims;
+  }
+  /// A tensor of the port's shape as one of the value's.
+  void from_port(const Port& port, const std::string& source, const Extent& e, const std::string& target) {
+    if (port.channels_first) {
+      add("Identity", fresh_node(target + ":identity"), {source}, target);
+      return;
+    }
+    std::string flat = source;
+    if (port.dims.empty() || port.dims[0] != 1) {
+      flat = fresh(source + ":one");
+      add("Reshape", fresh_node(source + ":to_one"), {source, integers(source + ":one:shape", {1, -1})}, flat);
+    }
+    from_view(flat, e, target);
+  }
+  void to_port(const Port& port, const std::string& source, const Extent& e) {
+    describe(*out_->add_output(), port);
+    if (port.channels_first) {
+      add("Identity", fresh_node(port.name + ":identity"), {source}, port.name);
+      return;
+    }
+    const std::string flat = view_of(source, e, {-1});
+    add("Reshape", fresh_node(port.name + ":reshape"), {flat, integers(port.name + ":shape", shape_of(port))}, port.name);
+  }
+
   const QuantizedModel& model_;
   const Model& graph_;
   Profile profile_;
@@ -528,7 +850,23 @@ class Exporter {
 
 }  // namespace
 
-std::string write(const QuantizedModel& model, Profile profile) { return Exporter{model, profile}.run(); }
+std::string write(const QuantizedModel& model, Profile profile) {
+  if (model.graph.inputs.empty() && model.graph.outputs.empty()) return Exporter{model, profile}.run();
+  // The names of inputs and outputs belong to the tensors of the file; values inside make room.
+  QuantizedModel renamed = model;
+  std::unordered_set<std::string> taken;
+  for (const auto* ports : {&model.graph.inputs, &model.graph.outputs})
+    for (const Port& port : *ports) taken.insert(port.name);
+  std::unordered_set<std::string> names = taken;
+  for (const Value& value : model.graph.values) names.insert(value.name);
+  for (Value& value : renamed.graph.values)
+    if (taken.contains(value.name)) {
+      std::string name = value.name + ":inner";
+      for (int again = 2; !names.insert(name).second; ++again) name = value.name + ":inner/" + std::to_string(again);
+      value.name = name;
+    }
+  return Exporter{renamed, profile}.run();
+}
 
 void save(const QuantizedModel& model, const std::string& path, Profile profile) {
   write_file_atomically(path, write(model, profile));

@@ -1,4 +1,6 @@
 // The walk over the graph of a file.
+#include "../reader/read_graph.hpp"
+#include "file_graph.hpp"
 #include "importer.hpp"
 
 #include <fat/io/file.hpp>
@@ -289,13 +291,21 @@ void Importer::remove_unused() {
   narrowed = std::move(narrow);
 }
 
-Model read(std::string_view file, std::string_view name) {
+Model read(std::string_view file, std::string_view name, const ReadOptions& options) {
   ::onnx::ModelProto model = parse(file, name);
-  Model result = Importer{model, name, false}.run();
-  in_file(name, [&] { validate(result); });
-  return result;
+  if (options == ReadOptions{}) {
+    try {
+      ::onnx::ModelProto simple = model;
+      Model result = Importer{simple, name, false}.run();
+      in_file(name, [&] { validate(result); });
+      return result;
+    } catch (const error&) {
+      // what this importer of one input, one output and few operators refuses is for the general one
+    }
+  }
+  return reader::read_graph(file_graph(model, name), options);
 }
 
-Model load(const std::string& path) { return read(read_file(path), path); }
+Model load(const std::string& path, const ReadOptions& options) { return read(read_file(path), path, options); }
 
 }  // namespace fat::inline FAT_ABI::onnx

@@ -484,6 +484,11 @@ class Exporter {
     require(false, node, "is a hard sigmoid, which the format does not have; keep hard swish whole");
   }
 
+  template <OwnOperator Op>
+  void add(std::size_t node, const Op&) {
+    require(false, node, "is a ", Op::kind, ", which is not written to this format; write .npz or .onnx");
+  }
+
   void add(std::size_t node, const ClampLayer& layer) {
     // This operator has no fused form.
     if (layer.clamp == Clamp{0.0F, 1.0F} && cuts(node, layer.clamp).second)

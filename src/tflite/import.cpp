@@ -1,4 +1,6 @@
 // From a TensorFlow Lite file to a Model or a QuantizedModel.
+#include "../reader/read_graph.hpp"
+#include "file_graph.hpp"
 #include "tensor_file.hpp"
 
 #include <fat/io/file.hpp>
@@ -496,10 +498,17 @@ class Importer : public TensorFile {
 
 }  // namespace
 
-Model read(std::span<const char> file, std::string_view name) {
-  Importer importer{file, name};
-  expects(!importer.quantized(), name, ": holds integer activations; read it as a quantized model");
-  return std::move(importer.read(false).graph);
+Model read(std::span<const char> file, std::string_view name, const ReadOptions& options) {
+  if (options == ReadOptions{}) {
+    try {
+      Importer importer{file, name};
+      expects(!importer.quantized(), name, ": holds integer activations; read it as a quantized model");
+      return std::move(importer.read(false).graph);
+    } catch (const error&) {
+      // what this importer of one input, one output and few operators refuses is for the general one
+    }
+  }
+  return reader::read_graph(file_graph(file, name), options);
 }
 
 QuantizedModel read_quantized(std::span<const char> file, std::string_view name) {
@@ -510,12 +519,16 @@ QuantizedModel read_quantized(std::span<const char> file, std::string_view name)
 
 bool is_quantized(const std::string& path) {
   const std::string file = read_file(path);
-  return Importer{file, path}.quantized();
+  try {
+    return Importer{file, path}.quantized();
+  } catch (const error&) {
+    return false;  // the general reader says what is wrong
+  }
 }
 
-Model load(const std::string& path) {
+Model load(const std::string& path, const ReadOptions& options) {
   const std::string file = read_file(path);
-  return read(file, path);
+  return read(file, path, options);
 }
 
 QuantizedModel load_quantized(const std::string& path) {

@@ -307,6 +307,12 @@ class CWriter {
   void layer(const HardSwish& op) { tabulated(table(function_table(op, x_[0], y_))); }
   void layer(const HardSigmoid& op) { tabulated(table(function_table(op, x_[0], y_))); }
   void layer(const Sigmoid& op) { tabulated(table(function_table(op, x_[0], y_))); }
+  void layer(const Function& op) { tabulated(table(function_table(op, x_[0], y_))); }
+  template <OwnOperator Op>
+  void layer(const Op&) {
+    fail("C source: layer '", std::string_view{node_->name}, "' is a ", Op::kind,
+         ", which generated C does not have; write .npz or .onnx");
+  }
   void layer(const Softmax&) {
     const SoftmaxStage s = softmax_stage(x_[0], y_, node_->name);
     call("softmax", {std::to_string(out().height * out().width), std::to_string(out().channels), mantissa(s.multiplier),

@@ -8,12 +8,15 @@
 
 #include <array>
 #include <cmath>
+#include <concepts>
 #include <cstddef>
+#include <cstdint>
 #include <limits>
 #include <string>
 #include <string_view>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 namespace fat::inline FAT_ABI {
 
@@ -33,11 +36,15 @@ inline constexpr std::array<std::string_view, 4> resize_coordinates{"half_pixel"
 constexpr const auto& names_of(Pool::Kind) { return pool_kinds; }
 constexpr const auto& names_of(Resize::Kind) { return resize_kinds; }
 constexpr const auto& names_of(Resize::Coordinates) { return resize_coordinates; }
+constexpr const auto& names_of(Function::Name) { return Function::names; }
+constexpr const auto& names_of(Binary::Name) { return Binary::names; }
+constexpr const auto& names_of(Normalize::Method) { return Normalize::names; }
 
 /// Calls f(key, field) for every attribute of a layer; the same list writes and reads.
 template <class Layer, class Function>
 void for_each_attribute(Layer& layer, Function&& f) {
   using L = std::remove_const_t<Layer>;
+  if constexpr (OwnOperator<L>) L::attributes(layer, f);
   if constexpr (requires { layer.window; }) {
     f("kernel", layer.window.kernel);
     f("stride", layer.window.stride);
@@ -70,6 +77,8 @@ void for_each_attribute(Layer& layer, Function&& f) {
 
 template <class T>
   requires std::is_arithmetic_v<T> Json to_json_value(T value) { return value; }
+template <class T>
+Json to_json_value(const std::vector<T>& list) { return list; }
 inline Json to_json_value(const Pair& pair) { return {pair.height, pair.width}; }
 inline Json to_json_value(const Padding& p) { return {p.top, p.left, p.bottom, p.right}; }
 /// An open end is null.
@@ -97,6 +106,16 @@ void from_json_value(const Json& json, std::string_view key, Real& value) {
   expects(std::abs(wide) <= static_cast<double>(std::numeric_limits<Real>::max()), "graph: '", key,
           "' is out of range");
   value = static_cast<Real>(wide);
+}
+inline void from_json_value(const Json& json, std::string_view key, std::int64_t& value) {
+  expects(json.is_number_integer(), "graph: '", key, "' must be a whole number");
+  value = json.get<std::int64_t>();
+}
+template <class T>
+void from_json_value(const Json& json, std::string_view key, std::vector<T>& list) {
+  expects(json.is_array(), "graph: '", key, "' must be a list");
+  list.resize(json.size());
+  for (std::size_t i = 0; i != list.size(); ++i) from_json_value(json[i], key, list[i]);
 }
 template <std::size_t Count>
 void from_json_value(const Json& json, std::string_view key, std::array<std::size_t*, Count> fields) {
@@ -155,6 +174,24 @@ T json_field(const Json& object, const char* key) {
   return value;
 }
 
+inline Json ports_to_json(const std::vector<Port>& ports) {
+  Json list = Json::array();
+  for (const Port& port : ports)
+    list.push_back({{"name", port.name},
+                    {"dims", port.dims},
+                    {"offset", port.offset},
+                    {"channels_first", port.channels_first}});
+  return list;
+}
+inline std::vector<Port> ports_from_json(const Json& json) {
+  expects(json.is_array(), "graph: 'inputs' and 'outputs' must be lists");
+  std::vector<Port> ports;
+  for (const Json& each : json)
+    ports.push_back({json_text(each, "name"), json_field<std::vector<std::size_t>>(each, "dims"),
+                     json_field<std::size_t>(each, "offset"), json_field<bool>(each, "channels_first")});
+  return ports;
+}
+
 inline Json preprocessing_to_json(const Preprocessing& how) {
   return {{"scale", how.scale}, {"offset", how.offset}, {"bgr", how.bgr}, {"resize", how.resize}, {"crop", how.crop}};
 }
@@ -199,6 +236,8 @@ inline nlohmann::json graph_to_json(const Model& model) {
   Json graph{{"name", model.name},          {"input", model.input},
              {"output", model.output},      {"channels_first", model.channels_first},
              {"values", std::move(values)}, {"nodes", std::move(nodes)}};
+  if (!model.inputs.empty()) graph["inputs"] = detail::ports_to_json(model.inputs);
+  if (!model.outputs.empty()) graph["outputs"] = detail::ports_to_json(model.outputs);
   if (model.preprocessing) graph["preprocessing"] = detail::preprocessing_to_json(*model.preprocessing);
   if (model.class_offset) graph["class_offset"] = *model.class_offset;
   return graph;
@@ -213,6 +252,8 @@ inline Model graph_from_json(const nlohmann::json& json) {
   model.input = json_field<std::size_t>(json, "input");
   model.output = json_field<std::size_t>(json, "output");
   model.channels_first = json_field<bool>(json, "channels_first");
+  if (json.contains("inputs")) model.inputs = ports_from_json(json.at("inputs"));
+  if (json.contains("outputs")) model.outputs = ports_from_json(json.at("outputs"));
   if (json.contains("preprocessing")) model.preprocessing = preprocessing_from_json(json.at("preprocessing"));
   if (json.contains("class_offset")) model.class_offset = json_field<std::size_t>(json, "class_offset");
   const Json& values = json_member(json, "values");

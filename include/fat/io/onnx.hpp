@@ -2,6 +2,7 @@
 #ifndef FAT_IO_ONNX_HPP_INCLUDED
 #define FAT_IO_ONNX_HPP_INCLUDED
 
+#include <fat/io/read_options.hpp>
 #include <fat/model/model.hpp>
 #include <fat/model/quantized_model.hpp>
 
@@ -15,13 +16,14 @@ namespace fat::inline FAT_ABI::onnx {
 bool is_quantized(const std::string& path);
 
 /// Reads a float model of operator sets 7 to 28. Images become NHWC, weights OHWI; the batch is left open. Batch
-/// normalization, clamps and sums with constants stay layers of their own; constants are computed.
-/// Errors: an unreadable, truncated or malformed file, more than one input or output, an operator or attribute that is
-/// not supported (named with its node), sizes beyond 2^31 elements.
-Model load(const std::string& path);
+/// normalization, clamps and sums with constants stay layers of their own; constants are computed. What cannot be read
+/// ends the network there (Model::notes says so) unless options.strict.
+/// Errors: an unreadable, truncated or malformed file, dimensions left open (options.shapes gives them), an operator or
+/// attribute that is not supported where nothing is left before it, sizes beyond 2^31 elements.
+Model load(const std::string& path, const ReadOptions& options = {});
 
 /// The same from memory; `name` is for messages.
-Model read(std::string_view file, std::string_view name);
+Model read(std::string_view file, std::string_view name, const ReadOptions& options = {});
 
 /// Reads a model whose layers stand between DequantizeLinear and QuantizeLinear operators (QDQ) as it is: codes, steps,
 /// zero points and int32 biases are taken over. Clamps before a QuantizeLinear belong to the layer before them.

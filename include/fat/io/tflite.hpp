@@ -2,6 +2,7 @@
 #ifndef FAT_IO_TFLITE_HPP_INCLUDED
 #define FAT_IO_TFLITE_HPP_INCLUDED
 
+#include <fat/io/read_options.hpp>
 #include <fat/model/model.hpp>
 #include <fat/model/quantized_model.hpp>
 
@@ -16,9 +17,10 @@ namespace fat::inline FAT_ABI::tflite {
 bool is_quantized(const std::string& path);
 
 /// Reads a float model. Weights stored as float16, or as int8 with steps, become floats. The batch is left open.
-/// Errors: an unreadable, truncated or malformed file, more than one input or output, an operator or tensor type that
-/// is not supported (named with its place), integer activations.
-Model load(const std::string& path);
+/// What cannot be read ends the network there (Model::notes says so) unless options.strict.
+/// Errors: an unreadable, truncated or malformed file, dimensions left open, an operator that is not supported where
+/// nothing is left before it, integer activations.
+Model load(const std::string& path, const ReadOptions& options = {});
 
 /// Reads a model with int8 or uint8 activations as it is: codes, steps, zero points and int32 biases are taken over.
 /// A QUANTIZE after a float input and a DEQUANTIZE before a float output belong to the model's border and are dropped.
@@ -26,7 +28,7 @@ Model load(const std::string& path);
 QuantizedModel load_quantized(const std::string& path);
 
 /// The same from memory; `name` is for messages.
-Model read(std::span<const char> file, std::string_view name);
+Model read(std::span<const char> file, std::string_view name, const ReadOptions& options = {});
 QuantizedModel read_quantized(std::span<const char> file, std::string_view name);
 
 /// Writes an int8 model. uint8 activations are stored as int8 with zero points lower by 128. What TensorFlow Lite

@@ -35,8 +35,15 @@ struct TensorPlan {
 namespace detail {
 
 inline bool keeps_codes(const Operator& op) {
-  return std::holds_alternative<Pool>(op) || std::holds_alternative<Pad>(op) || std::holds_alternative<Reshape>(op) ||
-         std::holds_alternative<Resize>(op) || std::holds_alternative<Concat>(op);
+  return std::visit(
+      []<class Op>(const Op&) {
+        if constexpr (OwnOperator<Op>)
+          return Op::moves_only;
+        else
+          return std::is_same_v<Op, Pool> || std::is_same_v<Op, Pad> || std::is_same_v<Op, Reshape> ||
+                 std::is_same_v<Op, Resize> || std::is_same_v<Op, Concat>;
+      },
+      op);
 }
 
 /// The value of this name or of the layer of this name; `option` is what asks for it.
@@ -74,6 +81,9 @@ inline TensorPlan plan_tensors(const Model& model, std::span<const std::string> 
     if (!detail::keeps_codes(node.op) && !std::holds_alternative<Softmax>(node.op) &&
         !std::holds_alternative<Sigmoid>(node.op))
       spoil(plan.unit, node.output);
+  for (const Node& node : model.nodes)
+    if (std::holds_alternative<JoinedOutputs>(node.op)) plan.quantized[node.output] = false;
+  if (model.inputs.size() > 1) plan.quantized[model.input] = false;
   for (const std::string& name : keep_float) spoil(plan.quantized, detail::value_named(model, name, "keep_float"));
   return plan;
 }

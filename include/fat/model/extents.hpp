@@ -16,24 +16,31 @@ namespace fat::inline FAT_ABI {
 
 /// Name of an operator's kind, for messages and tables: "convolution", "add", ...
 inline std::string_view kind_name(const Operator& op) {
-  static constexpr std::array<std::string_view, std::variant_size_v<Operator>> names{"convolution",
-                                                                                     "depthwise convolution",
-                                                                                     "dense",
-                                                                                     "batch normalization",
-                                                                                     "add",
-                                                                                     "multiply",
-                                                                                     "concat",
-                                                                                     "pool",
-                                                                                     "global average pool",
-                                                                                     "pad",
-                                                                                     "reshape",
-                                                                                     "resize",
-                                                                                     "softmax",
-                                                                                     "clamp",
-                                                                                     "hard swish",
-                                                                                     "hard sigmoid",
-                                                                                     "sigmoid"};
-  return names[op.index()];
+  static constexpr std::array<std::string_view, 17> names{"convolution",
+                                                          "depthwise convolution",
+                                                          "dense",
+                                                          "batch normalization",
+                                                          "add",
+                                                          "multiply",
+                                                          "concat",
+                                                          "pool",
+                                                          "global average pool",
+                                                          "pad",
+                                                          "reshape",
+                                                          "resize",
+                                                          "softmax",
+                                                          "clamp",
+                                                          "hard swish",
+                                                          "hard sigmoid",
+                                                          "sigmoid"};
+  return std::visit(
+      [&]<class Op>(const Op&) {
+        if constexpr (OwnOperator<Op>)
+          return Op::kind;
+        else
+          return names[op.index()];
+      },
+      op);
 }
 
 /// A window over an image of extent `in` that makes `out`, as plain numbers.
@@ -178,13 +185,33 @@ struct ExtentRule {
             " cannot be resized to ", extents(declared));
     return declared;
   }
-  template <class Elementwise>
-  Extent operator()(const Elementwise&) const {
-    return in();
+  Extent operator()(const Softmax&) const { return in(); }
+  Extent operator()(const ClampLayer&) const { return in(); }
+  Extent operator()(const HardSwish&) const { return in(); }
+  Extent operator()(const HardSigmoid&) const { return in(); }
+  Extent operator()(const Sigmoid&) const { return in(); }
+  template <OwnOperator Op>
+  Extent operator()(const Op& op) const {
+    return op.extent(inputs, declared);
   }
 
   static std::array<std::size_t, 3> extents(const Extent& e) { return {e.height, e.width, e.channels}; }
 };
+
+/// Errors of an operator's own rule get the node's kind and name in front.
+template <class Rule>
+Extent named_after(const Node& node, bool own, Rule&& rule) {
+  if (!own) return rule();
+#if defined(FAT_ERRORS_THROW)
+  try {
+    return rule();
+  } catch (const error& problem) {
+    fail("model: ", kind_name(node.op), " '", std::string_view{node.name}, "': ", std::string_view{problem.what()});
+  }
+#else
+  return rule();
+#endif
+}
 
 }  // namespace detail
 
@@ -194,12 +221,15 @@ struct ExtentRule {
 inline Extent infer_extent(const Node& node, std::span<const Extent> inputs, const Extent& declared = {}) {
   const bool two = std::holds_alternative<Add>(node.op) || std::holds_alternative<Multiply>(node.op);
   const bool many = std::holds_alternative<Concat>(node.op);
-  expects(many ? !inputs.empty() : inputs.size() == (two ? 2U : 1U), "model: ", kind_name(node.op), " '",
+  const bool own = std::visit([]<class Op>(const Op&) { return OwnOperator<Op>; }, node.op);
+  expects(own || (many ? !inputs.empty() : inputs.size() == (two ? 2U : 1U)), "model: ", kind_name(node.op), " '",
           std::string_view{node.name}, "' has ", inputs.size(), " inputs");
   for (const Extent& each : inputs)
     expects(each.height != 0 && each.width != 0 && each.channels != 0, "model: '", std::string_view{node.name},
             "' has an empty input");
-  const Extent out = std::visit(detail::ExtentRule{node, inputs, declared}, node.op);
+  const Extent out = detail::named_after(node, own, [&] {
+    return std::visit(detail::ExtentRule{node, inputs, declared}, node.op);
+  });
   constexpr std::size_t limit = std::size_t{1} << 31;
   expects(out.height < limit && out.width < limit && out.channels < limit && out.height * out.width < limit &&
               out.height * out.width * out.channels < limit,
@@ -249,6 +279,20 @@ inline void validate(const Model& model) {
       finite(layer.offset, node, "bias");
     });
   }
+  const auto inside = [&](const std::vector<Port>& ports, ValueId value) {
+    for (const Port& port : ports) {
+      std::size_t room = model.extent(value).size();
+      for (const std::size_t dim : port.dims) {
+        expects(dim != 0 && dim <= room, "model: '", std::string_view{port.name}, "' does not fit its value");
+        room /= dim;
+      }
+      expects(port.offset + port.size() <= model.extent(value).size() &&
+                  (!port.channels_first || port.dims.size() == 4),
+              "model: '", std::string_view{port.name}, "' does not fit its value");
+    }
+  };
+  inside(model.inputs, model.input);
+  inside(model.outputs, model.output);
   expects(made[model.output], "model '", std::string_view{model.name}, "': no node makes its output");
 }
 

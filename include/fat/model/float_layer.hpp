@@ -87,7 +87,8 @@ class FloatLayer {
   template <class Layer>
   void prepare(const Layer&) {
     constexpr bool whole =
-        std::is_same_v<Layer, Concat> || std::is_same_v<Layer, Pad> || std::is_same_v<Layer, Reshape>;
+        std::is_same_v<Layer, Concat> || std::is_same_v<Layer, Pad> || std::is_same_v<Layer, Reshape> ||
+        OwnOperator<Layer>;
     parts_ = whole ? 1 : out_.height;
   }
   void prepare(const Convolution& op) { prepare(window_shape(op.window, in_[0], out_), op.groups, op.kernel); }
@@ -205,6 +206,10 @@ class FloatLayer {
   void run(const HardSigmoid& op, Inputs x, float* y, std::size_t first, std::size_t last, float*) const {
     each(first, last, x[0], y,
          [&](float v) { return float_operators::clamp(op.slope * v + op.intercept, 0.0F, 1.0F); });
+  }
+  template <OwnOperator Op>
+  void run(const Op& op, Inputs x, float* y, std::size_t, std::size_t, float*) const {
+    op.forward(in_, out_, x, y);
   }
   void run(const Sigmoid&, Inputs x, float* y, std::size_t first, std::size_t last, float*) const {
     each(first, last, x[0], y, [](float v) { return float_operators::sigmoid(v); });

@@ -55,7 +55,7 @@ class IntegerModel {
       const Node& node = float_model_.nodes[n];
       Step step;
       const auto is_float = [&](ValueId v) { return !activations_[v]; };
-      const bool in_float = is_float(node.output) || std::any_of(node.inputs.begin(), node.inputs.end(), is_float);
+      const bool in_float = !has_integer_form(node.op) || is_float(node.output) || std::any_of(node.inputs.begin(), node.inputs.end(), is_float);
       if (in_float) {
         step.real = std::make_unique<FloatLayer>(float_model_, node);
         std::size_t needed = float_model_.extent(node.output).size() + step.real->scratch();

@@ -134,6 +134,8 @@ inline double real_function(const HardSigmoid& op, double v) {
 inline double real_function(const Sigmoid&, double v) { return 1.0 / (1.0 + std::exp(-v)); }
 
 /// The codes nearest to a function of the input's reals.
+inline double real_function(const Function& op, double v) { return op.at(v); }
+
 template <class Function>
 ByteTable function_table(const Function& op, const ByteGrid& x, const ByteGrid& y) {
   ByteTable table{};

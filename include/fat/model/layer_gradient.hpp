@@ -25,7 +25,14 @@ inline Clamp fused_clamp(const Operator& op) {
 /// Whether the gradient of a node's inputs depends on the inputs' values (else on the output's at most).
 inline bool gradient_reads_inputs(const Operator& op) {
   if (const auto* pool = std::get_if<Pool>(&op)) return pool->kind == Pool::Kind::max;
-  return std::holds_alternative<Multiply>(op) || std::holds_alternative<HardSwish>(op);
+  return std::visit(
+      []<class Op>(const Op&) {
+        if constexpr (OwnOperator<Op>)
+          return Op::gradient_reads_inputs;
+        else
+          return std::is_same_v<Op, Multiply> || std::is_same_v<Op, HardSwish>;
+      },
+      op);
 }
 
 /// One node, prepared. Everywhere dy is the gradient of the output before the fused clamp: the caller sets it to 0
@@ -193,6 +200,11 @@ class LayerGradient {
   void input(const Softmax&, const Call& call) const {
     clear(call);
     float_operators::softmax_backward(out_.height * out_.width, out_.channels, call.y, call.dy, call.dx);
+  }
+  template <OwnOperator Op>
+  void input(const Op& op, const Call& call) const {
+    clear(call);
+    op.backward(call.which, in_, out_, call.x, call.y, call.dy, call.dx);
   }
   void input(const ClampLayer&, const Call& call) const { pass(call); }
   void input(const HardSwish&, const Call& call) const {

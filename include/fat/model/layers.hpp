@@ -3,59 +3,25 @@
 #define FAT_MODEL_LAYERS_HPP_INCLUDED
 
 #include <fat/core/array.hpp>
+#include <fat/model/extent.hpp>
+#include <fat/model/operators/binary.hpp>
+#include <fat/model/operators/constant.hpp>
+#include <fat/model/operators/function.hpp>
+#include <fat/model/operators/gather.hpp>
+#include <fat/model/operators/joined_outputs.hpp>
+#include <fat/model/operators/matmul.hpp>
+#include <fat/model/operators/normalize.hpp>
+#include <fat/model/operators/prelu.hpp>
+#include <fat/model/operators/view.hpp>
+#include <fat/model/operators/where.hpp>
 
+#include <concepts>
 #include <cstddef>
-#include <limits>
+#include <string_view>
 #include <type_traits>
 #include <variant>
 
 namespace fat::inline FAT_ABI {
-
-/// Extent of one image's tensor; the batch is left out. A vector (rank 2 in the file) has height = width = 1.
-struct Extent {
-  std::size_t height = 1;
-  std::size_t width = 1;
-  std::size_t channels = 1;
-  /// True for [batch, channels], false for [batch, height, width, channels].
-  bool vector = false;
-  std::size_t size() const noexcept { return height * width * channels; }
-  bool operator==(const Extent&) const = default;
-};
-
-/// A pair of extents, distances or steps along height and width.
-struct Pair {
-  std::size_t height = 1;
-  std::size_t width = 1;
-  bool operator==(const Pair&) const = default;
-};
-
-/// Rows and columns added around an image; the four sides are independent (TensorFlow's SAME is not symmetric).
-struct Padding {
-  std::size_t top = 0;
-  std::size_t left = 0;
-  std::size_t bottom = 0;
-  std::size_t right = 0;
-  bool operator==(const Padding&) const = default;
-};
-
-/// Activation fused into the layer before it: min(max(x, low), high). The default does nothing.
-struct Clamp {
-  float low = -std::numeric_limits<float>::infinity();
-  float high = std::numeric_limits<float>::infinity();
-  bool active() const noexcept { return *this != Clamp{}; }
-  bool operator==(const Clamp&) const = default;
-};
-inline constexpr Clamp relu{0.0F, std::numeric_limits<float>::infinity()};
-inline constexpr Clamp relu6{0.0F, 6.0F};
-
-/// What convolutions and pools share: kernel, stride, dilation, padding.
-struct Window {
-  Pair kernel;
-  Pair stride;
-  Pair dilation;
-  Padding padding;
-  bool operator==(const Window&) const = default;
-};
 
 /// Convolution, grouped where groups > 1. Weights [out, kernel height, kernel width, in / groups], bias [out].
 struct Convolution {
@@ -179,7 +145,17 @@ struct Sigmoid {};
 
 using Operator =
     std::variant<Convolution, DepthwiseConvolution, Dense, BatchNormalization, Add, Multiply, Concat, Pool,
-                 GlobalAveragePool, Pad, Reshape, Resize, Softmax, ClampLayer, HardSwish, HardSigmoid, Sigmoid>;
+                 GlobalAveragePool, Pad, Reshape, Resize, Softmax, ClampLayer, HardSwish, HardSigmoid, Sigmoid, View,
+                 Gather, Function, PRelu, Binary, Where, Constant, Normalize, MatMul, JoinedOutputs>;
+
+/// Operators that say everything about themselves in a header of their own, model/operators/<name>.hpp:
+///   kind, attributes(self, f), extent(in, declared), forward(in, out, x, y), backward(which, in, out, x, y, dy, dx)
+///   which adds to dx, moves_only (every output is an input's element: in integers codes are moved),
+///   gradient_reads_inputs, and at(x) where it is a function of single elements (in integers a table).
+template <class Op>
+concept OwnOperator = requires {
+  { Op::kind } -> std::convertible_to<std::string_view>;
+};
 
 /// Layers with weights() and bias(): what is quantized per output channel.
 template <class Layer>

@@ -38,7 +38,24 @@ struct Preprocessing {
   std::size_t crop = 224;
 };
 
-/// A network with one input and one output. Nodes stand in an order in which every input is made before it is read.
+/// One input or output of a network's file: where it lies in Model::input or Model::output and what the file calls it.
+struct Port {
+  std::string name;
+  /// As the file has them; the first is the batch of one image where the file has a batch.
+  std::vector<std::size_t> dims;
+  /// First element in the value.
+  std::size_t offset = 0;
+  /// A file's [N, C, H, W] is stored as [H, W, C]; else the order is the file's.
+  bool channels_first = false;
+  std::size_t size() const noexcept {
+    std::size_t count = 1;
+    for (const std::size_t dim : dims) count *= dim;
+    return count;
+  }
+  bool operator==(const Port&) const = default;
+};
+
+/// A network. Several inputs are parts of the one value `input`, several outputs of `output`. Nodes stand in an order in which every input is made before it is read.
 struct Model {
   std::string name;
   std::vector<Value> values;
@@ -47,10 +64,15 @@ struct Model {
   ValueId output = 0;
   /// The file's own tensor layout (ONNX: true); files given to and written by `fat run` follow it.
   bool channels_first = false;
+  /// What the file has where that is more than one image in and one tensor of the same layout out; else empty.
+  std::vector<Port> inputs;
+  std::vector<Port> outputs;
   /// Known from the file's metadata, else empty.
   std::optional<Preprocessing> preprocessing;
   /// Class = arg-max - class_offset, where the file says so.
   std::optional<std::size_t> class_offset;
+  /// What a user has to know of how the file was read, such as what was cut off; not stored.
+  std::vector<std::string> notes;
 
   const Extent& extent(ValueId value) const { return values[value].extent; }
   const Extent& input_extent() const { return extent(input); }

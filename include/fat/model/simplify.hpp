@@ -68,6 +68,7 @@ class ModelUses {
 };
 
 inline bool identity(const Model& model, const Node& node) {
+  if (node.inputs.empty()) return false;
   const bool same = model.extent(node.inputs[0]) == model.extent(node.output);
   if (std::holds_alternative<Reshape>(node.op)) return same;
   if (const auto* pad = std::get_if<Pad>(&node.op)) return pad->padding == Padding{};

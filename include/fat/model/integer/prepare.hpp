@@ -18,6 +18,19 @@
 
 namespace fat::inline FAT_ABI {
 
+/// Whether an operator is computed with integers where its inputs and output are quantized; else it runs in float, its
+/// codes converted at its borders.
+inline bool has_integer_form(const Operator& op) {
+  return std::visit(
+      []<class Op>(const Op&) {
+        if constexpr (OwnOperator<Op>)
+          return Op::moves_only || std::is_same_v<Op, Function>;
+        else
+          return true;
+      },
+      op);
+}
+
 /// The integer layer of a node whose inputs and output are quantized. weights: the node's, null where it has none.
 /// Errors: a layer whose weights are not codes, sums that can pass 32 bits, grids that the operator does not have in integers, a batch normalization.
 inline std::unique_ptr<IntegerLayer> integer_layer(const Model& model, const Node& node,
@@ -53,7 +66,14 @@ inline std::unique_ptr<IntegerLayer> integer_layer(const Model& model, const Nod
           return std::make_unique<IntegerResize>(std::move(site), op);
         } else if constexpr (std::is_same_v<Op, BatchNormalization>)
           fail("IntegerModel: '", node.name, "' is a batch normalization; it has to be folded");
-        else
+        else if constexpr (OwnOperator<Op>) {
+          if constexpr (Op::moves_only)
+            return std::make_unique<IntegerMoves>(std::move(site), op);
+          else if constexpr (std::is_same_v<Op, Function>)
+            return std::make_unique<IntegerTable>(std::move(site), op);
+          else
+            fail("IntegerModel: '", node.name, "' has no form in integers");
+        } else
           return std::make_unique<IntegerTable>(std::move(site), op);
       },
       node.op);
