@@ -124,6 +124,9 @@ class Importer {
   void hard_sigmoid();
   void sigmoid() { unary(Sigmoid{}); }
   void resize();
+  NearestPixel nearest_pixel(std::string_view mode) const;
+  NearestPixel pixel_without_mode(const Extent& in, const Extent& out) const;
+  void expect_pixels_of_ratio(const Resize& op, double scale, std::size_t in, std::size_t out) const;
 
   // arithmetic.cpp
   void add() { arithmetic('+'); }

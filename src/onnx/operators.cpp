@@ -2,6 +2,7 @@
 #include "importer.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 
 namespace fat::inline FAT_ABI::onnx {
@@ -420,6 +421,54 @@ void Importer::hard_sigmoid() {
   set_output({nullptr, made, x.layout});
 }
 
+NearestPixel Importer::nearest_pixel(std::string_view mode) const {
+  if (mode == "floor") return NearestPixel::floor;
+  if (mode == "ceil") return NearestPixel::ceil;
+  if (mode == "round_prefer_ceil") return NearestPixel::round_prefer_ceil;
+  require(mode == "round_prefer_floor", "nearest_mode '", mode, "' is not known");
+  return NearestPixel::round_prefer_floor;
+}
+
+/// Before operator set 11 there is no nearest_mode: the lower pixel along an axis that grows, the upper one along an
+/// axis that shrinks. A layer has one rule for both, which takes the same pixels where the ratio is whole.
+NearestPixel Importer::pixel_without_mode(const Extent& in, const Extent& out) const {
+  const auto fits = [](NearestPixel pixel, std::size_t from, std::size_t to) {
+    for (std::size_t i = 0; i != to; ++i) {
+      const auto taken = [&](NearestPixel by) {
+        return nearest_sample(i, from, to, ResizeCoordinates::asymmetric, by);
+      };
+      if (taken(pixel) != taken(to < from ? NearestPixel::ceil : NearestPixel::floor)) return false;
+    }
+    return true;
+  };
+  for (const NearestPixel pixel : {NearestPixel::floor, NearestPixel::ceil})
+    if (fits(pixel, in.height, out.height) && fits(pixel, in.width, out.width)) return pixel;
+  require(false, "one axis grows and the other shrinks, which operator set ", operator_set_,
+          " rounds differently; resize them one after the other, or export with operator set 11");
+  return NearestPixel::floor;
+}
+
+/// The layer takes the ratio of the sizes for the scale. One that is another number (0.4286 for 3 / 7) must take the
+/// same pixels. scale: 0 where the file has sizes.
+void Importer::expect_pixels_of_ratio(const Resize& op, double scale, std::size_t in, std::size_t out) const {
+  const double ratio = static_cast<double>(out) / static_cast<double>(in);
+  if (scale == 0.0 || std::abs(scale - ratio) <= 1e-6 * ratio || op.coordinates == ResizeCoordinates::align_corners)
+    return;
+  const double half = op.coordinates == ResizeCoordinates::asymmetric ? 0.0 : 0.5;
+  for (std::size_t i = 0; i != out; ++i) {
+    const bool first = out == 1 && op.coordinates == ResizeCoordinates::pytorch_half_pixel;
+    const double place = first ? 0.0 : (static_cast<double>(i) + half) / scale - half;
+    const double pixel = op.pixel == NearestPixel::floor                ? std::floor(place)
+                         : op.pixel == NearestPixel::ceil               ? std::ceil(place)
+                         : op.pixel == NearestPixel::round_prefer_floor ? std::ceil(place - 0.5)
+                                                                        : std::floor(place + 0.5);
+    require(std::clamp(pixel, 0.0, static_cast<double>(in - 1)) ==
+                static_cast<double>(nearest_sample(i, in, out, op.coordinates, op.pixel)),
+            "scale ", scale, " takes other pixels than the ratio of the sizes, ", out, " / ", in,
+            "; export with sizes, or with the exact scale");
+  }
+}
+
 void Importer::resize() {
   const Tensor x = activation(0);
   const bool first = x.layout == Layout::channels_first;
@@ -433,6 +482,7 @@ void Importer::resize() {
   const Extent in = extent(x);
   const std::size_t h = first ? 2 : 1;
   Extent out = in;
+  std::array<double, 2> factors{};  // where the file states them
   const int scales_input = plain ? 1 : 2;
   if (!plain && has(3) && plain_constant(3, "the sizes").size() != 0) {
     const Constant& sizes = plain_constant(3, "the sizes");
@@ -457,13 +507,17 @@ void Importer::resize() {
     };
     out.height = scaled(in.height, scales.real(h));
     out.width = scaled(in.width, scales.real(h + 1));
+    factors = {static_cast<double>(scales.real(h)), static_cast<double>(scales.real(h + 1))};
   }
   const std::string mode = attributes.text("mode", "nearest");
   require(mode == "nearest" || mode == "linear" || mode == "bilinear", "mode '", mode, "' is not supported");
   Resize op;
   op.kind = mode == "nearest" ? Resize::Kind::nearest : Resize::Kind::bilinear;
-  const std::string where = plain ? "asymmetric" : attributes.text("coordinate_transformation_mode", "half_pixel");
-  if (where == "half_pixel")
+  std::string where = plain ? "asymmetric" : attributes.text("coordinate_transformation_mode", "half_pixel");
+  std::string pixel = attributes.text("nearest_mode", "round_prefer_floor");
+  if (where == "tf_half_pixel_for_nn" && op.kind == Resize::Kind::nearest && pixel == "floor")
+    where = "half_pixel", pixel = "round_prefer_ceil";  // (i + 1/2) in / out, without taking 1/2 off again
+  if (where == "half_pixel" || where == "half_pixel_symmetric")  // that of sizes that are whole is the same
     op.coordinates = Resize::Coordinates::half_pixel;
   else if (where == "asymmetric")
     op.coordinates = Resize::Coordinates::asymmetric;
@@ -474,14 +528,9 @@ void Importer::resize() {
   else
     require(false, "coordinates '", where, "' are not supported");
   if (op.kind == Resize::Kind::nearest) {
-    const std::string nearest = plain ? "floor" : attributes.text("nearest_mode", "round_prefer_floor");
-    const bool asymmetric = op.coordinates == Resize::Coordinates::asymmetric;
-    const bool doubled = out.height <= 2 * in.height && out.width <= 2 * in.width;
-    // Up to twice the size, the nearest pixel with ties down is the floor on an asymmetric lattice.
-    require(asymmetric ? nearest == "floor" || (nearest == "round_prefer_floor" && doubled &&
-                                                out.height % in.height == 0 && out.width % in.width == 0)
-                       : nearest == "round_prefer_floor",
-            "nearest_mode '", nearest, "' with coordinates '", where, "' is not supported");
+    op.pixel = plain ? pixel_without_mode(in, out) : nearest_pixel(pixel);
+    expect_pixels_of_ratio(op, factors[0], in.height, out.height);
+    expect_pixels_of_ratio(op, factors[1], in.width, out.width);
   }
   set_output({nullptr, emit(op, {x.value}, out), x.layout});
 }

@@ -444,20 +444,51 @@ class Exporter {
   }
 
   void add(std::size_t node, const Resize& layer) {
-    require(layer.coordinates != Resize::Coordinates::pytorch_half_pixel, node,
-            "resizes with PyTorch's half pixels, which the format does not have");
-    const bool corners = layer.coordinates == Resize::Coordinates::align_corners;
-    const bool half = layer.coordinates == Resize::Coordinates::half_pixel;
+    const bool nearest = layer.kind == Resize::Kind::nearest;
+    const ResizeCoordinates coordinates = nearest ? nearest_coordinates(node, layer) : linear_coordinates(node, layer);
+    const bool corners = coordinates == ResizeCoordinates::align_corners;
+    const bool half = coordinates == ResizeCoordinates::half_pixel;
     const Extent& extent = out_extent(node);
     const std::vector<std::int32_t> size{number(extent.height), number(extent.width)};
     const std::int32_t constant = add_tensor({2}, TensorType::INT32, add_buffer(size), node_at(node).name + ":size");
     const std::vector<std::int32_t> inputs{in_same_step(node, 0), constant};
-    if (layer.kind == Resize::Kind::bilinear)
+    if (!nearest)
       add_operator(OperatorCode::resize_bilinear, half ? 3 : version(node, 2), inputs, {out(node)},
                    schema::CreateResizeBilinearOptions(builder_, corners, half));
     else
       add_operator(OperatorCode::resize_nearest_neighbor, half || corners ? 3 : version(node, 2), inputs, {out(node)},
                    schema::CreateResizeNearestNeighborOptions(builder_, corners, half));
+  }
+
+  ResizeCoordinates linear_coordinates(std::size_t node, const Resize& layer) const {
+    if (layer.coordinates != ResizeCoordinates::pytorch_half_pixel) return layer.coordinates;
+    require(out_extent(node).height > 1 && out_extent(node).width > 1, node,
+            "resizes to one row or column with PyTorch's half pixels, which the format does not have");
+    return ResizeCoordinates::half_pixel;
+  }
+
+  // The format's coordinates with which its runtime, which finds places in float, takes the layer's pixels.
+  ResizeCoordinates nearest_coordinates(std::size_t node, const Resize& layer) const {
+    using enum ResizeCoordinates;
+    const auto takes = [&](ResizeCoordinates by, std::size_t in, std::size_t out) {
+      const auto real = [](std::size_t n) { return static_cast<float>(n); };
+      const bool corners = by == align_corners;
+      const float step = corners && out > 1 ? real(in - 1) / real(out - 1) : real(in) / real(out);
+      const NearestPixel pixel = by == asymmetric ? NearestPixel::floor : NearestPixel::round_prefer_ceil;
+      for (std::size_t i = 0; i != out; ++i) {
+        const std::size_t wanted = nearest_sample(i, in, out, layer.coordinates, layer.pixel);
+        const float place = (real(i) + (by == half_pixel ? 0.5F : 0.0F)) * step;
+        const auto found = static_cast<std::size_t>(corners ? std::round(place) : std::floor(place));
+        if (std::min(found, in - 1) != wanted || nearest_sample(i, in, out, by, pixel) != wanted) return false;
+      }
+      return true;
+    };
+    const Extent &from = in_extent(node), &to = out_extent(node);
+    for (const ResizeCoordinates by : {layer.coordinates, asymmetric, half_pixel, align_corners})
+      if (by != pytorch_half_pixel && takes(by, from.height, to.height) && takes(by, from.width, to.width)) return by;
+    require(false, node, "takes the nearest pixels of ", from.height, " x ", from.width, " for ", to.height, " x ",
+            to.width, ", which no mode of the format takes; resize to a multiple of the size");
+    return half_pixel;
   }
 
   void require_fixed_encoding(std::size_t node) const {

@@ -121,16 +121,25 @@ struct Interpolation {
   std::size_t low, high;
   Real fraction;
 };
-/// How output coordinates are laid over the input.
-enum class Lattice { half_pixel, asymmetric, align_corners, pytorch_half_pixel };
-
-/// What is read there. in_steps: as linear, but with the places of linear_sample.
+/// What is read at a place. in_steps: as linear, but with the places of linear_sample.
 enum class Sampling { nearest, linear, in_steps };
 
-/// The nearest neighbour is the floor on an asymmetric lattice, else the closest pixel, the lower one of two.
+/// How an output coordinate becomes input pixels; `pixel` is for the nearest one only.
+struct ResizeRule {
+  ResizeCoordinates coordinates = ResizeCoordinates::half_pixel;
+  Sampling sampling = Sampling::nearest;
+  NearestPixel pixel = NearestPixel::round_prefer_floor;
+};
+
 template <class Real>
-Interpolation<Real> interpolation(std::size_t at, std::size_t in, std::size_t out, Lattice lattice, Sampling sampling) {
-  if (sampling == Sampling::in_steps) {
+Interpolation<Real> interpolation(std::size_t at, std::size_t in, std::size_t out, const ResizeRule& rule) {
+  using Lattice = ResizeCoordinates;
+  const Lattice lattice = rule.coordinates;
+  if (rule.sampling == Sampling::nearest) {
+    const std::uint32_t found = nearest_sample(at, in, out, lattice, rule.pixel);
+    return {found, found, Real{0}};
+  }
+  if (rule.sampling == Sampling::in_steps) {
     const bool half_pixel = lattice == Lattice::half_pixel || (lattice == Lattice::pytorch_half_pixel && out > 1);
     const ResizeSample found = linear_sample(at, in, out, half_pixel, lattice == Lattice::align_corners);
     return {found.low, found.high, static_cast<Real>(found.weight) / 1024};
@@ -142,12 +151,7 @@ Interpolation<Real> interpolation(std::size_t at, std::size_t in, std::size_t ou
   if (lattice == Lattice::align_corners)
     x = out == 1 ? Real{0} : i * static_cast<Real>(in - 1) / static_cast<Real>(out - 1);
   if (lattice == Lattice::pytorch_half_pixel && out == 1) x = Real{0};
-  const Real last = static_cast<Real>(in - 1);
-  if (sampling == Sampling::nearest) {
-    const auto pixel = clamp(lattice == Lattice::asymmetric ? std::floor(x) : std::ceil(x - Real{0.5}), Real{0}, last);
-    return {static_cast<std::size_t>(pixel), static_cast<std::size_t>(pixel), Real{0}};
-  }
-  x = clamp(x, Real{0}, last);
+  x = clamp(x, Real{0}, static_cast<Real>(in - 1));
   const auto low = static_cast<std::size_t>(x);
   return {low, std::min(low + 1, in - 1), x - static_cast<Real>(low)};
 }
@@ -155,12 +159,12 @@ Interpolation<Real> interpolation(std::size_t at, std::size_t in, std::size_t ou
 /// Calls visit(output pixel, input pixel, weight) for every term of resized rows [first, last); pixels count from the
 /// top left.
 template <class Real, class Visit>
-void for_each_resized(const WindowShape& s, Lattice lattice, Sampling sampling, std::size_t first, std::size_t last,
+void for_each_resized(const WindowShape& s, const ResizeRule& rule, std::size_t first, std::size_t last,
                       Visit&& visit) {
   for (std::size_t r = first; r != last; ++r) {
-    const auto v = interpolation<Real>(r, s.in_height, s.out_height, lattice, sampling);
+    const auto v = interpolation<Real>(r, s.in_height, s.out_height, rule);
     for (std::size_t c = 0; c != s.out_width; ++c) {
-      const auto h = interpolation<Real>(c, s.in_width, s.out_width, lattice, sampling);
+      const auto h = interpolation<Real>(c, s.in_width, s.out_width, rule);
       const std::size_t out = r * s.out_width + c;
       visit(out, v.low * s.in_width + h.low, (1 - v.fraction) * (1 - h.fraction));
       if (h.fraction != 0) visit(out, v.low * s.in_width + h.high, (1 - v.fraction) * h.fraction);
@@ -170,17 +174,16 @@ void for_each_resized(const WindowShape& s, Lattice lattice, Sampling sampling, 
   }
 }
 template <class Real>
-void resize(const WindowShape& s, Lattice lattice, Sampling sampling, std::size_t first, std::size_t last,
-            const Real* x, Real* y) {
+void resize(const WindowShape& s, const ResizeRule& rule, std::size_t first, std::size_t last, const Real* x, Real* y) {
   const std::size_t row = s.out_width * s.out_channels;
   std::fill(y + first * row, y + last * row, Real{0});
-  for_each_resized<Real>(s, lattice, sampling, first, last, [&](std::size_t out, std::size_t in, Real weight) {
+  for_each_resized<Real>(s, rule, first, last, [&](std::size_t out, std::size_t in, Real weight) {
     for (std::size_t k = 0; k != s.out_channels; ++k) y[out * s.out_channels + k] += weight * x[in * s.in_channels + k];
   });
 }
 template <class Real>
-void resize_backward(const WindowShape& s, Lattice lattice, Sampling sampling, const Real* dy, Real* dx) {
-  for_each_resized<Real>(s, lattice, sampling, 0, s.out_height, [&](std::size_t out, std::size_t in, Real weight) {
+void resize_backward(const WindowShape& s, const ResizeRule& rule, const Real* dy, Real* dx) {
+  for_each_resized<Real>(s, rule, 0, s.out_height, [&](std::size_t out, std::size_t in, Real weight) {
     for (std::size_t k = 0; k != s.out_channels; ++k)
       dx[in * s.in_channels + k] += weight * dy[out * s.out_channels + k];
   });

@@ -1,4 +1,4 @@
-// Reference resizing of codes: nearest and bilinear with 10-bit weights (TFLite's integer form).
+// Reference resizing of codes: nearest pixels found in integers, and bilinear with 10-bit weights (TFLite's integer form).
 #ifndef FAT_KERNEL_REFERENCE_RESIZE_HPP_INCLUDED
 #define FAT_KERNEL_REFERENCE_RESIZE_HPP_INCLUDED
 
@@ -7,6 +7,34 @@
 #include <cstdint>
 
 namespace fat::inline FAT_ABI {
+
+/// Where output coordinate i of `out` falls in an input of extent `in` (ONNX's coordinate_transformation_mode):
+/// half_pixel (i + 1/2) in / out - 1/2, asymmetric i in / out, align_corners i (in - 1) / (out - 1), pytorch_half_pixel
+/// as half_pixel. The last two are 0 where out is 1.
+enum class ResizeCoordinates { half_pixel, asymmetric, align_corners, pytorch_half_pixel };
+
+/// Which pixel a place between two belongs to (ONNX's nearest_mode): the closest, the lower or the upper one of two that
+/// are equally far; always the lower; always the upper.
+enum class NearestPixel { round_prefer_floor, round_prefer_ceil, floor, ceil };
+
+/// The input pixel of output coordinate `at`, below `in`; exact, because it is computed in integers. Extents below 2^30.
+constexpr std::uint32_t nearest_sample(std::size_t at, std::size_t in, std::size_t out, ResizeCoordinates coordinates,
+                                       NearestPixel pixel) noexcept {
+  const auto i = static_cast<std::int64_t>(at), from = static_cast<std::int64_t>(in),
+             to = static_cast<std::int64_t>(out);
+  const bool first = to == 1 && (coordinates == ResizeCoordinates::align_corners ||
+                                 coordinates == ResizeCoordinates::pytorch_half_pixel);
+  // the place is above / below, below being even
+  std::int64_t above = (2 * i + 1) * from - to, below = 2 * to;
+  if (coordinates == ResizeCoordinates::asymmetric) above = 2 * i * from;
+  if (coordinates == ResizeCoordinates::align_corners) above = 2 * i * (from - 1), below = 2 * (to - 1);
+  if (first) above = 0, below = 2;
+  if (pixel == NearestPixel::round_prefer_floor) above -= below / 2;
+  if (pixel == NearestPixel::round_prefer_ceil) above += below / 2;
+  const bool upper = pixel == NearestPixel::ceil || pixel == NearestPixel::round_prefer_floor;
+  if (above < 0) return 0;
+  return static_cast<std::uint32_t>(std::min((upper ? above + below - 1 : above) / below, from - 1));
+}
 
 /// Where one output row or column reads: between `low` and `high`, `weight` / 1024 of the way.
 struct ResizeSample {
