@@ -5,6 +5,7 @@
 
 #include <fat/kernel/float/geometry.hpp>
 #include <fat/kernel/reference/resize.hpp>
+#include <fat/kernel/taps.hpp>
 
 #include <algorithm>
 #include <cmath>
@@ -35,6 +36,17 @@ Real hard_swish_slope(Real x) {
   return x <= Real{-3} ? Real{0} : x >= Real{3} ? Real{1} : x / Real{3} + Real{0.5};
 }
 
+/// Calls visit(row, column) for every pixel of the image under the window of output row r and column c.
+template <class Visit>
+void for_each_pixel_under(const WindowShape& s, std::size_t r, std::size_t c, Visit&& visit) {
+  const auto top = static_cast<std::ptrdiff_t>(r * s.stride_height - s.pad_top),
+             left = static_cast<std::ptrdiff_t>(c * s.stride_width - s.pad_left);
+  const TapRange rows = taps_inside(top, s.kernel_height, s.dilation_height, s.in_height),
+                 columns = taps_inside(left, s.kernel_width, s.dilation_width, s.in_width);
+  for (std::size_t kr = rows.first; kr != rows.last; ++kr)
+    for (std::size_t kc = columns.first; kc != columns.last; ++kc) visit(s.input_row(r, kr), s.input_column(c, kc));
+}
+
 /// Rows [first, last) of max or average pooling.
 template <class Real>
 void pool(const WindowShape& s, bool maximum, bool count_padding, std::size_t first, std::size_t last, const Real* x,
@@ -44,18 +56,14 @@ void pool(const WindowShape& s, bool maximum, bool count_padding, std::size_t fi
       Real* to = y + (r * s.out_width + c) * s.out_channels;
       std::fill_n(to, s.out_channels, maximum ? std::numeric_limits<Real>::lowest() : Real{0});
       std::size_t taps = 0;
-      for (std::size_t kr = 0; kr != s.kernel_height; ++kr)
-        for (std::size_t kc = 0; kc != s.kernel_width; ++kc) {
-          const std::size_t row = s.input_row(r, kr);
-          const std::size_t column = s.input_column(c, kc);
-          if (row == s.in_height || column == s.in_width) continue;
-          const Real* from = x + (row * s.in_width + column) * s.in_channels;
-          ++taps;
-          if (maximum)
-            for (std::size_t k = 0; k != s.out_channels; ++k) to[k] = std::max(to[k], from[k]);
-          else
-            for (std::size_t k = 0; k != s.out_channels; ++k) to[k] += from[k];
-        }
+      for_each_pixel_under(s, r, c, [&](std::size_t row, std::size_t column) {
+        const Real* from = x + (row * s.in_width + column) * s.in_channels;
+        ++taps;
+        if (maximum)
+          for (std::size_t k = 0; k != s.out_channels; ++k) to[k] = std::max(to[k], from[k]);
+        else
+          for (std::size_t k = 0; k != s.out_channels; ++k) to[k] += from[k];
+      });
       const Real share = Real{1} / static_cast<Real>(count_padding ? s.taps() : taps);
       if (!maximum)
         for (std::size_t k = 0; k != s.out_channels; ++k) to[k] *= share;
@@ -71,21 +79,15 @@ void pool_backward(const WindowShape& s, bool maximum, bool count_padding, const
       for (std::size_t k = 0; k != s.out_channels; ++k) {
         const std::size_t at = (r * s.out_width + c) * s.out_channels + k;
         std::size_t taps = 0;
-        for (int pass = 0; pass != 2; ++pass)  // counts the taps, then spreads the gradient
-          for (std::size_t tap = 0; tap != s.taps(); ++tap) {
-            const std::size_t row = s.input_row(r, tap / s.kernel_width);
-            const std::size_t column = s.input_column(c, tap % s.kernel_width);
-            if (row == s.in_height || column == s.in_width) continue;
-            const std::size_t in = (row * s.in_width + column) * s.in_channels + k;
-            if (pass == 0) {
-              ++taps;
-            } else if (!maximum) {
-              dx[in] += dy[at] / static_cast<Real>(count_padding ? s.taps() : taps);
-            } else if (x[in] == y[at]) {
-              dx[in] += dy[at];
-              break;
-            }
-          }
+        for_each_pixel_under(s, r, c, [&](std::size_t, std::size_t) { ++taps; });
+        bool sent = false;
+        for_each_pixel_under(s, r, c, [&](std::size_t row, std::size_t column) {
+          const std::size_t in = (row * s.in_width + column) * s.in_channels + k;
+          if (!maximum)
+            dx[in] += dy[at] / static_cast<Real>(count_padding ? s.taps() : taps);
+          else if (!sent && x[in] == y[at])
+            dx[in] += dy[at], sent = true;
+        });
       }
 }
 

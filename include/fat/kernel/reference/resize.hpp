@@ -2,9 +2,12 @@
 #ifndef FAT_KERNEL_REFERENCE_RESIZE_HPP_INCLUDED
 #define FAT_KERNEL_REFERENCE_RESIZE_HPP_INCLUDED
 
+#include <fat/kernel/requantize.hpp>
+
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <type_traits>
 
 namespace fat::inline FAT_ABI {
 
@@ -69,11 +72,12 @@ void resize_nearest(const Code* x, std::size_t in_width, std::size_t channels, c
       for (std::size_t c = 0; c != channels; ++c) *y++ = x[(rows[oy].low * in_width + columns[ox].low) * channels + c];
 }
 
-/// Halves away from zero. zero: what the codes are relative to (TFLite: 0, so rounding depends on the code's sign).
-template <class Code>
+/// The mean of four neighbours to the nearest code. SingleRounding: halves up, whatever `zero` is; DoubleRounding: away
+/// from `zero`, what the codes are relative to (TFLite: 0, so rounding depends on the code's sign).
+template <class Code, class Rounding = SingleRounding>
 void resize_bilinear(const Code* x, std::size_t in_width, std::size_t channels, const ResizeSample* rows,
                      std::size_t out_height, const ResizeSample* columns, std::size_t out_width, std::int32_t zero,
-                     Code* y) {
+                     Code* y, Rounding = {}) {
   for (std::size_t oy = 0; oy != out_height; ++oy)
     for (std::size_t ox = 0; ox != out_width; ++ox)
       for (std::size_t c = 0; c != channels; ++c) {
@@ -86,7 +90,8 @@ void resize_bilinear(const Code* x, std::size_t in_width, std::size_t channels, 
         const std::int64_t bottom =
             std::int64_t{at(r.high, k.low)} * (1024 - k.weight) + std::int64_t{at(r.high, k.high)} * k.weight;
         const std::int64_t sum = top * (1024 - r.weight) + bottom * r.weight;
-        *y++ = static_cast<Code>((sum + (sum > 0 ? 1 << 19 : -(1 << 19))) / (1 << 20) + zero);
+        const std::int64_t up = (sum + (1 << 19)) >> 20, away = (sum + (sum > 0 ? 1 << 19 : -(1 << 19))) / (1 << 20);
+        *y++ = static_cast<Code>((std::is_same_v<Rounding, SingleRounding> ? up : away) + zero);
       }
 }
 
