@@ -273,8 +273,7 @@ void Importer::pool() {
   const Integers size = attributes.integers("kernel_shape");
   require(size.size() == 2 && size[0] > 0 && size[1] > 0 && size[0] <= largest_step && size[1] <= largest_step,
           "kernel_shape must be two positive numbers; only 2-D windows are supported");
-  const Placed placed =
-      window(extent(x), {static_cast<std::size_t>(size[0]), static_cast<std::size_t>(size[1])}, true);
+  const Placed placed = window(extent(x), {static_cast<std::size_t>(size[0]), static_cast<std::size_t>(size[1])}, true);
   Pool op{max ? Pool::Kind::max : Pool::Kind::average, placed.window, false};
   const std::string automatic = attributes.text("auto_pad", "NOTSET");
   const Integers declared = automatic == "VALID" ? Integers{0, 0, 0, 0} : attributes.integers("pads", {0, 0, 0, 0});
@@ -413,9 +412,9 @@ void Importer::softmax() {
     if (i == channel_axis ? !over && sizes[i] != 1 : over && sizes[i] != 1) channels_only = false;
     if (!over && sizes[i] != 1) all = false;
   }
-  if (channels_only && sizes[channel_axis] != 1)
-    return set_output({nullptr, emit(Softmax{}, {x.value}), x.layout});
-  require(all, "axis ", axis, ": only the softmax over the channels or over all values of an image is supported; "
+  if (channels_only && sizes[channel_axis] != 1) return set_output({nullptr, emit(Softmax{}, {x.value}), x.layout});
+  require(all, "axis ", axis,
+          ": only the softmax over the channels or over all values of an image is supported; "
           "transpose before it");
   const Extent image = extent(x), vector{1, 1, image.size(), true};
   const ValueId flat = emit(Reshape{}, {x.value}, vector, "/values"), made = emit(Softmax{}, {flat}, {}, "/softmax");
@@ -567,7 +566,7 @@ void Importer::resize() {
   std::string where = plain ? "asymmetric" : attributes.text("coordinate_transformation_mode", "half_pixel");
   std::string pixel = attributes.text("nearest_mode", "round_prefer_floor");
   if (where == "tf_half_pixel_for_nn" && op.kind == Resize::Kind::nearest && pixel == "floor")
-    where = "half_pixel", pixel = "round_prefer_ceil";  // (i + 1/2) in / out, without taking 1/2 off again
+    where = "half_pixel", pixel = "round_prefer_ceil";           // (i + 1/2) in / out, without taking 1/2 off again
   if (where == "half_pixel" || where == "half_pixel_symmetric")  // that of sizes that are whole is the same
     op.coordinates = Resize::Coordinates::half_pixel;
   else if (where == "asymmetric")

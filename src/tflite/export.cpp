@@ -288,13 +288,13 @@ class Exporter {
   std::int32_t lowest_value(std::size_t node) {
     const std::string name = node_at(node).name + ":lowest";
     if (float_node(node))
-      return add_tensor({1}, TensorType::FLOAT32,
-                        add_buffer(std::vector<float>{std::numeric_limits<float>::lowest()}), name);
+      return add_tensor({1}, TensorType::FLOAT32, add_buffer(std::vector<float>{std::numeric_limits<float>::lowest()}),
+                        name);
     const ActivationEncoding stored = as_int8(*model_.activations[node_at(node).inputs[0]]);
-    return add_tensor({1}, TensorType::INT8, add_buffer(std::vector<std::int8_t>{-128}), name,
-                      schema::CreateQuantizationParameters(
-                          builder_, 0, 0, builder_.CreateVector(std::vector<float>{stored.step}),
-                          builder_.CreateVector(std::vector<std::int64_t>{stored.zero_point})));
+    return add_tensor(
+        {1}, TensorType::INT8, add_buffer(std::vector<std::int8_t>{-128}), name,
+        schema::CreateQuantizationParameters(builder_, 0, 0, builder_.CreateVector(std::vector<float>{stored.step}),
+                                             builder_.CreateVector(std::vector<std::int64_t>{stored.zero_point})));
   }
 
   std::int32_t amounts(std::size_t node, const Padding& padding) {
@@ -425,7 +425,8 @@ class Exporter {
     const Window& w = layer.window;
     const bool maximum = layer.kind == Pool::Kind::max;
     const bool counted = !maximum && layer.count_padding && w.padding != Padding{};
-    const schema::Padding known = counted ? schema::Padding::VALID : padding_of(node, w).value_or(schema::Padding::VALID);
+    const schema::Padding known =
+        counted ? schema::Padding::VALID : padding_of(node, w).value_or(schema::Padding::VALID);
     const bool apart = counted || !padding_of(node, w).has_value();
     require(maximum || counted || !apart, node,
             "averages without its padding, which is neither SAME nor VALID; the format does not have that");
@@ -580,7 +581,8 @@ class Exporter {
   // The weight's code and the bias with which the product of integers makes most codes as the function does.
   std::pair<std::int8_t, std::int32_t> line_codes(std::size_t node, const HardSigmoid& layer,
                                                   const ActivationEncoding& x, const ActivationEncoding& y) const {
-    require(layer.slope > 0.0F, node, "is a hard sigmoid with slope ", layer.slope, "; only rising ones can be written");
+    require(layer.slope > 0.0F, node, "is a hard sigmoid with slope ", layer.slope,
+            "; only rising ones can be written");
     const detail::ByteGrid from{x}, to{y};
     const detail::ByteTable wanted = detail::function_table(layer, from, to);
     std::pair<std::int8_t, std::int32_t> best{0, 0};

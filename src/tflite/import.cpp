@@ -457,8 +457,8 @@ class Importer : public TensorFile {
     } else {
       // floor((i + 1/2) in / out), round(i (in - 1) / (out - 1)) with halves up, floor(i in / out)
       resize.coordinates = coordinates(options<schema::ResizeNearestNeighborOptions>(call));
-      resize.pixel = resize.coordinates == Resize::Coordinates::asymmetric ? NearestPixel::floor
-                                                                           : NearestPixel::round_prefer_ceil;
+      resize.pixel =
+          resize.coordinates == Resize::Coordinates::asymmetric ? NearestPixel::floor : NearestPixel::round_prefer_ceil;
     }
     add_node(call, resize, {value_of(input(call, 0))});
   }

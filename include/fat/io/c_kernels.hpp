@@ -45,7 +45,8 @@ static inline int32_t @_tap(const @_window *g, int32_t oy, int32_t ox, int32_t k
   return row < 0 || row >= g->in_height || column < 0 || column >= g->in_width ? -1 : row * g->in_width + column;
 }
 )"},
-    {"inside", " window ", R"(/* The first tap, and one past the last, on places 0 to size - 1; tap 0 lies on place `start`. */
+    {"inside", " window ",
+     R"(/* The first tap, and one past the last, on places 0 to size - 1; tap 0 lies on place `start`. */
 static inline int32_t @_first(int32_t start, int32_t dilation) { return start >= 0 ? 0 : (dilation - 1 - start) / dilation; }
 static inline int32_t @_last(int32_t start, int32_t taps, int32_t dilation, int32_t size) {
   const int32_t last = start >= size ? 0 : (size - start + dilation - 1) / dilation;

@@ -364,8 +364,12 @@ class CWriter {
     };
     const std::string rows = samples("rows", in(0).height, out().height);
     const std::string columns = samples("columns", in(0).width, out().width);
-    std::vector<std::string> arguments{std::to_string(in(0).width),     std::to_string(in(0).channels),
-                                       std::to_string(out().height),    std::to_string(out().width), rows, columns};
+    std::vector<std::string> arguments{std::to_string(in(0).width),
+                                       std::to_string(in(0).channels),
+                                       std::to_string(out().height),
+                                       std::to_string(out().width),
+                                       rows,
+                                       columns};
     if (nearest) arguments.push_back(regrid(0));
     arguments.insert(arguments.end(), {at(node_->inputs[0]), at(node_->output)});
     call(nearest ? "resize" : "interpolate", arguments);

@@ -158,8 +158,7 @@ inline void name_global_means(Model& model) {
     if (pool == nullptr || pool->kind != Pool::Kind::average || pool->window.dilation != Pair{}) continue;
     const Extent &in = model.extent(node.inputs[0]), &out = model.extent(node.output);
     const Window& w = pool->window;
-    const bool whole =
-        w.kernel.height >= w.padding.top + in.height && w.kernel.width >= w.padding.left + in.width;
+    const bool whole = w.kernel.height >= w.padding.top + in.height && w.kernel.width >= w.padding.left + in.width;
     const bool larger = w.kernel != Pair{in.height, in.width};
     if (out.height * out.width == 1 && !out.vector && whole && !(pool->count_padding && larger))
       node.op = GlobalAveragePool{};
