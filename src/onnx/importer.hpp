@@ -101,13 +101,16 @@ class Importer {
   using Rule = void (Importer::*)();
   static const std::unordered_map<std::string, Rule>& rules();
   void convolution();
-  /// Kernel, strides, dilations and padding of a convolution or pool. `cropped`: the rows and columns that have to be
-  /// taken off the front of the image before, where the file's padding is negative.
+  /// Kernel, strides, dilations and padding of a convolution or pool. `declared`: the padding without what rounding the
+  /// size up adds at the end. `cropped`: the rows and columns that have to be taken off the front of the image before,
+  /// where the file's padding is negative.
   struct Placed {
     Window window;
+    Padding declared;
     Pair cropped{0, 0};
   };
   Placed window(const Extent& in, Pair kernel, bool pooling);
+  Padding explicit_padding(std::string_view automatic) const;
   ValueId without_front(ValueId image, const Pair& cropped);
   void batch_normalization();
   void gemm();

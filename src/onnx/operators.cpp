@@ -69,7 +69,7 @@ Importer::Placed Importer::window(const Extent& in, Pair kernel, bool pooling) {
             name, " must be two positive numbers; only 2-D windows are supported");
     return Pair{static_cast<std::size_t>(values[0]), static_cast<std::size_t>(values[1])};
   };
-  Placed placed{{kernel, pair("strides"), pair("dilations"), {}}, {0, 0}};
+  Placed placed{{kernel, pair("strides"), pair("dilations"), {}}, {}, {0, 0}};
   Window& result = placed.window;
   const Pair reach{(kernel.height - 1) * result.dilation.height + 1, (kernel.width - 1) * result.dilation.width + 1};
   const std::string automatic = attributes.text("auto_pad", "NOTSET");
@@ -77,7 +77,7 @@ Importer::Placed Importer::window(const Extent& in, Pair kernel, bool pooling) {
     const bool upper = automatic == "SAME_UPPER";
     // With a stride far above the window the formula's padding is negative, and ONNX Runtime crops the image by it: of
     // `over` rows that no window reads, a pool leaves out over / 2 at the front, a convolution (over - 1) / 2; the other
-    // half lies at the end, and is rounded up with SAME_LOWER.
+    // half lies at the end, and is rounded up with SAME_LOWER. Pools are padded for their kernel without its gaps.
     const auto same = [&](std::size_t size, std::size_t stride, std::size_t needed, std::size_t& before,
                           std::size_t& after, std::size_t& cropped) {
       const std::size_t covered = ((size + stride - 1) / stride - 1) * stride + needed;
@@ -88,18 +88,14 @@ Importer::Placed Importer::window(const Extent& in, Pair kernel, bool pooling) {
       cropped = over > kept ? (over - kept) / 2 : 0;
     };
     Padding& p = result.padding;
-    same(in.height, result.stride.height, reach.height, p.top, p.bottom, placed.cropped.height);
-    same(in.width, result.stride.width, reach.width, p.left, p.right, placed.cropped.width);
-    return placed;
+    const Pair needed = pooling ? kernel : reach;
+    same(in.height, result.stride.height, needed.height, p.top, p.bottom, placed.cropped.height);
+    same(in.width, result.stride.width, needed.width, p.left, p.right, placed.cropped.width);
+  } else {
+    result.padding = explicit_padding(automatic);
   }
-  require(automatic == "NOTSET" || automatic == "VALID", "auto_pad '", automatic, "' is not known");
-  const Integers pads = automatic == "VALID" ? Integers{0, 0, 0, 0} : attributes.integers("pads", {0, 0, 0, 0});
-  require(pads.size() == 4 &&
-              std::all_of(pads.begin(), pads.end(), [](std::int64_t p) { return p >= 0 && p <= largest_step; }),
-          "pads must be four numbers of at least 0; export the model again");
-  result.padding = {static_cast<std::size_t>(pads[0]), static_cast<std::size_t>(pads[1]),
-                    static_cast<std::size_t>(pads[2]), static_cast<std::size_t>(pads[3])};
-  if (!pooling || attributes.integer("ceil_mode", 0) == 0) return placed;
+  placed.declared = result.padding;
+  if (!pooling || attributes.integer("ceil_mode", 0) == 0 || placed.cropped != Pair{0, 0}) return placed;
   // Rounding the output extent up is more padding at the end; no window may start beyond the image.
   const auto extend = [this](std::size_t size, std::size_t before, std::size_t stride, std::size_t needed,
                              std::size_t& after) {
@@ -112,6 +108,17 @@ Importer::Placed Importer::window(const Extent& in, Pair kernel, bool pooling) {
   extend(in.height, result.padding.top, result.stride.height, reach.height, result.padding.bottom);
   extend(in.width, result.padding.left, result.stride.width, reach.width, result.padding.right);
   return placed;
+}
+
+Padding Importer::explicit_padding(std::string_view automatic) const {
+  require(automatic == "NOTSET" || automatic == "VALID", "auto_pad '", automatic, "' is not known");
+  if (automatic == "VALID") return {};
+  const Integers pads = Attributes{*node_}.integers("pads", {0, 0, 0, 0});
+  require(pads.size() == 4 &&
+              std::all_of(pads.begin(), pads.end(), [](std::int64_t p) { return p >= 0 && p <= largest_step; }),
+          "pads must be four numbers of at least 0; export the model again");
+  return {static_cast<std::size_t>(pads[0]), static_cast<std::size_t>(pads[1]), static_cast<std::size_t>(pads[2]),
+          static_cast<std::size_t>(pads[3])};
 }
 
 /// The image without its first rows and columns: a depthwise convolution that copies the pixel behind them.
@@ -275,17 +282,11 @@ void Importer::pool() {
           "kernel_shape must be two positive numbers; only 2-D windows are supported");
   const Placed placed = window(extent(x), {static_cast<std::size_t>(size[0]), static_cast<std::size_t>(size[1])}, true);
   Pool op{max ? Pool::Kind::max : Pool::Kind::average, placed.window, false};
-  const std::string automatic = attributes.text("auto_pad", "NOTSET");
-  const Integers declared = automatic == "VALID" ? Integers{0, 0, 0, 0} : attributes.integers("pads", {0, 0, 0, 0});
   const bool counted = !max && attributes.integer("count_include_pad", 0) != 0;
-  const bool extended = attributes.integer("ceil_mode", 0) != 0 && (automatic == "NOTSET" || automatic == "VALID") &&
-                        (static_cast<std::size_t>(declared[2]) != op.window.padding.bottom ||
-                         static_cast<std::size_t>(declared[3]) != op.window.padding.right);
   ValueId from = without_front(x.value, placed.cropped);
-  if (counted && extended) {
+  if (counted && op.window.padding != placed.declared) {
     // Declared padding counts in the mean, what rounding up adds does not: the first becomes part of the image.
-    const Padding inner{op.window.padding.top, op.window.padding.left, static_cast<std::size_t>(declared[2]),
-                        static_cast<std::size_t>(declared[3])};
+    const Padding& inner = placed.declared;
     op.window.padding = {0, 0, op.window.padding.bottom - inner.bottom, op.window.padding.right - inner.right};
     if (inner != Padding{}) from = emit(Pad{inner, 0.0F}, {from}, {}, "/padded");
   } else {

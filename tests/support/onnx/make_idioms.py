@@ -280,6 +280,10 @@ save("input_uint8_channels_last", [node("Transpose", ["x"], "t", perm=[0, 3, 1, 
                                    node("Conv", ["f", "w"], "c"), node("Flatten", ["c"], "y")], {"w": weights(4, 3, 3, 3)}, (6, 5, 3), kind=np.uint8)
 save("quantized/input_uint8", [node("DequantizeLinear", ["x", "step", "middle"], "a"), node("MaxPool", ["a"], "b", kernel_shape=[2, 2]), *requantized("b", "y")],
      grid, kind=np.uint8)
+for kind in ("UPPER", "LOWER"):  # ONNX Runtime pads pools for their kernel without its gaps
+    for ceil in (0, 1):
+        save(f"max_pool_same_{kind.lower()}_dilated_{ceil}", [node("MaxPool", ["x"], "y", auto_pad=f"SAME_{kind}", kernel_shape=[3, 2], strides=[3, 2],
+             dilations=[2, 2], ceil_mode=ceil)], shape=(2, 7, 9))
 
 np.savez(HERE / "references.npz", **references)
 print(len(references) // 2, "files")
