@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 #include <unordered_set>
 
 namespace fat::inline FAT_ABI::onnx {
@@ -456,8 +457,34 @@ class Exporter {
     const bool max = op.kind == Pool::Kind::max;
     require(max || op.window.dilation == Pair{}, "averages over a dilated window, which operator set 13 does not have");
     auto& node = layer(max ? "MaxPool" : "AveragePool", {in()});
-    set_window(node, op.window);
+    Window window = op.window;
+    const Pair &kernel = window.kernel, &stride = window.stride;
+    Padding& p = window.padding;
+    // Runtimes refuse padding of a whole window and more; behind the image rounding the size up does the same.
+    if (p.bottom >= kernel.height || p.right >= kernel.width || p.top >= kernel.height || p.left >= kernel.width) {
+      const Extent &from = in_extent(), &to = out_extent();
+      const bool found =
+          p.top < kernel.height && p.left < kernel.width && !op.count_padding &&
+          rounds_up(from.height + p.top, kernel.height, stride.height, window.dilation.height, to.height, p.bottom) &&
+          rounds_up(from.width + p.left, kernel.width, stride.width, window.dilation.width, to.width, p.right);
+      require(found, "pads by a whole window or more, which runtimes refuse; pad by less, or with a layer of its own");
+      set(node, "ceil_mode", std::int64_t{1});
+    }
+    set_window(node, window);
     if (op.count_padding) set(node, "count_include_pad", std::int64_t{1});
+  }
+  /// Sets the padding behind `size` (the image and the padding before it) to one below the window that makes `out` where
+  /// the number of windows is rounded up; false where there is none.
+  static bool rounds_up(std::size_t size, std::size_t kernel, std::size_t stride, std::size_t dilation, std::size_t out,
+                        std::size_t& after) {
+    const std::size_t reach = (kernel - 1) * dilation + 1;
+    for (after = 0; after != kernel; ++after) {
+      if (size + after < reach) continue;
+      std::size_t count = (size + after - reach + stride - 1) / stride + 1;
+      if ((count - 1) * stride >= size) --count;
+      if (count == out) return true;
+    }
+    return false;
   }
   void write(const GlobalAveragePool&) {
     if (!out_extent().vector) {
@@ -499,23 +526,81 @@ class Exporter {
   }
   void write(const Resize& op) {
     const Extent &from = in_extent(), &to = out_extent();
-    // Sizes would fix the batch; a scale has to give the size when its product is rounded down.
-    const auto scale = [](std::size_t in, std::size_t out) {
-      float s = static_cast<float>(out) / static_cast<float>(in);
-      while (std::floor(s * static_cast<float>(in)) < static_cast<float>(out)) s = std::nextafter(s, s + 1.0F);
-      return s;
-    };
-    const std::vector<float> scales{1.0F, 1.0F, scale(from.height, to.height), scale(from.width, to.width)};
-    auto& node = layer("Resize", {in(), "", constant(node_->name + ":scales", TensorProto::FLOAT, {4}, scales)});
     const bool nearest = op.kind == Resize::Kind::nearest;
+    const std::optional<Resize> found = nearest ? nearest_in_float(op, from, to) : op;
+    std::vector<std::string> inputs{in(), ""};
+    if (found) {
+      const std::vector<float> scales{1.0F, 1.0F, scale(from.height, to.height), scale(from.width, to.width)};
+      inputs.push_back(constant(node_->name + ":scales", TensorProto::FLOAT, {4}, scales));
+    } else {
+      inputs.insert(inputs.end(), {"", sizes(to)});
+    }
+    auto& node = layer("Resize", inputs);
     set(node, "mode", nearest ? "nearest" : "linear");
-    const bool asymmetric = op.coordinates == Resize::Coordinates::asymmetric;
-    set(node, "coordinate_transformation_mode",
-        asymmetric                                             ? "asymmetric"
-        : op.coordinates == Resize::Coordinates::half_pixel    ? "half_pixel"
-        : op.coordinates == Resize::Coordinates::align_corners ? "align_corners"
-                                                               : "pytorch_half_pixel");
-    if (nearest) set(node, "nearest_mode", asymmetric ? "floor" : "round_prefer_floor");
+    const Resize written = found.value_or(op);
+    static constexpr const char* coordinates[]{"half_pixel", "asymmetric", "align_corners", "pytorch_half_pixel"};
+    static constexpr const char* pixels[]{"round_prefer_floor", "round_prefer_ceil", "floor", "ceil"};
+    set(node, "coordinate_transformation_mode", coordinates[static_cast<std::size_t>(written.coordinates)]);
+    if (nearest) set(node, "nearest_mode", pixels[static_cast<std::size_t>(written.pixel)]);
+  }
+  /// The sizes of the images behind the number of them that the input has: their ratio is nearer to the true one than a
+  /// scale that must not be below it.
+  std::string sizes(const Extent& to) {
+    const std::string& name = node_->name;
+    const std::string shape = fresh(name + ":shape"), kept = fresh(name + ":kept"), result = fresh(name + ":sizes");
+    add("Shape", fresh_node(shape), {in()}, shape);
+    add("Slice", fresh_node(kept), {shape, integers(name + ":first", {0}), integers(name + ":second", {2})}, kept);
+    set(add("Concat", fresh_node(result), {kept, integers(name + ":extents", {number(to.height), number(to.width)})},
+            result),
+        "axis", std::int64_t{0});
+    return result;
+  }
+  /// Sizes would fix the batch, or take nodes to compute. A scale has to give the size when its product, in float or in double, is rounded down.
+  static float scale(std::size_t in, std::size_t out) {
+    float s = static_cast<float>(out) / static_cast<float>(in);
+    while (std::floor(static_cast<double>(s) * static_cast<double>(in)) < static_cast<double>(out))
+      s = std::nextafter(s, s + 1.0F);
+    return s;
+  }
+  /// The same pixels by a mode for which the runtimes' arithmetic in float finds them too: a place that should be just
+  /// on the border between two pixels may be rounded to either side of it. Nothing where there is none.
+  static std::optional<Resize> nearest_in_float(const Resize& op, const Extent& from, const Extent& to) {
+    const auto finds = [&](const Resize& by, std::size_t in, std::size_t out) {
+      for (std::size_t i = 0; i != out; ++i) {
+        const std::size_t wanted = nearest_sample(i, in, out, op.coordinates, op.pixel);
+        if (nearest_sample(i, in, out, by.coordinates, by.pixel) != wanted) return false;
+        for (const bool divides : {true, false})
+          if (pixel_in_float(i, in, out, by, divides) != wanted) return false;
+      }
+      return true;
+    };
+    const auto everywhere = [&](const Resize& by) {
+      return finds(by, from.height, to.height) && finds(by, from.width, to.width);
+    };
+    if (everywhere(op)) return op;
+    using enum ResizeCoordinates;
+    for (const ResizeCoordinates coordinates : {half_pixel, asymmetric, align_corners, pytorch_half_pixel})
+      for (const NearestPixel pixel : {NearestPixel::round_prefer_floor, NearestPixel::round_prefer_ceil,
+                                       NearestPixel::floor, NearestPixel::ceil}) {
+        Resize by = op;
+        by.coordinates = coordinates, by.pixel = pixel;
+        if (everywhere(by)) return by;
+      }
+    return std::nullopt;
+  }
+  /// As a runtime finds it that divides by the scale, or multiplies with its inverse.
+  static std::size_t pixel_in_float(std::size_t at, std::size_t in, std::size_t out, const Resize& by, bool divides) {
+    const auto real = [](std::size_t n) { return static_cast<float>(n); };
+    const bool corners = by.coordinates == ResizeCoordinates::align_corners;
+    const float half = corners || by.coordinates == ResizeCoordinates::asymmetric ? 0.0F : 0.5F, i = real(at) + half;
+    float place = (divides ? i / scale(in, out) : i * (real(in) / real(out))) - half;
+    if (corners) place = real(at) * real(in - 1) / real(std::max(out, std::size_t{2}) - 1);
+    if (out == 1 && by.coordinates == ResizeCoordinates::pytorch_half_pixel) place = 0.0F;
+    const float pixel = by.pixel == NearestPixel::floor                ? std::floor(place)
+                        : by.pixel == NearestPixel::ceil               ? std::ceil(place)
+                        : by.pixel == NearestPixel::round_prefer_floor ? std::ceil(place - 0.5F)
+                                                                       : std::floor(place + 0.5F);
+    return static_cast<std::size_t>(std::clamp(pixel, 0.0F, real(in - 1)));
   }
   void write(const Softmax&) { set(layer("Softmax", {in()}), "axis", std::int64_t{1}); }
   void write(const ClampLayer& op) {

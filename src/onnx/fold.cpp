@@ -217,10 +217,13 @@ struct Folder {
   Constant concat() const {
     Constant result = input(0);
     require(result.dims.size() == 1 && !result.steps, "only lists can be joined; export with constant folding");
+    std::size_t largest = 0;
+    for (const Constant* each : inputs) largest = std::max(largest, each == nullptr ? 0 : each->size());
     for (std::size_t i = 1; i != inputs.size(); ++i) {
       const Constant& next = input(i);
       require(next.dims.size() == 1 && !next.steps && next.integral == result.integral,
               "only lists of one type can be joined");
+      grown({static_cast<std::int64_t>(result.size() + next.size())}, largest);
       result.reals.insert(result.reals.end(), next.reals.begin(), next.reals.end());
       result.integers.insert(result.integers.end(), next.integers.begin(), next.integers.end());
       result.dims[0] += next.dims[0];

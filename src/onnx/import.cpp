@@ -19,6 +19,7 @@ Importer::Importer(::onnx::ModelProto& file, std::string_view name, bool quantiz
 Model Importer::run() {
   auto& graph = *file_.mutable_graph();
   expects(graph.sparse_initializer_size() == 0, name_, ": sparse weights are not supported; store them dense");
+  file_bytes_ = file_.ByteSizeLong();
   for (auto& tensor : *graph.mutable_initializer()) {
     set(tensor.name(), {std::make_shared<const Constant>(decode(tensor, name_))});
     tensor.clear_raw_data();
@@ -61,8 +62,9 @@ void Importer::read_input() {
   expects(input->type().has_tensor_type() && input->type().tensor_type().has_shape(), name_, ": the input '",
           input->name(), "' has no shape");
   const auto& type = input->type().tensor_type();
-  expects(type.elem_type() == ::onnx::TensorProto::FLOAT, name_, ": the input '", input->name(),
-          "' is not of type float; export in float");
+  bytes_input_ = type.elem_type() == ::onnx::TensorProto::UINT8 || type.elem_type() == ::onnx::TensorProto::INT8;
+  expects(bytes_input_ || type.elem_type() == ::onnx::TensorProto::FLOAT, name_, ": the input '", input->name(),
+          "' is of another type than float, uint8 and int8; export in float");
   const int rank = type.shape().dim_size();
   expects(rank == 4 || rank == 2, name_, ": the input '", input->name(), "' has ", rank,
           " dimensions, 4 (images) or 2 are supported");
@@ -111,6 +113,19 @@ void Importer::set(const std::string& name, Tensor tensor) {
   }
   expects(!name.empty() && tensors_.emplace(name, std::move(tensor)).second, name_, ": two tensors are called '", name,
           "'");
+}
+
+void Importer::set_output(Tensor tensor) {
+  if (tensor.constant != nullptr) count_computed(*tensor.constant);
+  set(node_->output(0), std::move(tensor));
+}
+
+/// A few nodes must not make what the file could never hold: every list doubled, one after the other.
+void Importer::count_computed(const Constant& made) {
+  const std::size_t bound = 8 * file_bytes_ + (std::size_t{1} << 24U);
+  computed_ += made.size();
+  require(computed_ <= bound, "the constants that this file asks to compute have more than ", bound,
+          " elements together; store them in the file");
 }
 
 void Importer::read_node(const Node& node) {

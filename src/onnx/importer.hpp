@@ -75,7 +75,8 @@ class Importer {
   bool starts_with_transpose(const std::string& input) const;
   void read_node(const Node& node);
   void set(const std::string& name, Tensor tensor);
-  void set_output(Tensor tensor) { set(node_->output(0), std::move(tensor)); }
+  void set_output(Tensor tensor);
+  void count_computed(const Constant& made);
   void remove_unused();
 
   // import.cpp: what operators work with
@@ -100,11 +101,22 @@ class Importer {
   using Rule = void (Importer::*)();
   static const std::unordered_map<std::string, Rule>& rules();
   void convolution();
-  Window window(const Extent& in, Pair kernel, bool pooling);
+  /// Kernel, strides, dilations and padding of a convolution or pool. `declared`: the padding without what rounding the
+  /// size up adds at the end. `cropped`: the rows and columns that have to be taken off the front of the image before,
+  /// where the file's padding is negative.
+  struct Placed {
+    Window window;
+    Padding declared;
+    Pair cropped{0, 0};
+  };
+  Placed window(const Extent& in, Pair kernel, bool pooling);
+  Padding explicit_padding(std::string_view automatic) const;
+  ValueId without_front(ValueId image, const Pair& cropped);
   void batch_normalization();
   void gemm();
   void matmul();
-  void dense(const Tensor& x, const Constant& w, bool transposed, float alpha);
+  void dense(const Tensor& x, const Constant& w, bool transposed, float alpha, const Constant* bias = nullptr);
+  Constant gemm_bias(const Constant& c, std::size_t outputs, float beta) const;
   void pool();
   void global_average_pool();
   void global_max_pool();
@@ -124,6 +136,9 @@ class Importer {
   void hard_sigmoid();
   void sigmoid() { unary(Sigmoid{}); }
   void resize();
+  NearestPixel nearest_pixel(std::string_view mode) const;
+  NearestPixel pixel_without_mode(const Extent& in, const Extent& out) const;
+  void expect_pixels_of_ratio(const Resize& op, double scale, std::size_t in, std::size_t out) const;
 
   // arithmetic.cpp
   void add() { arithmetic('+'); }
@@ -162,13 +177,16 @@ class Importer {
   ActivationEncoding encoding() const;
   bool read_by_this_node_only(ValueId value) const;
   void encode(Tensor x);
-  void keep_codes(const Constant& w, int bias_input, std::size_t output_axis);
+  void keep_codes(const Constant& w, const Constant* bias, std::size_t output_axis);
   template <WeightedLayer Layer>
   void keep_codes(Layer& layer, const Constant& w, const Constant* bias, std::size_t output_axis, float input_step);
 
   ::onnx::ModelProto& file_;
   std::string name_;
   bool quantized_;
+  std::size_t file_bytes_ = 0;
+  std::size_t computed_ = 0;  ///< elements of all constants that nodes have made
+  bool bytes_input_ = false;  ///< the input of the file is of type uint8
   std::int64_t operator_set_;
   Model model_;
   const Node* node_ = nullptr;

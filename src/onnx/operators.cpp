@@ -2,6 +2,7 @@
 #include "importer.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 
 namespace fat::inline FAT_ABI::onnx {
@@ -59,8 +60,7 @@ constexpr std::int64_t largest_step = 1 << 20;
 
 }  // namespace
 
-/// Kernel, strides, dilations and padding of a convolution or pool over images of extent `in`.
-Window Importer::window(const Extent& in, Pair kernel, bool pooling) {
+Importer::Placed Importer::window(const Extent& in, Pair kernel, bool pooling) {
   const Attributes attributes{*node_};
   const auto pair = [&](const char* name) {
     const Integers values = attributes.integers(name, {1, 1});
@@ -69,29 +69,33 @@ Window Importer::window(const Extent& in, Pair kernel, bool pooling) {
             name, " must be two positive numbers; only 2-D windows are supported");
     return Pair{static_cast<std::size_t>(values[0]), static_cast<std::size_t>(values[1])};
   };
-  Window result{kernel, pair("strides"), pair("dilations"), {}};
+  Placed placed{{kernel, pair("strides"), pair("dilations"), {}}, {}, {0, 0}};
+  Window& result = placed.window;
   const Pair reach{(kernel.height - 1) * result.dilation.height + 1, (kernel.width - 1) * result.dilation.width + 1};
   const std::string automatic = attributes.text("auto_pad", "NOTSET");
   if (automatic == "SAME_UPPER" || automatic == "SAME_LOWER") {
+    const bool upper = automatic == "SAME_UPPER";
+    // With a stride far above the window the formula's padding is negative, and ONNX Runtime crops the image by it: of
+    // `over` rows that no window reads, a pool leaves out over / 2 at the front, a convolution (over - 1) / 2; the other
+    // half lies at the end, and is rounded up with SAME_LOWER. Pools are padded for their kernel without its gaps.
     const auto same = [&](std::size_t size, std::size_t stride, std::size_t needed, std::size_t& before,
-                          std::size_t& after) {
+                          std::size_t& after, std::size_t& cropped) {
       const std::size_t covered = ((size + stride - 1) / stride - 1) * stride + needed;
-      const std::size_t total = covered > size ? covered - size : 0;
-      before = automatic == "SAME_UPPER" ? total / 2 : total - total / 2;
+      const std::size_t total = covered > size ? covered - size : 0, over = size > covered ? size - covered : 0;
+      before = upper ? total / 2 : total - total / 2;
       after = total - before;
+      const std::size_t kept = (pooling ? 0 : 1) + (upper ? 0 : 1);
+      cropped = over > kept ? (over - kept) / 2 : 0;
     };
-    same(in.height, result.stride.height, reach.height, result.padding.top, result.padding.bottom);
-    same(in.width, result.stride.width, reach.width, result.padding.left, result.padding.right);
-    return result;
+    Padding& p = result.padding;
+    const Pair needed = pooling ? kernel : reach;
+    same(in.height, result.stride.height, needed.height, p.top, p.bottom, placed.cropped.height);
+    same(in.width, result.stride.width, needed.width, p.left, p.right, placed.cropped.width);
+  } else {
+    result.padding = explicit_padding(automatic);
   }
-  require(automatic == "NOTSET" || automatic == "VALID", "auto_pad '", automatic, "' is not known");
-  const Integers pads = automatic == "VALID" ? Integers{0, 0, 0, 0} : attributes.integers("pads", {0, 0, 0, 0});
-  require(pads.size() == 4 &&
-              std::all_of(pads.begin(), pads.end(), [](std::int64_t p) { return p >= 0 && p <= largest_step; }),
-          "pads must be four numbers of at least 0; export the model again");
-  result.padding = {static_cast<std::size_t>(pads[0]), static_cast<std::size_t>(pads[1]),
-                    static_cast<std::size_t>(pads[2]), static_cast<std::size_t>(pads[3])};
-  if (!pooling || attributes.integer("ceil_mode", 0) == 0) return result;
+  placed.declared = result.padding;
+  if (!pooling || attributes.integer("ceil_mode", 0) == 0 || placed.cropped != Pair{0, 0}) return placed;
   // Rounding the output extent up is more padding at the end; no window may start beyond the image.
   const auto extend = [this](std::size_t size, std::size_t before, std::size_t stride, std::size_t needed,
                              std::size_t& after) {
@@ -103,7 +107,31 @@ Window Importer::window(const Extent& in, Pair kernel, bool pooling) {
   };
   extend(in.height, result.padding.top, result.stride.height, reach.height, result.padding.bottom);
   extend(in.width, result.padding.left, result.stride.width, reach.width, result.padding.right);
-  return result;
+  return placed;
+}
+
+Padding Importer::explicit_padding(std::string_view automatic) const {
+  require(automatic == "NOTSET" || automatic == "VALID", "auto_pad '", automatic, "' is not known");
+  if (automatic == "VALID") return {};
+  const Integers pads = Attributes{*node_}.integers("pads", {0, 0, 0, 0});
+  require(pads.size() == 4 &&
+              std::all_of(pads.begin(), pads.end(), [](std::int64_t p) { return p >= 0 && p <= largest_step; }),
+          "pads must be four numbers of at least 0; export the model again");
+  return {static_cast<std::size_t>(pads[0]), static_cast<std::size_t>(pads[1]), static_cast<std::size_t>(pads[2]),
+          static_cast<std::size_t>(pads[3])};
+}
+
+/// The image without its first rows and columns: a depthwise convolution that copies the pixel behind them.
+ValueId Importer::without_front(ValueId image, const Pair& cropped) {
+  if (cropped == Pair{0, 0}) return image;
+  require(!quantized_, "its auto_pad crops the image, which has no integer form here; export with explicit pads");
+  const std::size_t channels = model_.extent(image).channels, taps = (cropped.height + 1) * (cropped.width + 1);
+  DepthwiseConvolution copy;
+  copy.window.kernel = {cropped.height + 1, cropped.width + 1};
+  copy.kernel = array<float>{{1, cropped.height + 1, cropped.width + 1, channels}, 0.0F};
+  copy.offset = array<float>{Shape{channels}, 0.0F};
+  std::fill(copy.kernel.begin() + static_cast<std::ptrdiff_t>((taps - 1) * channels), copy.kernel.end(), 1.0F);
+  return emit(std::move(copy), {image}, {}, "/cropped");
 }
 
 void Importer::convolution() {
@@ -121,7 +149,8 @@ void Importer::convolution() {
   const auto groups = static_cast<std::size_t>(group_attribute);
   require(extent(x).channels == depth * groups && out % groups == 0, "weights for ", depth * groups, " channels in ",
           groups, " groups, the input has ", extent(x).channels);
-  Window shape = window(extent(x), {height, width}, false);
+  const Placed placed = window(extent(x), {height, width}, false);
+  Window shape = placed.window;
   // Zeros added by a Pad of their own belong to the convolution.
   if (const ::fat::Node* const before = producer(x.value); before != nullptr && !quantized_) {
     const Pad* const added = std::get_if<Pad>(&before->op);
@@ -132,6 +161,7 @@ void Importer::convolution() {
       x.value = before->inputs[0];
     }
   }
+  x.value = without_front(x.value, placed.cropped);
   const bool depthwise = depth == 1 && groups == extent(x).channels && groups > 1;
   array<float> kernel{depthwise ? Shape{1, height, width, out} : Shape{out, height, width, depth}};
   std::size_t from = 0;
@@ -148,7 +178,7 @@ void Importer::convolution() {
   const ValueId made =
       depthwise ? emit(DepthwiseConvolution{shape, out / groups, {}, std::move(kernel), std::move(bias)}, {x.value})
                 : emit(Convolution{shape, groups, {}, std::move(kernel), std::move(bias)}, {x.value});
-  keep_codes(w, 2, 0);
+  keep_codes(w, has(2) ? &constant(2, "the bias") : nullptr, 0);
   set_output({nullptr, made, Layout::channels_first});
 }
 
@@ -176,17 +206,30 @@ void Importer::gemm() {
   require(attributes.integer("transA", 0) == 0, "transA is not supported; transpose the tensor before it");
   const Constant& w = constant(1, "the weights");
   require(w.dims.size() == 2, "the weights must have 2 dimensions; reshape them");
-  dense(activation(0), w, attributes.integer("transB", 0) != 0, attributes.real("alpha", 1.0F));
-  if (!has(2)) return;
+  const bool transposed = attributes.integer("transB", 0) != 0;
+  const float alpha = attributes.real("alpha", 1.0F), beta = attributes.real("beta", 1.0F);
+  const auto outputs = static_cast<std::size_t>(w.dims[transposed ? 0 : 1]);
+  if (!has(2)) return dense(activation(0), w, transposed, alpha);
   const Constant& c = constant(2, "the bias");
-  const float beta = attributes.real("beta", 1.0F);
-  const std::size_t made = producers_.at(tensors_.at(node_->output(0)).value);
-  if (c.steps || weight_codes.contains(model_.nodes[made].name))
-    return require(beta == 1.0F, "beta other than 1 with quantized weights");
-  array<float>& bias = std::get<Dense>(model_.nodes[made].op).offset;
-  require(c.size() == 1 || (c.size() == bias.size() && c.dims.back() == static_cast<std::int64_t>(bias.size())),
-          "the bias has ", c.size(), " values for ", bias.size(), " outputs");
-  for (std::size_t o = 0; o != bias.size(); ++o) bias[o] = beta * c.real(c.size() == 1 ? 0 : o);
+  const bool codes_for_each = c.steps && beta == 1.0F && c.size() == outputs;
+  const Constant reals = codes_for_each ? Constant{} : gemm_bias(c, outputs, beta);
+  dense(activation(0), w, transposed, alpha, codes_for_each ? &c : &reals);
+}
+
+/// C of a Gemm as one real for each output: one number, a row of them, or equal rows (one for each image of a fixed
+/// batch); C of one column for a single output is its number.
+Constant Importer::gemm_bias(const Constant& c, std::size_t outputs, float beta) const {
+  const Constant from = c.steps ? dequantized(c) : c;
+  const auto last = from.dims.empty() ? std::size_t{1} : static_cast<std::size_t>(from.dims.back());
+  require(from.dims.size() <= 2 && from.size() != 0 && (last == 1 || last == outputs), "C has ", from.size(),
+          " values in rows of ", last, " for ", outputs, " outputs");
+  for (std::size_t i = last; i < from.size(); ++i)
+    require(from.real(i) == from.real(i - last),
+            "C has rows that differ, one for each image; one bias for all of them is supported");
+  Constant result;
+  result.dims = {static_cast<std::int64_t>(outputs)};
+  for (std::size_t o = 0; o != outputs; ++o) result.reals.push_back(beta * from.real(last == 1 ? 0 : o));
+  return result;
 }
 
 void Importer::matmul() {
@@ -206,7 +249,7 @@ void Importer::matmul() {
 }
 
 /// Weights [in, out], or [out, in] where transposed; a flattened image is read where it stands.
-void Importer::dense(const Tensor& x, const Constant& w, bool transposed, float alpha) {
+void Importer::dense(const Tensor& x, const Constant& w, bool transposed, float alpha, const Constant* bias) {
   require(dims(x).size() == 2, "the input is an image; a Flatten is missing");
   const auto rows = static_cast<std::size_t>(w.dims[0]), columns = static_cast<std::size_t>(w.dims[1]);
   const std::size_t out = transposed ? rows : columns, in = transposed ? columns : rows;
@@ -221,8 +264,10 @@ void Importer::dense(const Tensor& x, const Constant& w, bool transposed, float 
       const std::size_t to = i % pixels * depth + i / pixels;  // CHW to HWC
       kernel[o * in + to] = alpha * w.real(transposed ? o * in + i : i * out + o);
     }
-  const ValueId made = emit(Dense{{}, std::move(kernel), array<float>{Shape{out}}}, {x.value});
-  keep_codes(w, node_->op_type() == "Gemm" ? 2 : -1, transposed ? 0 : 1);
+  array<float> offset{Shape{out}};
+  if (bias != nullptr && !bias->steps) std::copy(bias->reals.begin(), bias->reals.end(), offset.begin());
+  const ValueId made = emit(Dense{{}, std::move(kernel), std::move(offset)}, {x.value});
+  keep_codes(w, bias, transposed ? 0 : 1);
   set_output({nullptr, made, Layout::vector});
 }
 
@@ -235,20 +280,15 @@ void Importer::pool() {
   const Integers size = attributes.integers("kernel_shape");
   require(size.size() == 2 && size[0] > 0 && size[1] > 0 && size[0] <= largest_step && size[1] <= largest_step,
           "kernel_shape must be two positive numbers; only 2-D windows are supported");
-  Pool op{max ? Pool::Kind::max : Pool::Kind::average,
-          window(extent(x), {static_cast<std::size_t>(size[0]), static_cast<std::size_t>(size[1])}, true), false};
-  const Integers declared = attributes.integers("pads", {0, 0, 0, 0});
+  const Placed placed = window(extent(x), {static_cast<std::size_t>(size[0]), static_cast<std::size_t>(size[1])}, true);
+  Pool op{max ? Pool::Kind::max : Pool::Kind::average, placed.window, false};
   const bool counted = !max && attributes.integer("count_include_pad", 0) != 0;
-  const bool extended = attributes.integer("ceil_mode", 0) != 0 && attributes.text("auto_pad", "NOTSET") == "NOTSET" &&
-                        (static_cast<std::size_t>(declared[2]) != op.window.padding.bottom ||
-                         static_cast<std::size_t>(declared[3]) != op.window.padding.right);
-  ValueId from = x.value;
-  if (counted && extended) {
+  ValueId from = without_front(x.value, placed.cropped);
+  if (counted && op.window.padding != placed.declared) {
     // Declared padding counts in the mean, what rounding up adds does not: the first becomes part of the image.
-    const Padding inner{op.window.padding.top, op.window.padding.left, static_cast<std::size_t>(declared[2]),
-                        static_cast<std::size_t>(declared[3])};
+    const Padding& inner = placed.declared;
     op.window.padding = {0, 0, op.window.padding.bottom - inner.bottom, op.window.padding.right - inner.right};
-    from = emit(Pad{inner, 0.0F}, {from}, {}, "/padded");
+    if (inner != Padding{}) from = emit(Pad{inner, 0.0F}, {from}, {}, "/padded");
   } else {
     const Padding& p = op.window.padding;
     op.count_padding = counted && p.top + p.left + p.bottom + p.right != 0;
@@ -359,15 +399,27 @@ void Importer::concat() {
 
 void Importer::softmax() {
   const Tensor x = materialized(activation(0));
-  const auto rank = static_cast<std::int64_t>(dims(x).size());
+  const Integers sizes = dims(x);
+  const auto rank = static_cast<std::int64_t>(sizes.size());
   std::int64_t axis = Attributes{*node_}.integer("axis", operator_set_ < 13 ? 1 : -1);
   axis = axis < 0 ? axis + rank : axis;
-  const bool pixel = extent(x).height * extent(x).width == 1;
-  const std::int64_t channel_axis = x.layout == Layout::channels_last ? 3 : 1;
-  const bool over_channels = axis == channel_axis && (operator_set_ >= 13 || pixel || channel_axis == rank - 1);
-  require(over_channels || (pixel && operator_set_ < 13 && axis == 1), "axis ", axis,
-          ": only the channels are supported; transpose before it");
-  set_output({nullptr, emit(Softmax{}, {x.value}), x.layout});
+  require(axis > 0 && axis < rank, "axis ", axis, " of ", rank, " dimensions; the images have to stay apart");
+  // Over the axis, before operator set 13 over it and all that follow. Axes of extent 1 make no difference.
+  const auto channel_axis = static_cast<std::size_t>(x.layout == Layout::channels_last ? 3 : 1);
+  bool channels_only = true, all = true;
+  for (std::size_t i = 1; i != sizes.size(); ++i) {
+    const auto at = static_cast<std::int64_t>(i);
+    const bool over = operator_set_ < 13 ? at >= axis : at == axis;
+    if (i == channel_axis ? !over && sizes[i] != 1 : over && sizes[i] != 1) channels_only = false;
+    if (!over && sizes[i] != 1) all = false;
+  }
+  if (channels_only && sizes[channel_axis] != 1) return set_output({nullptr, emit(Softmax{}, {x.value}), x.layout});
+  require(all, "axis ", axis,
+          ": only the softmax over the channels or over all values of an image is supported; "
+          "transpose before it");
+  const Extent image = extent(x), vector{1, 1, image.size(), true};
+  const ValueId flat = emit(Reshape{}, {x.value}, vector, "/values"), made = emit(Softmax{}, {flat}, {}, "/softmax");
+  set_output({nullptr, emit(Reshape{}, {made}, image), x.layout});
 }
 
 void Importer::unary(Operator op) {
@@ -420,6 +472,54 @@ void Importer::hard_sigmoid() {
   set_output({nullptr, made, x.layout});
 }
 
+NearestPixel Importer::nearest_pixel(std::string_view mode) const {
+  if (mode == "floor") return NearestPixel::floor;
+  if (mode == "ceil") return NearestPixel::ceil;
+  if (mode == "round_prefer_ceil") return NearestPixel::round_prefer_ceil;
+  require(mode == "round_prefer_floor", "nearest_mode '", mode, "' is not known");
+  return NearestPixel::round_prefer_floor;
+}
+
+/// Before operator set 11 there is no nearest_mode: the lower pixel along an axis that grows, the upper one along an
+/// axis that shrinks. A layer has one rule for both, which takes the same pixels where the ratio is whole.
+NearestPixel Importer::pixel_without_mode(const Extent& in, const Extent& out) const {
+  const auto fits = [](NearestPixel pixel, std::size_t from, std::size_t to) {
+    for (std::size_t i = 0; i != to; ++i) {
+      const auto taken = [&](NearestPixel by) {
+        return nearest_sample(i, from, to, ResizeCoordinates::asymmetric, by);
+      };
+      if (taken(pixel) != taken(to < from ? NearestPixel::ceil : NearestPixel::floor)) return false;
+    }
+    return true;
+  };
+  for (const NearestPixel pixel : {NearestPixel::floor, NearestPixel::ceil})
+    if (fits(pixel, in.height, out.height) && fits(pixel, in.width, out.width)) return pixel;
+  require(false, "one axis grows and the other shrinks, which operator set ", operator_set_,
+          " rounds differently; resize them one after the other, or export with operator set 11");
+  return NearestPixel::floor;
+}
+
+/// The layer takes the ratio of the sizes for the scale. One that is another number (0.4286 for 3 / 7) must take the
+/// same pixels. scale: 0 where the file has sizes.
+void Importer::expect_pixels_of_ratio(const Resize& op, double scale, std::size_t in, std::size_t out) const {
+  const double ratio = static_cast<double>(out) / static_cast<double>(in);
+  if (scale == 0.0 || std::abs(scale - ratio) <= 1e-6 * ratio || op.coordinates == ResizeCoordinates::align_corners)
+    return;
+  const double half = op.coordinates == ResizeCoordinates::asymmetric ? 0.0 : 0.5;
+  for (std::size_t i = 0; i != out; ++i) {
+    const bool first = out == 1 && op.coordinates == ResizeCoordinates::pytorch_half_pixel;
+    const double place = first ? 0.0 : (static_cast<double>(i) + half) / scale - half;
+    const double pixel = op.pixel == NearestPixel::floor                ? std::floor(place)
+                         : op.pixel == NearestPixel::ceil               ? std::ceil(place)
+                         : op.pixel == NearestPixel::round_prefer_floor ? std::ceil(place - 0.5)
+                                                                        : std::floor(place + 0.5);
+    require(std::clamp(pixel, 0.0, static_cast<double>(in - 1)) ==
+                static_cast<double>(nearest_sample(i, in, out, op.coordinates, op.pixel)),
+            "scale ", scale, " takes other pixels than the ratio of the sizes, ", out, " / ", in,
+            "; export with sizes, or with the exact scale");
+  }
+}
+
 void Importer::resize() {
   const Tensor x = activation(0);
   const bool first = x.layout == Layout::channels_first;
@@ -433,6 +533,7 @@ void Importer::resize() {
   const Extent in = extent(x);
   const std::size_t h = first ? 2 : 1;
   Extent out = in;
+  std::array<double, 2> factors{};  // where the file states them
   const int scales_input = plain ? 1 : 2;
   if (!plain && has(3) && plain_constant(3, "the sizes").size() != 0) {
     const Constant& sizes = plain_constant(3, "the sizes");
@@ -457,13 +558,17 @@ void Importer::resize() {
     };
     out.height = scaled(in.height, scales.real(h));
     out.width = scaled(in.width, scales.real(h + 1));
+    factors = {static_cast<double>(scales.real(h)), static_cast<double>(scales.real(h + 1))};
   }
   const std::string mode = attributes.text("mode", "nearest");
   require(mode == "nearest" || mode == "linear" || mode == "bilinear", "mode '", mode, "' is not supported");
   Resize op;
   op.kind = mode == "nearest" ? Resize::Kind::nearest : Resize::Kind::bilinear;
-  const std::string where = plain ? "asymmetric" : attributes.text("coordinate_transformation_mode", "half_pixel");
-  if (where == "half_pixel")
+  std::string where = plain ? "asymmetric" : attributes.text("coordinate_transformation_mode", "half_pixel");
+  std::string pixel = attributes.text("nearest_mode", "round_prefer_floor");
+  if (where == "tf_half_pixel_for_nn" && op.kind == Resize::Kind::nearest && pixel == "floor")
+    where = "half_pixel", pixel = "round_prefer_ceil";           // (i + 1/2) in / out, without taking 1/2 off again
+  if (where == "half_pixel" || where == "half_pixel_symmetric")  // that of sizes that are whole is the same
     op.coordinates = Resize::Coordinates::half_pixel;
   else if (where == "asymmetric")
     op.coordinates = Resize::Coordinates::asymmetric;
@@ -474,14 +579,9 @@ void Importer::resize() {
   else
     require(false, "coordinates '", where, "' are not supported");
   if (op.kind == Resize::Kind::nearest) {
-    const std::string nearest = plain ? "floor" : attributes.text("nearest_mode", "round_prefer_floor");
-    const bool asymmetric = op.coordinates == Resize::Coordinates::asymmetric;
-    const bool doubled = out.height <= 2 * in.height && out.width <= 2 * in.width;
-    // Up to twice the size, the nearest pixel with ties down is the floor on an asymmetric lattice.
-    require(asymmetric ? nearest == "floor" || (nearest == "round_prefer_floor" && doubled &&
-                                                out.height % in.height == 0 && out.width % in.width == 0)
-                       : nearest == "round_prefer_floor",
-            "nearest_mode '", nearest, "' with coordinates '", where, "' is not supported");
+    op.pixel = plain ? pixel_without_mode(in, out) : nearest_pixel(pixel);
+    expect_pixels_of_ratio(op, factors[0], in.height, out.height);
+    expect_pixels_of_ratio(op, factors[1], in.width, out.width);
   }
   set_output({nullptr, emit(op, {x.value}, out), x.layout});
 }

@@ -171,8 +171,14 @@ void Importer::dequantize_linear() {
     codes.steps = steps(from.dims);
     return set_output({std::make_shared<const Constant>(quantized_ ? std::move(codes) : dequantized(codes))});
   }
-  require(x.codes, "reads '", node_->input(0), "', which holds no codes");
   const ActivationEncoding stated = encoding();
+  if (bytes_input_ && x.value == model_.input && !quantized_)
+    return scale_and_shift(x, stated.step, -stated.step * static_cast<float>(stated.zero_point));
+  if (bytes_input_ && x.value == model_.input) {  // the input's codes: the model reads their reals
+    encodings.emplace(x.value, stated);
+    x.codes = true;
+  }
+  require(x.codes, "reads '", node_->input(0), "', which holds no codes");
   const ActivationEncoding& known = encodings.at(x.value);
   require(within(known, stated), "the step ", stated.step, " and zero point ", stated.zero_point,
           " are not those of the QuantizeLinear before it, ", known.step, " and ", known.zero_point);
@@ -193,9 +199,8 @@ Constant Importer::dequantized(const Constant& codes) const {
 
 /// Turns the codes that the last layer was given as weights into its encoding, or into floats where its input is float.
 /// `output_axis`: of the output channels in the file's weights.
-void Importer::keep_codes(const Constant& w, int bias_input, std::size_t output_axis) {
+void Importer::keep_codes(const Constant& w, const Constant* bias, std::size_t output_axis) {
   ::fat::Node& node = model_.nodes.back();
-  const Constant* const bias = bias_input >= 0 && has(bias_input) ? &constant(bias_input, "the bias") : nullptr;
   if (!w.steps && (bias == nullptr || !bias->steps)) return;
   const auto input = encodings.find(node.inputs[0]);
   with_weighted(node.op, [&](auto& layer) {

@@ -101,7 +101,14 @@ class Builder {
   // rules_layers.cpp
   Tensor image(const Tensor& tensor);
   Tensor image_result(ValueId value, const Tensor& image, std::size_t channels);
-  Window window(const Extent& in, const Dims& kernel, bool pooling);
+  /// A window where the file's attributes put it.
+  struct Placed {
+    Window window;
+    Padding declared;  ///< before ceil_mode added to it
+    Pair cropped;      ///< rows and columns that are left out in front
+  };
+  Placed window(const Extent& in, const Dims& kernel, bool pooling);
+  ValueId without_front(const Tensor& image, const Pair& cropped);
   void convolution();
   void transposed_convolution();
   void batch_normalization();

@@ -44,7 +44,7 @@ Tensor Builder::image_result(ValueId value, const Tensor& like, std::size_t chan
 
 /// Kernel, strides, dilations and padding of a convolution or pool over images of extent `in`. `kernel` has one number
 /// for each spatial axis; one alone is that of the columns.
-Window Builder::window(const Extent& in, const Dims& kernel, bool pooling) {
+Builder::Placed Builder::window(const Extent& in, const Dims& kernel, bool pooling) {
   const std::size_t axes = kernel.size();
   const auto list_named = [&](const char* name, std::int64_t otherwise, std::size_t size, std::int64_t least) {
     const Dims values = node_->integers(name, Dims(size, otherwise));
@@ -57,27 +57,38 @@ Window Builder::window(const Extent& in, const Dims& kernel, bool pooling) {
                      : Pair{static_cast<std::size_t>(values[0]), static_cast<std::size_t>(values[1])};
   };
   for (const std::int64_t k : kernel) expects(k > 0 && k <= largest_step, "a kernel of ", k);
-  Window result{pair(kernel), pair(list_named("strides", 1, axes, 1)), pair(list_named("dilations", 1, axes, 1)), {}};
+  Placed placed{{pair(kernel), pair(list_named("strides", 1, axes, 1)), pair(list_named("dilations", 1, axes, 1)), {}},
+                {},
+                {0, 0}};
+  Window& result = placed.window;
   const Pair reach{(result.kernel.height - 1) * result.dilation.height + 1,
                    (result.kernel.width - 1) * result.dilation.width + 1};
   const std::string automatic = node_->text("auto_pad", "NOTSET");
   if (automatic == "SAME_UPPER" || automatic == "SAME_LOWER") {
+    const bool upper = automatic == "SAME_UPPER";
+    // With a stride far above the window the formula's padding is negative: TensorFlow takes none, ONNX Runtime crops
+    // the image by it. Pools are padded for their kernel without its gaps there.
     const auto same = [&](std::size_t size, std::size_t stride, std::size_t needed, std::size_t& before,
-                          std::size_t& after) {
+                          std::size_t& after, std::size_t& cropped) {
       const std::size_t covered = ((size + stride - 1) / stride - 1) * stride + needed;
-      const std::size_t total = covered > size ? covered - size : 0;
-      before = automatic == "SAME_UPPER" ? total / 2 : total - total / 2;
+      const std::size_t total = covered > size ? covered - size : 0, over = size > covered ? size - covered : 0;
+      before = upper ? total / 2 : total - total / 2;
       after = total - before;
+      const std::size_t kept = (pooling ? 0 : 1) + (upper ? 0 : 1);
+      cropped = over > kept && !graph_.channels_last ? (over - kept) / 2 : 0;
     };
-    same(in.height, result.stride.height, reach.height, result.padding.top, result.padding.bottom);
-    same(in.width, result.stride.width, reach.width, result.padding.left, result.padding.right);
-    return result;
+    Padding& p = result.padding;
+    const Pair needed = pooling && !graph_.channels_last ? result.kernel : reach;
+    same(in.height, result.stride.height, needed.height, p.top, p.bottom, placed.cropped.height);
+    same(in.width, result.stride.width, needed.width, p.left, p.right, placed.cropped.width);
+  } else {
+    expects(automatic == "NOTSET" || automatic == "VALID", "auto_pad '", std::string_view{automatic}, "' is not known");
+    const Dims pads = automatic == "VALID" ? Dims(2 * axes, 0) : list_named("pads", 0, 2 * axes, 0);
+    const auto at = [&](std::size_t i) { return static_cast<std::size_t>(pads[i]); };
+    result.padding = axes == 1 ? Padding{0, at(0), 0, at(1)} : Padding{at(0), at(1), at(2), at(3)};
   }
-  expects(automatic == "NOTSET" || automatic == "VALID", "auto_pad '", std::string_view{automatic}, "' is not known");
-  const Dims pads = automatic == "VALID" ? Dims(2 * axes, 0) : list_named("pads", 0, 2 * axes, 0);
-  const auto at = [&](std::size_t i) { return static_cast<std::size_t>(pads[i]); };
-  result.padding = axes == 1 ? Padding{0, at(0), 0, at(1)} : Padding{at(0), at(1), at(2), at(3)};
-  if (!pooling || node_->integer("ceil_mode", 0) == 0) return result;
+  placed.declared = result.padding;
+  if (!pooling || node_->integer("ceil_mode", 0) == 0 || placed.cropped != Pair{0, 0}) return placed;
   // Rounding the output extent up is more padding at the end; no window may start beyond the image.
   const auto extend = [](std::size_t size, std::size_t before, std::size_t stride, std::size_t needed,
                          std::size_t& after) {
@@ -89,7 +100,17 @@ Window Builder::window(const Extent& in, const Dims& kernel, bool pooling) {
   };
   extend(in.height, result.padding.top, result.stride.height, reach.height, result.padding.bottom);
   extend(in.width, result.padding.left, result.stride.width, reach.width, result.padding.right);
-  return result;
+  return placed;
+}
+
+/// The image without its first rows and columns.
+ValueId Builder::without_front(const Tensor& image, const Pair& cropped) {
+  if (cropped == Pair{0, 0}) return image.value;
+  const auto wide = [](std::size_t n) { return static_cast<std::int64_t>(n); };
+  Dims dims = image.dims();
+  dims[2] -= wide(cropped.height), dims[3] -= wide(cropped.width);
+  const Tensor cut = view(plain(image), dims, {1, 1, 1, 1}, {0, 0, wide(cropped.height), wide(cropped.width)});
+  return with_extent(cut.value, natural(cut, {0, 2, 3, 1}));
 }
 
 void Builder::convolution() {
@@ -104,8 +125,9 @@ void Builder::convolution() {
   const Extent in = model_.extent(x.value);
   expects(in.channels == depth * groups && out % groups == 0, "weights for ", depth * groups, " channels in ", groups,
           " groups, the input has ", in.channels);
-  Window shape = window(in, kernel, false);
-  ValueId from = x.value;
+  const Placed placed = window(in, kernel, false);
+  Window shape = placed.window;
+  ValueId from = without_front(x, placed.cropped);
   // Zeros added by a Pad of their own belong to the convolution.
   if (!model_.nodes.empty())
     for (const Node& before : model_.nodes)
@@ -373,20 +395,15 @@ void Builder::pool() {
   const Dims size = node_->integers("kernel_shape");
   expects(size.size() == given.rank() - 2, "kernel_shape must be ", given.rank() - 2, " numbers");
   const Extent in = model_.extent(x.value);
-  Pool op{max ? Pool::Kind::max : Pool::Kind::average, window(in, size, true), false};
+  const Placed placed = window(in, size, true);
+  Pool op{max ? Pool::Kind::max : Pool::Kind::average, placed.window, false};
   const bool counted = !max && node_->integer("count_include_pad", 0) != 0;
-  Dims declared = node_->integers("pads", Dims(2 * size.size(), 0));
-  if (size.size() == 1) declared = {0, declared[0], 0, declared[1]};
-  const bool extended = node_->integer("ceil_mode", 0) != 0 && node_->text("auto_pad", "NOTSET") == "NOTSET" &&
-                        (static_cast<std::size_t>(declared[2]) != op.window.padding.bottom ||
-                         static_cast<std::size_t>(declared[3]) != op.window.padding.right);
-  ValueId from = x.value;
-  if (counted && extended) {
+  ValueId from = without_front(x, placed.cropped);
+  if (counted && op.window.padding != placed.declared) {
     // Declared padding counts in the mean, what rounding up adds does not: the first becomes part of the image.
-    const Padding inner{op.window.padding.top, op.window.padding.left, static_cast<std::size_t>(declared[2]),
-                        static_cast<std::size_t>(declared[3])};
+    const Padding& inner = placed.declared;
     op.window.padding = {0, 0, op.window.padding.bottom - inner.bottom, op.window.padding.right - inner.right};
-    from = emit(Pad{inner, 0.0F}, {from}, {}, "/padded");
+    if (inner != Padding{}) from = emit(Pad{inner, 0.0F}, {from}, {}, "/padded");
   } else {
     const Padding& p = op.window.padding;
     op.count_padding = counted && p.top + p.left + p.bottom + p.right != 0;
@@ -533,8 +550,11 @@ void Builder::resize() {
   if (mode != "nearest" && mode != "linear" && mode != "bilinear") unsupported("mode '", std::string_view{mode}, "' is not supported");
   Resize op;
   op.kind = mode == "nearest" ? Resize::Kind::nearest : Resize::Kind::bilinear;
-  const std::string where = plain_form ? "asymmetric" : node_->text("coordinate_transformation_mode", "half_pixel");
-  if (where == "half_pixel")
+  std::string where = plain_form ? "asymmetric" : node_->text("coordinate_transformation_mode", "half_pixel");
+  std::string pixel = node_->text("nearest_mode", "round_prefer_floor");
+  if (where == "tf_half_pixel_for_nn" && op.kind == Resize::Kind::nearest && pixel == "floor")
+    where = "half_pixel", pixel = "round_prefer_ceil";           // (i + 1/2) in / out, without taking 1/2 off again
+  if (where == "half_pixel" || where == "half_pixel_symmetric")  // that of sizes that are whole is the same
     op.coordinates = Resize::Coordinates::half_pixel;
   else if (where == "asymmetric")
     op.coordinates = Resize::Coordinates::asymmetric;
@@ -545,17 +565,20 @@ void Builder::resize() {
   else
     unsupported("coordinates '", std::string_view{where}, "' are not supported");
   if (op.kind == Resize::Kind::nearest) {
-    const std::string nearest = plain_form ? "floor" : node_->text("nearest_mode", "round_prefer_floor");
-    const bool whole = wanted.height % in.height == 0 && wanted.width % in.width == 0;
-    const bool doubled = wanted.height <= 2 * in.height && wanted.width <= 2 * in.width;
-    const bool asymmetric = op.coordinates == Resize::Coordinates::asymmetric;
-    // For whole factors the nearest pixel by centres is the floor on an asymmetric lattice.
-    if (!asymmetric && nearest == "floor" && whole)
-      unsupported("nearest_mode floor with coordinates '", std::string_view{where}, "' is not supported");
-    if (asymmetric ? !(nearest == "floor" || (nearest == "round_prefer_floor" && doubled && whole))
-                   : nearest != "round_prefer_floor")
-      unsupported("nearest_mode '", std::string_view{nearest}, "' with coordinates '", std::string_view{where},
-                  "' is not supported");
+    const bool shrinks = wanted.height < in.height || wanted.width < in.width;
+    const bool grows = wanted.height > in.height || wanted.width > in.width;
+    if (plain_form && shrinks && grows) unsupported("one axis grows and the other shrinks");
+    if (plain_form) pixel = shrinks ? "ceil" : "floor";
+    if (pixel == "floor")
+      op.pixel = NearestPixel::floor;
+    else if (pixel == "ceil")
+      op.pixel = NearestPixel::ceil;
+    else if (pixel == "round_prefer_ceil")
+      op.pixel = NearestPixel::round_prefer_ceil;
+    else if (pixel == "round_prefer_floor")
+      op.pixel = NearestPixel::round_prefer_floor;
+    else
+      unsupported("nearest_mode '", std::string_view{pixel}, "' is not known");
   }
   set_output(image_result(emit(op, {x.value}, wanted), given, in.channels));
 }

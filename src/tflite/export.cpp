@@ -3,11 +3,14 @@
 
 #include <fat/io/file.hpp>
 #include <fat/io/tflite.hpp>
+#include <fat/model/integer_stage.hpp>
 #include <fat/model/simulation_model.hpp>
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <map>
+#include <optional>
 #include <set>
 #include <tuple>
 
@@ -243,8 +246,8 @@ class Exporter {
     return ActivationFunctionType::NONE;
   }
 
-  // SAME or VALID where the window's padding is one of them; else the tensor behind an explicit PAD, and VALID.
-  std::pair<std::int32_t, schema::Padding> padded(std::size_t node, const Window& window, std::int32_t tensor) {
+  // SAME or VALID where the window's padding is one of them.
+  std::optional<schema::Padding> padding_of(std::size_t node, const Window& window) const {
     const auto total = [](std::size_t extent, std::size_t kernel, std::size_t stride, std::size_t dilation) {
       const std::size_t reach = ((extent + stride - 1) / stride - 1) * stride + (kernel - 1) * dilation + 1;
       return reach > extent ? reach - extent : 0;
@@ -253,12 +256,18 @@ class Exporter {
     const std::size_t rows = total(extent.height, window.kernel.height, window.stride.height, window.dilation.height);
     const std::size_t columns = total(extent.width, window.kernel.width, window.stride.width, window.dilation.width);
     const Padding same{rows / 2, columns / 2, rows - rows / 2, columns - columns / 2};
-    if (window.padding == same) return {tensor, schema::Padding::SAME};
-    if (window.padding == Padding{}) return {tensor, schema::Padding::VALID};
+    if (window.padding == same) return schema::Padding::SAME;
+    if (window.padding == Padding{}) return schema::Padding::VALID;
+    return std::nullopt;
+  }
+  // The same, or the tensor behind an explicit PAD and VALID.
+  std::pair<std::int32_t, schema::Padding> padded(std::size_t node, const Window& window, std::int32_t tensor) {
+    if (const auto known = padding_of(node, window); known.has_value()) return {tensor, *known};
     return {add_pad(node, tensor, window.padding), schema::Padding::VALID};
   }
 
-  std::int32_t add_pad(std::size_t node, std::int32_t tensor, const Padding& padding) {
+  // `lowest`: with the least value there is, which no maximum takes, instead of 0.
+  std::int32_t add_pad(std::size_t node, std::int32_t tensor, const Padding& padding, bool lowest = false) {
     Extent extent = in_extent(node);
     extent.height += padding.top + padding.bottom;
     extent.width += padding.left + padding.right;
@@ -266,9 +275,26 @@ class Exporter {
     const std::int32_t target = float_node(node)
                                     ? add_tensor(shape_of(extent), TensorType::FLOAT32, 0, name)
                                     : int8_tensor(extent, *model_.activations[node_at(node).inputs[0]], name);
+    if (lowest && (float_node(node) || as_int8(*model_.activations[node_at(node).inputs[0]]).zero_point != -128)) {
+      add_operator(OperatorCode::padv2, version(node, 2), {tensor, amounts(node, padding), lowest_value(node)},
+                   {target}, schema::CreatePadV2Options(builder_));
+      return target;
+    }
     add_operator(OperatorCode::pad, version(node, 2), {tensor, amounts(node, padding)}, {target},
                  schema::CreatePadOptions(builder_));
     return target;
+  }
+
+  std::int32_t lowest_value(std::size_t node) {
+    const std::string name = node_at(node).name + ":lowest";
+    if (float_node(node))
+      return add_tensor({1}, TensorType::FLOAT32, add_buffer(std::vector<float>{std::numeric_limits<float>::lowest()}),
+                        name);
+    const ActivationEncoding stored = as_int8(*model_.activations[node_at(node).inputs[0]]);
+    return add_tensor(
+        {1}, TensorType::INT8, add_buffer(std::vector<std::int8_t>{-128}), name,
+        schema::CreateQuantizationParameters(builder_, 0, 0, builder_.CreateVector(std::vector<float>{stored.step}),
+                                             builder_.CreateVector(std::vector<std::int64_t>{stored.zero_point})));
   }
 
   std::int32_t amounts(std::size_t node, const Padding& padding) {
@@ -394,18 +420,21 @@ class Exporter {
   }
 
   void add(std::size_t node, const Pool& layer) {
-    require(layer.kind == Pool::Kind::max || !layer.count_padding || layer.window.padding == Padding{}, node,
-            "averages over its padding, which the format does not have");
     require(layer.window.dilation == Pair{}, node, "has a dilated window, which the format does not have");
     const std::int32_t tensor = in_same_step(node, 0);
     const Window& w = layer.window;
-    const auto [source, padding] = padded(node, w, tensor);
-    require(source == tensor, node,
-            "has padding that is neither SAME nor VALID, which the format does not have for pools");
     const bool maximum = layer.kind == Pool::Kind::max;
+    const bool counted = !maximum && layer.count_padding && w.padding != Padding{};
+    const schema::Padding known =
+        counted ? schema::Padding::VALID : padding_of(node, w).value_or(schema::Padding::VALID);
+    const bool apart = counted || !padding_of(node, w).has_value();
+    require(maximum || counted || !apart, node,
+            "averages without its padding, which is neither SAME nor VALID; the format does not have that");
+    // Zeros that count are part of the image; so are values that no maximum takes.
+    const std::int32_t source = apart ? add_pad(node, tensor, w.padding, maximum) : tensor;
     add_operator(maximum ? OperatorCode::max_pool_2d : OperatorCode::average_pool_2d, version(node, 2), {source},
                  {out(node)},
-                 schema::CreatePool2DOptions(builder_, padding, number(w.stride.width), number(w.stride.height),
+                 schema::CreatePool2DOptions(builder_, known, number(w.stride.width), number(w.stride.height),
                                              number(w.kernel.width), number(w.kernel.height)));
   }
 
@@ -444,20 +473,51 @@ class Exporter {
   }
 
   void add(std::size_t node, const Resize& layer) {
-    require(layer.coordinates != Resize::Coordinates::pytorch_half_pixel, node,
-            "resizes with PyTorch's half pixels, which the format does not have");
-    const bool corners = layer.coordinates == Resize::Coordinates::align_corners;
-    const bool half = layer.coordinates == Resize::Coordinates::half_pixel;
+    const bool nearest = layer.kind == Resize::Kind::nearest;
+    const ResizeCoordinates coordinates = nearest ? nearest_coordinates(node, layer) : linear_coordinates(node, layer);
+    const bool corners = coordinates == ResizeCoordinates::align_corners;
+    const bool half = coordinates == ResizeCoordinates::half_pixel;
     const Extent& extent = out_extent(node);
     const std::vector<std::int32_t> size{number(extent.height), number(extent.width)};
     const std::int32_t constant = add_tensor({2}, TensorType::INT32, add_buffer(size), node_at(node).name + ":size");
     const std::vector<std::int32_t> inputs{in_same_step(node, 0), constant};
-    if (layer.kind == Resize::Kind::bilinear)
+    if (!nearest)
       add_operator(OperatorCode::resize_bilinear, half ? 3 : version(node, 2), inputs, {out(node)},
                    schema::CreateResizeBilinearOptions(builder_, corners, half));
     else
       add_operator(OperatorCode::resize_nearest_neighbor, half || corners ? 3 : version(node, 2), inputs, {out(node)},
                    schema::CreateResizeNearestNeighborOptions(builder_, corners, half));
+  }
+
+  ResizeCoordinates linear_coordinates(std::size_t node, const Resize& layer) const {
+    if (layer.coordinates != ResizeCoordinates::pytorch_half_pixel) return layer.coordinates;
+    require(out_extent(node).height > 1 && out_extent(node).width > 1, node,
+            "resizes to one row or column with PyTorch's half pixels, which the format does not have");
+    return ResizeCoordinates::half_pixel;
+  }
+
+  // The format's coordinates with which its runtime, which finds places in float, takes the layer's pixels.
+  ResizeCoordinates nearest_coordinates(std::size_t node, const Resize& layer) const {
+    using enum ResizeCoordinates;
+    const auto takes = [&](ResizeCoordinates by, std::size_t in, std::size_t out) {
+      const auto real = [](std::size_t n) { return static_cast<float>(n); };
+      const bool corners = by == align_corners;
+      const float step = corners && out > 1 ? real(in - 1) / real(out - 1) : real(in) / real(out);
+      const NearestPixel pixel = by == asymmetric ? NearestPixel::floor : NearestPixel::round_prefer_ceil;
+      for (std::size_t i = 0; i != out; ++i) {
+        const std::size_t wanted = nearest_sample(i, in, out, layer.coordinates, layer.pixel);
+        const float place = (real(i) + (by == half_pixel ? 0.5F : 0.0F)) * step;
+        const auto found = static_cast<std::size_t>(corners ? std::round(place) : std::floor(place));
+        if (std::min(found, in - 1) != wanted || nearest_sample(i, in, out, by, pixel) != wanted) return false;
+      }
+      return true;
+    };
+    const Extent &from = in_extent(node), &to = out_extent(node);
+    for (const ResizeCoordinates by : {layer.coordinates, asymmetric, half_pixel, align_corners})
+      if (by != pytorch_half_pixel && takes(by, from.height, to.height) && takes(by, from.width, to.width)) return by;
+    require(false, node, "takes the nearest pixels of ", from.height, " x ", from.width, " for ", to.height, " x ",
+            to.width, ", which no mode of the format takes; resize to a multiple of the size");
+    return half_pixel;
   }
 
   void require_fixed_encoding(std::size_t node) const {
@@ -480,8 +540,73 @@ class Exporter {
   void add(std::size_t node, const HardSwish&) {
     add_operator(OperatorCode::hard_swish, 1, {in(node)}, {out(node)}, schema::CreateHardSwishOptions(builder_));
   }
-  void add(std::size_t node, const HardSigmoid&) {
-    require(false, node, "is a hard sigmoid, which the format does not have; keep hard swish whole");
+  // The format has no hard sigmoid: slope * x + intercept is a depthwise convolution of one pixel, its clamp to 0..1 the
+  // range of the output's codes or a fused activation.
+  void add(std::size_t node, const HardSigmoid& layer) {
+    const Extent& extent = in_extent(node);
+    require(!extent.vector, node, "is a hard sigmoid of a vector; the format has it for images only, reshape after it");
+    const auto depth = number(extent.channels);
+    const std::string& name = node_at(node).name;
+    if (float_node(node)) {
+      const std::vector<float> slope(extent.channels, layer.slope), intercept(extent.channels, layer.intercept);
+      const std::int32_t line = add_tensor(shape_of(extent), TensorType::FLOAT32, 0, name + ":line");
+      const std::int32_t weights =
+          add_tensor({1, 1, 1, depth}, TensorType::FLOAT32, add_buffer(slope), name + ":weights");
+      const std::int32_t bias = add_tensor({depth}, TensorType::FLOAT32, add_buffer(intercept), name + ":bias");
+      add_one_pixel(1, {in(node), weights, bias}, line, ActivationFunctionType::NONE);
+      return add_plain_operator(OperatorCode::relu_0_to_1, 1, {line}, {out(node)});
+    }
+    const ActivationEncoding &x = *model_.activations[node_at(node).inputs[0]],
+                             &y = *model_.activations[node_at(node).output];
+    const auto [code, offset] = line_codes(node, layer, x, y);
+    const float step = layer.slope / static_cast<float>(code);
+    const auto encoding = [&](float of) {
+      return schema::CreateQuantizationParameters(builder_, 0, 0, builder_.CreateVector(std::vector<float>{of}),
+                                                  builder_.CreateVector(std::vector<std::int64_t>{0}));
+    };
+    const std::vector<std::int8_t> codes(extent.channels, code);
+    const std::vector<std::int32_t> offsets(extent.channels, offset);
+    const std::int32_t weights =
+        add_tensor({1, 1, 1, depth}, TensorType::INT8, add_buffer(codes), name + ":weights", encoding(step));
+    const std::int32_t bias =
+        add_tensor({depth}, TensorType::INT32, add_buffer(offsets), name + ":bias", encoding(x.step * step));
+    add_one_pixel(3, {in(node), weights, bias}, out(node), activation(node, {0.0F, 1.0F}));
+  }
+  void add_one_pixel(std::int32_t version, const std::vector<std::int32_t>& inputs, std::int32_t made,
+                     ActivationFunctionType fused) {
+    add_operator(OperatorCode::depthwise_conv_2d, version, inputs, {made},
+                 schema::CreateDepthwiseConv2DOptions(builder_, schema::Padding::VALID, 1, 1, 1, fused, 1, 1));
+  }
+
+  // The weight's code and the bias with which the product of integers makes most codes as the function does.
+  std::pair<std::int8_t, std::int32_t> line_codes(std::size_t node, const HardSigmoid& layer,
+                                                  const ActivationEncoding& x, const ActivationEncoding& y) const {
+    require(layer.slope > 0.0F, node, "is a hard sigmoid with slope ", layer.slope,
+            "; only rising ones can be written");
+    const detail::ByteGrid from{x}, to{y};
+    const detail::ByteTable wanted = detail::function_table(layer, from, to);
+    std::pair<std::int8_t, std::int32_t> best{0, 0};
+    int most = -1;
+    for (int code = 127; code >= 32; --code) {
+      const float step = layer.slope / static_cast<float>(code);
+      const double unit = static_cast<double>(x.step) * static_cast<double>(step);
+      const double offset = std::nearbyint(static_cast<double>(layer.intercept) / unit);
+      if (std::abs(offset) > 1e9) continue;
+      const auto bias = static_cast<std::int32_t>(offset);
+      const FixedPointMultiplier multiplier = FixedPointMultiplier::from_real(unit / static_cast<double>(y.step));
+      detail::ByteGrid range = to;
+      range.clamp_to({0.0F, 1.0F});
+      int same = 0;
+      for (std::int32_t byte = from.low; byte <= from.high; ++byte) {
+        const std::int32_t value = requantize(code * (byte - from.zero) + bias, multiplier, SingleRounding{}) + to.zero;
+        same += std::clamp(value, range.low, range.high) == wanted[static_cast<std::size_t>(byte)] ? 1 : 0;
+      }
+      if (same <= most) continue;
+      most = same;
+      best = {static_cast<std::int8_t>(code), bias};
+    }
+    require(most >= 0, node, "is a hard sigmoid whose input step ", x.step, " is too small to be written");
+    return best;
   }
 
   template <OwnOperator Op>

@@ -535,7 +535,7 @@ class Translator {
     node.attributes.emplace("coordinate_transformation_mode",
                             std::string{corners ? "align_corners" : half ? "half_pixel" : "asymmetric"});
     if (std::strcmp(mode, "nearest") == 0)
-      node.attributes.emplace("nearest_mode", std::string{corners ? "round_prefer_ceil" : half ? "tflite" : "floor"});
+      node.attributes.emplace("nearest_mode", std::string{corners || half ? "round_prefer_ceil" : "floor"});
     node.name = out();
     channels_last(made_first, out());
   }

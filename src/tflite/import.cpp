@@ -66,8 +66,9 @@ class Importer : public TensorFile {
 
   ValueId add_value(std::int32_t tensor, const Extent& extent) {
     const Source& item = source(tensor);
-    require(names_.insert(item.name).second, "two tensors are called '", item.name, "'; rename one");
-    const ValueId value = model_.graph.add_value(item.name, extent);
+    std::string name = item.name;  // the format tells tensors apart by number, their names may be equal
+    for (int again = 2; !names_.insert(name).second; ++again) name = item.name + "/" + std::to_string(again);
+    const ValueId value = model_.graph.add_value(name, extent);
     require(values_.emplace(index_of(tensor), value).second, "tensor '", item.name, "' is made twice");
     require(as_integers_ || !item.integer(), "tensor '", item.name,
             "' holds integers; the file is a quantized model, read it as one");
@@ -107,7 +108,7 @@ class Importer : public TensorFile {
     const std::int32_t tensor = output(call);
     const Source& item = source(tensor);
     const ValueId value = add_value(tensor, extent_of(item));
-    model_.graph.nodes.push_back({item.name, std::move(op), std::move(inputs), value});
+    model_.graph.nodes.push_back({model_.graph.values[value].name, std::move(op), std::move(inputs), value});
     model_.weights.push_back(std::move(weights));
   }
 
@@ -124,7 +125,7 @@ class Importer : public TensorFile {
       case OperatorCode::add:
         return add_binary(call, Add{clamp(call, options<schema::AddOptions>(call))}, 1.0F);
       case OperatorCode::sub:
-        require(source(input(call, 1)).constant(), call.place, " of two computed tensors is not supported");
+        require(stored(input(call, 1)).constant(), call.place, " of two computed tensors is not supported");
         return add_binary(call, Add{clamp(call, options<schema::SubOptions>(call))}, -1.0F);
       case OperatorCode::mul:
         return add_binary(call, Multiply{clamp(call, options<schema::MulOptions>(call))}, 1.0F);
@@ -267,17 +268,19 @@ class Importer : public TensorFile {
       encoding = weight_encoding(call, weights, bias, *model_.activations[in], channels);
     layer.offset = array<float>{Shape{channels}};
     if (bias != nullptr && !encoding.has_value()) {
-      const array<float> values = floats(*bias);
+      const array<float> values = floats_or_reference(*bias);
       std::copy(values.begin(), values.end(), layer.offset.begin());
     }
     add_node(call, std::move(layer), {in}, std::move(encoding));
   }
 
-  // Weights may pass through a DEQUANTIZE (float16 files); its output stands for its input.
-  array<float> floats_or_reference(const Source& item) const {
+  // Constants may pass through a DEQUANTIZE (float16 files); its output stands for its input.
+  const Source& stored(const Source& item) const {
     const auto found = constants_.find(static_cast<std::size_t>(&item - sources_.data()));
-    return floats(found == constants_.end() ? item : sources_[found->second]);
+    return found == constants_.end() ? item : sources_[found->second];
   }
+  const Source& stored(std::int32_t tensor) const { return stored(source(tensor)); }
+  array<float> floats_or_reference(const Source& item) const { return floats(stored(item)); }
 
   // Codes, steps and zero points of a constant.
   WeightEncoding constant_encoding(const Call& call, const Source& weights) const {
@@ -319,8 +322,8 @@ class Importer : public TensorFile {
   // With one constant operand these are a scale or shift per channel.
   template <class Binary>
   void add_binary(const Call& call, Binary op, float sign) {
-    const bool first_constant = source(input(call, 0)).constant();
-    const bool second_constant = source(input(call, 1)).constant();
+    const bool first_constant = stored(input(call, 0)).constant();
+    const bool second_constant = stored(input(call, 1)).constant();
     if (!first_constant && !second_constant) {
       ValueId a = value_of(input(call, 0));
       ValueId b = value_of(input(call, 1));
@@ -330,7 +333,7 @@ class Importer : public TensorFile {
       if (pixels(a) < pixels(b)) std::swap(a, b);
       return add_node(call, op, {a, b});
     }
-    const Source& constant = source(input(call, first_constant ? 0 : 1));
+    const Source& constant = stored(input(call, first_constant ? 0 : 1));
     const ValueId value = value_of(input(call, first_constant ? 1 : 0));
     const std::size_t channels = model_.graph.extent(value).channels, count = constant.shape.elements();
     require(count == 1 || (count == channels && constant.shape[constant.shape.rank() - 1] == channels), call.place,
@@ -454,7 +457,10 @@ class Importer : public TensorFile {
       resize.kind = Resize::Kind::bilinear;
       resize.coordinates = coordinates(options<schema::ResizeBilinearOptions>(call));
     } else {
+      // floor((i + 1/2) in / out), round(i (in - 1) / (out - 1)) with halves up, floor(i in / out)
       resize.coordinates = coordinates(options<schema::ResizeNearestNeighborOptions>(call));
+      resize.pixel =
+          resize.coordinates == Resize::Coordinates::asymmetric ? NearestPixel::floor : NearestPixel::round_prefer_ceil;
     }
     add_node(call, resize, {value_of(input(call, 0))});
   }

@@ -78,7 +78,8 @@ void TensorFile::read_tensors() {
   for (const schema::Tensor* tensor : *graph_->tensors()) {
     Source item;
     item.tensor = tensor;
-    item.name = tensor->name() != nullptr ? tensor->name()->str() : "tensor " + std::to_string(sources_.size());
+    if (tensor->name() != nullptr) item.name = tensor->name()->str();
+    if (item.name.empty()) item.name = "tensor " + std::to_string(sources_.size());
     if (tensor->shape() != nullptr) {
       require(tensor->shape()->size() <= Shape::max_rank, "tensor '", item.name, "' has rank ",
               tensor->shape()->size());

@@ -179,7 +179,8 @@ BOOST_AUTO_TEST_CASE(layers_that_move_codes) {
     const fat::ValueId wider = net.add(fat::Concat{axis}, {x, x, net.add(fat::ClampLayer{some_clamp(net)}, {x})});
     const fat::Extent whole = net.extent(wider);
     const auto lattice = static_cast<fat::Resize::Coordinates>(net.below(4));
-    const fat::ValueId resized = net.add(fat::Resize{fat::Resize::Kind::nearest, lattice}, {wider},
+    const auto pixel = static_cast<fat::NearestPixel>(net.below(4));
+    const fat::ValueId resized = net.add(fat::Resize{fat::Resize::Kind::nearest, lattice, pixel}, {wider},
                                          {1 + net.below(2 * e.height), 1 + net.below(2 * e.width), whole.channels});
     const fat::Extent last = net.extent(resized);
     return net.add(fat::Reshape{net.below(2) == 0}, {resized}, {last.channels, last.height, last.width});

@@ -32,7 +32,7 @@ BOOST_AUTO_TEST_CASE(demo_network) {
 }
 
 BOOST_AUTO_TEST_CASE(differences_are_counted) {
-  // Means of two codes often lie half-way: integers round them away from 0, the simulation to the even code.
+  // Means of two codes often lie half-way: integers round them up, the simulation to the even code.
   fat::test::CodeNetwork net{{8, 8, 4}};
   const fat::Window pair{{2, 1}, {2, 1}, {1, 1}, {}};
   fat::CodeDifferences differences{

@@ -146,8 +146,11 @@ inline OperatorCases resize_cases() {
   OperatorCases cases;
   for (const auto kind : {fat::Resize::Kind::nearest, fat::Resize::Kind::bilinear})
     for (const auto lattice : {Coordinates::half_pixel, Coordinates::asymmetric, Coordinates::align_corners,
-                               Coordinates::pytorch_half_pixel})
-      cases.push_back(operator_case(fat::Resize{kind, lattice}, {{3, 4, 2}}, {5, 7, 2}));
+                               Coordinates::pytorch_half_pixel}) {
+      const bool plain = lattice == Coordinates::asymmetric;  // PyTorch's nearest mode
+      const auto pixel = plain ? fat::NearestPixel::floor : fat::NearestPixel::round_prefer_floor;
+      cases.push_back(operator_case(fat::Resize{kind, lattice, pixel}, {{3, 4, 2}}, {5, 7, 2}));
+    }
   return cases;
 }
 inline OperatorCases activation_cases() {

@@ -125,12 +125,12 @@ class ReferenceNetwork {
       reference::max_pool(x().data(), g, y_.low, y_.high, y());
       return;
     }
-    // on the codes themselves: the halves of signed ones round away from 0, not from the byte 0
+    // on int8 codes, as TFLite has them: where halves go away from 0, that is not the byte 0
     std::vector<std::int32_t> codes(x().begin(), x().end()), means(out().size());
-    for (std::int32_t& code : codes) code -= y_.raise;
-    reference::average_pool(codes.data(), g, op.count_padding, grids_[0].zero - y_.raise, y_.low - y_.raise,
-                            y_.high - y_.raise, means.data());
-    for (std::size_t i = 0; i != means.size(); ++i) y()[i] = static_cast<std::uint8_t>(means[i] + y_.raise);
+    for (std::int32_t& code : codes) code -= 128;
+    reference::average_pool(codes.data(), g, op.count_padding, grids_[0].zero - 128, y_.low - 128, y_.high - 128,
+                            means.data(), Rounding{});
+    for (std::size_t i = 0; i != means.size(); ++i) y()[i] = static_cast<std::uint8_t>(means[i] + 128);
   }
   void layer(const GlobalAveragePool&) {
     reference::mean(x().data(), in().height * in().width, in().channels, detail::regrid_stage(grids_[0], y_), y(),
@@ -172,7 +172,7 @@ class ReferenceNetwork {
                                 columns.size(), y());
     else
       reference::resize_bilinear(codes.data(), in().width, in().channels, rows.data(), rows.size(), columns.data(),
-                                 columns.size(), y_.raise, y());
+                                 columns.size(), 128, y(), Rounding{});
   }
 
   const QuantizedModel& model_;

@@ -177,6 +177,23 @@ BOOST_AUTO_TEST_CASE(deflated_members_are_read) {
   BOOST_CHECK_THROW(fat::parse_npz(bomb, "f"), fat::error);
 }
 
+/// Each member alone is plausible, all together are not: refused by the directory, before anything is unpacked.
+BOOST_AUTO_TEST_CASE(an_archive_that_declares_far_more_than_it_holds_is_refused_before_it_is_unpacked) {
+  fat::NpyArrays arrays;
+  for (int i = 0; i != 9; ++i) arrays.emplace("a" + std::to_string(i), array<float>{Shape{1}, 1.0F});
+  std::string bomb = fat::format_npz(arrays);
+  std::size_t entries = 0;
+  for (std::size_t at = bomb.find("PK\x01\x02"); at != std::string::npos; at = bomb.find("PK\x01\x02", at + 1)) {
+    bomb[at + 10] = 8;                                                                // deflated
+    for (std::size_t i = 0; i != 4; ++i) bomb[at + 24 + i] = i == 3 ? '\x02' : '\0';  // 2^25 bytes
+    ++entries;
+  }
+  BOOST_TEST_REQUIRE(entries == 9U);
+  BOOST_CHECK_EXCEPTION(fat::parse_npz(bomb, "f"), fat::error, [](const fat::error& problem) {
+    return std::string{problem.what()}.starts_with("f: its arrays take more than 268435456 bytes, the file has");
+  });
+}
+
 BOOST_AUTO_TEST_CASE(a_file_is_replaced_whole_or_not_at_all) {
   const fat::test::TemporaryFolder folder;
   const auto path = folder.path() / "a.npz";

@@ -45,6 +45,14 @@ static inline int32_t @_tap(const @_window *g, int32_t oy, int32_t ox, int32_t k
   return row < 0 || row >= g->in_height || column < 0 || column >= g->in_width ? -1 : row * g->in_width + column;
 }
 )"},
+    {"inside", " window ",
+     R"(/* The first tap, and one past the last, on places 0 to size - 1; tap 0 lies on place `start`. */
+static inline int32_t @_first(int32_t start, int32_t dilation) { return start >= 0 ? 0 : (dilation - 1 - start) / dilation; }
+static inline int32_t @_last(int32_t start, int32_t taps, int32_t dilation, int32_t size) {
+  const int32_t last = start >= size ? 0 : (size - start + dilation - 1) / dilation;
+  return last < taps ? last : taps;
+}
+)"},
     {"product", " scale code window ",
      R"(/* A layer with weights. Multipliers and shifts: one for each output channel, or one (step 0). weight_zeros: NULL for 0. */
 typedef struct {
@@ -131,38 +139,44 @@ static inline void @_multiply(const @_multiplication *s, const uint8_t *a, const
   }
 }
 )"},
-    {"max_pool", " window ", R"(/* Largest code under the window, between low and high. */
+    {"max_pool", " window inside ", R"(/* Largest code under the window, between low and high. */
 static inline void @_max_pool(const @_window *g, int32_t low, int32_t high, const uint8_t *x, uint8_t *y) {
   for (int32_t oy = 0; oy < g->out_height; ++oy)
     for (int32_t ox = 0; ox < g->out_width; ++ox)
       for (int32_t c = 0; c < g->in_channels; ++c) {
+        const int32_t top = oy * g->stride_height - g->pad_top, left = ox * g->stride_width - g->pad_left;
+        const int32_t bottom = @_last(top, g->kernel_height, g->dilation_height, g->in_height);
+        const int32_t right = @_last(left, g->kernel_width, g->dilation_width, g->in_width);
         int32_t best = low;
-        for (int32_t ky = 0; ky < g->kernel_height; ++ky)
-          for (int32_t kx = 0; kx < g->kernel_width; ++kx) {
+        for (int32_t ky = @_first(top, g->dilation_height); ky < bottom; ++ky)
+          for (int32_t kx = @_first(left, g->dilation_width); kx < right; ++kx) {
             const int32_t tap = @_tap(g, oy, ox, ky, kx);
-            if (tap >= 0 && x[tap * g->in_channels + c] > best) best = x[tap * g->in_channels + c];
+            if (x[tap * g->in_channels + c] > best) best = x[tap * g->in_channels + c];
           }
         *y++ = (uint8_t)(best > high ? high : best);
       }
 }
 )"},
-    {"average_pool", " code window ",
-     R"(/* Mean of the codes under the window, halves away from zero of the signed code (raise 128) or the unsigned one (raise 0).
-   outside: the byte that taps outside the image count as, or -1 where they do not count. */
-static inline void @_average_pool(const @_window *g, int32_t raise, int32_t outside, int32_t low, int32_t high,
-                                  const uint8_t *x, uint8_t *y) {
+    {"average_pool", " code window inside ",
+     R"(/* Mean of the codes under the window, halves up. outside: the byte that taps outside the image count as, or -1 where they
+   do not count. */
+static inline void @_average_pool(const @_window *g, int32_t outside, int32_t low, int32_t high, const uint8_t *x,
+                                  uint8_t *y) {
   for (int32_t oy = 0; oy < g->out_height; ++oy)
     for (int32_t ox = 0; ox < g->out_width; ++ox)
       for (int32_t c = 0; c < g->in_channels; ++c) {
+        const int32_t top = oy * g->stride_height - g->pad_top, left = ox * g->stride_width - g->pad_left;
+        const int32_t bottom = @_last(top, g->kernel_height, g->dilation_height, g->in_height);
+        const int32_t right = @_last(left, g->kernel_width, g->dilation_width, g->in_width);
         int32_t sum = 0, count = 0;
-        for (int32_t ky = 0; ky < g->kernel_height; ++ky)
-          for (int32_t kx = 0; kx < g->kernel_width; ++kx) {
-            const int32_t tap = @_tap(g, oy, ox, ky, kx);
-            if (tap < 0 && outside < 0) continue;
-            sum += (tap < 0 ? outside : x[tap * g->in_channels + c]) - raise;
-            ++count;
-          }
-        *y++ = @_code((sum > 0 ? sum + count / 2 : sum - count / 2) / count, raise, low, high);
+        for (int32_t ky = @_first(top, g->dilation_height); ky < bottom; ++ky)
+          for (int32_t kx = @_first(left, g->dilation_width); kx < right; ++kx, ++count)
+            sum += x[@_tap(g, oy, ox, ky, kx) * g->in_channels + c];
+        if (outside >= 0) {
+          const int32_t taps = g->kernel_height * g->kernel_width;
+          sum += (taps - count) * outside, count = taps;
+        }
+        *y++ = @_code((sum + count / 2) / count, 0, low, high);
       }
 }
 )"},
@@ -211,19 +225,18 @@ static inline void @_resize(int32_t in_width, int32_t channels, int32_t out_heig
       @_copy(1, channels, 0, table, x + (rows[oy] * in_width + columns[ox]) * channels, y);
 }
 )"},
-    {"interpolate", "", R"(/* Bilinear: between rows[3 oy] and rows[3 oy + 1], rows[3 oy + 2] / 1024 of the way; halves away from code 0. */
+    {"interpolate", "", R"(/* Bilinear: between rows[3 oy] and rows[3 oy + 1], rows[3 oy + 2] / 1024 of the way; halves up. */
 static inline void @_interpolate(int32_t in_width, int32_t channels, int32_t out_height, int32_t out_width, const uint16_t *rows,
-                                 const uint16_t *columns, int32_t raise, const uint8_t *x, uint8_t *y) {
+                                 const uint16_t *columns, const uint8_t *x, uint8_t *y) {
   for (int32_t oy = 0; oy < out_height; ++oy, rows += 3) {
     const uint8_t *const top = x + rows[0] * in_width * channels, *const bottom = x + rows[1] * in_width * channels;
     for (int32_t ox = 0; ox < out_width; ++ox, y += channels) {
       const int32_t left = columns[3 * ox] * channels, right = columns[3 * ox + 1] * channels;
       const int32_t across = columns[3 * ox + 2], down = rows[2];
       for (int32_t c = 0; c < channels; ++c) {
-        const int32_t upper = (top[left + c] - raise) * (1024 - across) + (top[right + c] - raise) * across;
-        const int32_t lower = (bottom[left + c] - raise) * (1024 - across) + (bottom[right + c] - raise) * across;
-        const int32_t sum = upper * (1024 - down) + lower * down;
-        y[c] = (uint8_t)((sum + (sum > 0 ? 524288 : -524288)) / 1048576 + raise);
+        const int32_t upper = top[left + c] * (1024 - across) + top[right + c] * across;
+        const int32_t lower = bottom[left + c] * (1024 - across) + bottom[right + c] * across;
+        y[c] = (uint8_t)((upper * (1024 - down) + lower * down + 524288) / 1048576);
       }
     }
   }

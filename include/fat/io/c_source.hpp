@@ -370,10 +370,15 @@ class CWriter {
     };
     const std::string rows = samples("rows", in(0).height, out().height);
     const std::string columns = samples("columns", in(0).width, out().width);
-    call(nearest ? "resize" : "interpolate",
-         {std::to_string(in(0).width), std::to_string(in(0).channels), std::to_string(out().height),
-          std::to_string(out().width), rows, columns, nearest ? regrid(0) : number(y_.raise), at(node_->inputs[0]),
-          at(node_->output)});
+    std::vector<std::string> arguments{std::to_string(in(0).width),
+                                       std::to_string(in(0).channels),
+                                       std::to_string(out().height),
+                                       std::to_string(out().width),
+                                       rows,
+                                       columns};
+    if (nearest) arguments.push_back(regrid(0));
+    arguments.insert(arguments.end(), {at(node_->inputs[0]), at(node_->output)});
+    call(nearest ? "resize" : "interpolate", arguments);
   }
 
   void layer(const Pool& op) {
@@ -385,8 +390,13 @@ class CWriter {
       call("max_pool", {"&" + symbol_, ends[0], ends[1], ends[2], ends[3]});
       return;
     }
-    call("average_pool", {"&" + symbol_, number(y_.raise), op.count_padding ? number(x_[0].zero) : "-1", ends[0],
-                          ends[1], ends[2], ends[3]});
+    const Pair& k = op.window.kernel;
+    const std::size_t rows = op.count_padding ? k.height : std::min(k.height, in(0).height),
+                      columns = op.count_padding ? k.width : std::min(k.width, in(0).width);
+    expects(rows * columns <= std::size_t{1} << 22U, "C source: pool '", std::string_view{node_->name}, "' averages ",
+            rows * columns, " values; sums of 32 bits hold 2^22");
+    call("average_pool",
+         {"&" + symbol_, op.count_padding ? number(x_[0].zero) : "-1", ends[0], ends[1], ends[2], ends[3]});
   }
   void layer(const GlobalAveragePool&) {
     const RequantizeStage s = regrid_stage(x_[0], y_);

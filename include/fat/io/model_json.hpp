@@ -33,12 +33,15 @@ inline constexpr std::array<std::string_view, 2> pool_kinds{"max", "average"};
 inline constexpr std::array<std::string_view, 2> resize_kinds{"nearest", "bilinear"};
 inline constexpr std::array<std::string_view, 4> resize_coordinates{"half_pixel", "asymmetric", "align_corners",
                                                                     "pytorch_half_pixel"};
+inline constexpr std::array<std::string_view, 4> nearest_pixels{"round_prefer_floor", "round_prefer_ceil", "floor",
+                                                                "ceil"};
 constexpr const auto& names_of(Pool::Kind) { return pool_kinds; }
 constexpr const auto& names_of(Resize::Kind) { return resize_kinds; }
 constexpr const auto& names_of(Resize::Coordinates) { return resize_coordinates; }
 constexpr const auto& names_of(Function::Name) { return Function::names; }
 constexpr const auto& names_of(Binary::Name) { return Binary::names; }
 constexpr const auto& names_of(Normalize::Method) { return Normalize::names; }
+constexpr const auto& names_of(NearestPixel) { return nearest_pixels; }
 
 /// Calls f(key, field) for every attribute of a layer; the same list writes and reads.
 template <class Layer, class Function>
@@ -68,6 +71,7 @@ void for_each_attribute(Layer& layer, Function&& f) {
   if constexpr (std::is_same_v<L, Resize>) {
     f("method", layer.kind);
     f("coordinates", layer.coordinates);
+    f("pixel", layer.pixel);
   }
   if constexpr (std::is_same_v<L, HardSigmoid>) {
     f("slope", layer.slope);
@@ -166,6 +170,12 @@ inline std::string json_text(const Json& object, const char* key) {
   expects(text.is_string(), "graph: '", std::string_view{key}, "' must be a text");
   return text.get<std::string>();
 }
+
+inline void set_pixel_of_old_files(Resize& op) {
+  if (op.coordinates == Resize::Coordinates::asymmetric) op.pixel = NearestPixel::floor;
+}
+template <class Layer>
+void set_pixel_of_old_files(Layer&) {}
 
 template <class T>
 T json_field(const Json& object, const char* key) {
@@ -276,8 +286,12 @@ inline Model graph_from_json(const nlohmann::json& json) {
     for (const Json& input : inputs) from_json_value(input, "inputs", made.inputs.emplace_back());
     std::visit(
         [&](auto& layer) {
-          for_each_attribute(
-              layer, [&](const char* key, auto& field) { from_json_value(json_member(node, key), key, field); });
+          for_each_attribute(layer, [&](const char* key, auto& field) {
+            if (std::string_view{key} != "pixel" || node.contains(key))
+              from_json_value(json_member(node, key), key, field);
+            else  // files written before there was a choice
+              set_pixel_of_old_files(layer);
+          });
         },
         made.op);
     model.nodes.push_back(std::move(made));

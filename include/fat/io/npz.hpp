@@ -6,6 +6,7 @@
 
 #include <zlib.h>
 
+#include <algorithm>
 #include <limits>
 #include <map>
 #include <string>
@@ -98,6 +99,20 @@ inline std::string_view zip_directory(std::string_view bytes, std::string_view p
   return bytes.substr(offset, size);
 }
 
+/// Members may share packed bytes, so that a small archive declares any size; what arrays really take is far below both
+/// bounds. Errors: members of more than 16 GiB, or of more than 256 MiB and 64 times the file, together.
+inline void expect_plausible_sizes(std::string_view directory, std::size_t file, std::string_view path) {
+  constexpr std::size_t most = std::size_t{1} << 34U, unquestioned = std::size_t{1} << 28U;
+  const std::size_t bound = std::min(most, std::max(unquestioned, 64 * std::min(file, most)));
+  std::size_t sum = 0;
+  while (!directory.empty()) {
+    const std::size_t size = take_zip_entry(directory, path).size;
+    sum += std::min(size, bound + 1);
+    expects(sum <= bound, path, ": its arrays take more than ", bound, " bytes, the file has ", file,
+            "; a damaged or hostile archive, write it again without compression if it is neither");
+  }
+}
+
 /// The packed bytes of a member, found through its local header.
 inline std::string_view zip_member(std::string_view bytes, const ZipEntry& entry, std::string_view name) {
   expects(entry.offset <= bytes.size() && bytes.size() - entry.offset >= 30, name, ": lies outside the file");
@@ -118,10 +133,11 @@ inline void put_little_endian(std::string& bytes, std::size_t value, std::size_t
 using NpyArrays = std::map<std::string, NpyArray>;
 
 /// The arrays in the bytes of an .npz file; `path` is what errors call it. Members stored or deflated.
-/// Errors: not a zip archive, truncated, wrong checksum, a duplicate name, another compression, those of parse_npy.
+/// Errors: not a zip archive, truncated, members that declare far more bytes than the file has, wrong checksum, a duplicate name, another compression, those of parse_npy.
 inline NpyArrays parse_npz(std::string_view bytes, std::string_view path) {
   NpyArrays arrays;
   std::string_view directory = detail::zip_directory(bytes, path);
+  detail::expect_plausible_sizes(directory, bytes.size(), path);
   while (!directory.empty()) {
     const detail::ZipEntry entry = detail::take_zip_entry(directory, path);
     const std::string name = std::string{path} + ":" + std::string{entry.name};

@@ -17,10 +17,11 @@
 
 namespace fat::inline FAT_ABI {
 
-/// The float model in the form that is quantized: batch normalization folded, clamps fused, depthwise layers named so,
-/// idle nodes removed.
+/// The float model in the form that is quantized: batch normalization folded, clamps fused, depthwise layers and means of
+/// whole images named so, idle nodes removed.
 inline Model prepare_model(Model model) {
   name_depthwise(model);
+  name_global_means(model);
   fold_batch_norm(model);
   fuse_clamps(model);
   drop_idle_nodes(model);

@@ -3,6 +3,7 @@
 #define FAT_MODEL_EXTENTS_HPP_INCLUDED
 
 #include <fat/kernel/float/geometry.hpp>
+#include <fat/kernel/taps.hpp>
 #include <fat/model/model.hpp>
 
 #include <array>
@@ -155,14 +156,9 @@ struct ExtentRule {
     // every row and every column of windows has to reach the image, between the gaps of a dilated window too
     const auto reaches = [](std::size_t count, std::size_t stride, std::size_t before, std::size_t taps,
                             std::size_t dilation, std::size_t size) {
-      for (std::size_t at = 0; at != count; ++at) {
-        bool inside = false;
-        for (std::size_t tap = 0; tap != taps && !inside; ++tap) {
-          const std::size_t place = at * stride + tap * dilation;
-          inside = place >= before && place - before < size;
-        }
-        if (!inside) return false;
-      }
+      for (std::size_t at = 0; at != count; ++at)
+        if (taps_inside(static_cast<std::ptrdiff_t>(at * stride - before), taps, dilation, size).count() == 0)
+          return false;
       return true;
     };
     require(reaches(out.height, w.stride.height, w.padding.top, w.kernel.height, w.dilation.height, in().height) &&

@@ -37,21 +37,10 @@ inline std::size_t along(const Extent& extent, std::size_t axis) {
   return axis == 0 ? extent.height : axis == 1 ? extent.width : extent.channels;
 }
 
-inline float_operators::Sampling sampling(const Resize& op) {
-  if (op.kind == Resize::Kind::nearest) return float_operators::Sampling::nearest;
-  return op.in_steps ? float_operators::Sampling::in_steps : float_operators::Sampling::linear;
-}
-inline float_operators::Lattice lattice(Resize::Coordinates coordinates) {
-  switch (coordinates) {
-    case Resize::Coordinates::asymmetric:
-      return float_operators::Lattice::asymmetric;
-    case Resize::Coordinates::align_corners:
-      return float_operators::Lattice::align_corners;
-    case Resize::Coordinates::pytorch_half_pixel:
-      return float_operators::Lattice::pytorch_half_pixel;
-    default:
-      return float_operators::Lattice::half_pixel;
-  }
+inline float_operators::ResizeRule resize_rule(const Resize& op) {
+  using float_operators::Sampling;
+  const Sampling linear = op.in_steps ? Sampling::in_steps : Sampling::linear;
+  return {op.coordinates, op.kind == Resize::Kind::nearest ? Sampling::nearest : linear, op.pixel};
 }
 
 }  // namespace detail
@@ -192,7 +181,7 @@ class FloatLayer {
   void run(const Reshape& op, Inputs x, float* y, std::size_t, std::size_t, float*) const;
   void run(const Resize& op, Inputs x, float* y, std::size_t first, std::size_t last, float*) const {
     const WindowShape s = window_shape({}, in_[0], out_);
-    float_operators::resize(s, detail::lattice(op.coordinates), detail::sampling(op), first, last, x[0], y);
+    float_operators::resize(s, detail::resize_rule(op), first, last, x[0], y);
   }
   void run(const Softmax&, Inputs x, float* y, std::size_t first, std::size_t last, float*) const {
     float_operators::softmax((last - first) * out_.width, out_.channels, x[0] + first * row(), y + first * row());

@@ -115,12 +115,11 @@ inline ByteTable regrid_table(const ByteGrid& x, const ByteGrid& y) {
 
 /// Where the output rows (or columns) of a resize read the input's.
 inline std::vector<ResizeSample> resize_samples(const Resize& op, std::size_t in, std::size_t out) {
-  const bool nearest = op.kind == Resize::Kind::nearest;
+  Resize as_integers = op;
+  as_integers.in_steps = true;
   std::vector<ResizeSample> samples(out);
   for (std::size_t i = 0; i != out; ++i) {
-    using float_operators::Sampling;
-    const auto found = float_operators::interpolation<float>(i, in, out, lattice(op.coordinates),
-                                                             nearest ? Sampling::nearest : Sampling::in_steps);
+    const auto found = float_operators::interpolation<float>(i, in, out, resize_rule(as_integers));
     samples[i] = {static_cast<std::uint32_t>(found.low), static_cast<std::uint32_t>(found.high),
                   static_cast<std::int32_t>(1024 * found.fraction)};
   }

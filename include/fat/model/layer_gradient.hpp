@@ -194,8 +194,7 @@ class LayerGradient {
   }
   void input(const Resize& op, const Call& call) const {
     clear(call);
-    float_operators::resize_backward(window_shape({}, in_[0], out_), detail::lattice(op.coordinates),
-                                     detail::sampling(op), call.dy, call.dx);
+    float_operators::resize_backward(window_shape({}, in_[0], out_), detail::resize_rule(op), call.dy, call.dx);
   }
   void input(const Softmax&, const Call& call) const {
     clear(call);

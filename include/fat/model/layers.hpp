@@ -3,6 +3,7 @@
 #define FAT_MODEL_LAYERS_HPP_INCLUDED
 
 #include <fat/core/array.hpp>
+#include <fat/kernel/reference/resize.hpp>
 #include <fat/model/extent.hpp>
 #include <fat/model/operators/binary.hpp>
 #include <fat/model/operators/constant.hpp>
@@ -120,10 +121,11 @@ struct Reshape {
 /// Interpolation to the output extent.
 struct Resize {
   enum class Kind { nearest, bilinear };
-  /// Where output coordinate i falls in the input; scale = input / output extent.
-  enum class Coordinates { half_pixel, asymmetric, align_corners, pytorch_half_pixel };
+  using Coordinates = ResizeCoordinates;
   Kind kind = Kind::nearest;
   Coordinates coordinates = Coordinates::half_pixel;
+  /// Which pixel is the nearest; of no meaning in a bilinear resize.
+  NearestPixel pixel = NearestPixel::round_prefer_floor;
   /// Bilinear, by places in steps of 1/1024 of a pixel, as integers take them: simulation_model sets it between codes.
   bool in_steps = false;
 };

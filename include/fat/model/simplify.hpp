@@ -151,6 +151,21 @@ inline void fuse_clamps(Model& model) {
   drop_unused_values(model);
 }
 
+/// Writes every average pool of one window over its whole image as the GlobalAveragePool that it is: a mean, which has a
+/// grid of its own, where a pool has to keep the grid of the far larger pixels.
+inline void name_global_means(Model& model) {
+  for (Node& node : model.nodes) {
+    const auto* const pool = std::get_if<Pool>(&node.op);
+    if (pool == nullptr || pool->kind != Pool::Kind::average || pool->window.dilation != Pair{}) continue;
+    const Extent &in = model.extent(node.inputs[0]), &out = model.extent(node.output);
+    const Window& w = pool->window;
+    const bool whole = w.kernel.height >= w.padding.top + in.height && w.kernel.width >= w.padding.left + in.width;
+    const bool larger = w.kernel != Pair{in.height, in.width};
+    if (out.height * out.width == 1 && !out.vector && whole && !(pool->count_padding && larger))
+      node.op = GlobalAveragePool{};
+  }
+}
+
 /// Writes every convolution with one input channel a group as the depthwise convolution that it is, which rescaling and
 /// the kernels know better.
 inline void name_depthwise(Model& model) {

@@ -20,12 +20,12 @@ def node(op, inputs, output, **attributes):
     return helper.make_node(op, inputs, [output], name=f"{op}_{output}", **attributes)
 
 
-def save(name, nodes, constants=None, shape=(3, 8, 8), opset=13, batch="N"):
+def save(name, nodes, constants=None, shape=(3, 8, 8), opset=13, batch="N", kind=np.float32):
     """The graph reads `x` and makes `y`. Constants are arrays by name."""
     rank = len(shape) + 1
     graph = helper.make_graph(
         nodes, name,
-        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [batch, *shape])],
+        [helper.make_tensor_value_info("x", helper.np_dtype_to_tensor_dtype(np.dtype(kind)), [batch, *shape])],
         [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
         [numpy_helper.from_array(np.asarray(value), key) for key, value in (constants or {}).items()])
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)
@@ -34,8 +34,10 @@ def save(name, nodes, constants=None, shape=(3, 8, 8), opset=13, batch="N"):
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     count = 1 if batch == 1 else 2
     x = (2 * rng.normal(size=(count, *shape))).astype(np.float32)
+    if kind != np.float32:
+        x = np.rint(60 * x).clip(np.iinfo(kind).min, np.iinfo(kind).max)
     references[name + ".input"] = x
-    references[name + ".output"] = session.run(None, {"x": x})[0]
+    references[name + ".output"] = session.run(None, {"x": x.astype(kind)})[0]
     assert rank == x.ndim
 
 
@@ -241,6 +243,48 @@ save("quantized/mean_twice", [*requantized("x", "a"), node("ReduceMean", ["a"], 
                               node("ReduceMean", ["c"], "d", axes=[2], keepdims=0), *requantized("d", "y", "half")], {**grid, "half": f32(0.025)}, (3, 8, 5))
 rng = earlier
 
+# Windows: padding that crops, padding that rounding up adds, pixels of every nearest_mode, softmaxes over all, every form of C
+rng = np.random.default_rng(2)
+for kind in ("UPPER", "LOWER"):
+    save(f"conv_same_{kind.lower()}_cropped", [node("Conv", ["x", "w"], "y", auto_pad=f"SAME_{kind}", strides=[4, 5])], {"w": weights(4, 3, 1, 1)},
+         (3, 8, 10))
+    for stride in (3, 6, 7):  # 2, 3 and 5 rows are cropped; ONNX Runtime takes that with these two attributes only
+        save(f"average_pool_same_{kind.lower()}_cropped_{stride}", [node("AveragePool", ["x"], "y", auto_pad=f"SAME_{kind}", kernel_shape=[1, 3],
+             strides=[stride, 4], ceil_mode=1, count_include_pad=1)], shape=(2, {3: 9, 6: 10, 7: 9}[stride], 5))
+save("average_pool_valid_ceil_counted", [node("AveragePool", ["x"], "y", auto_pad="VALID", kernel_shape=[3, 3], strides=[2, 2], ceil_mode=1,
+     count_include_pad=1)])
+save("average_pool_ceil_counted", [node("AveragePool", ["x"], "y", kernel_shape=[3, 3], strides=[3, 2], pads=[0, 1, 1, 0], ceil_mode=1,
+     count_include_pad=1)])
+save("max_pool_huge_window", [node("MaxPool", ["x"], "y", kernel_shape=[9, 1000], pads=[4, 999, 4, 0])])
+for name, where, mode, sizes in (("ceil", "half_pixel", "ceil", (5, 13)), ("prefer_ceil", "align_corners", "round_prefer_ceil", (15, 5)),
+                                 ("floor", "pytorch_half_pixel", "floor", (1, 6)), ("asymmetric_round", "asymmetric", "round_prefer_floor", (20, 3)),
+                                 ("asymmetric_ceil", "asymmetric", "ceil", (5, 3)), ("half_pixel_prefer_ceil", "half_pixel", "round_prefer_ceil", (4, 16))):
+    save(f"resize_nearest_{name}", [node("Resize", ["x", "", "", "s"], "y", mode="nearest", coordinate_transformation_mode=where, nearest_mode=mode)],
+         {"s": i64(2, 3, *sizes)}, batch=2)
+save("resize_nearest_symmetric", [node("Resize", ["x", "", "f"], "y", mode="nearest", coordinate_transformation_mode="half_pixel_symmetric")],
+     {"f": np.array([1, 1, 2, 0.5], f32)}, opset=19)
+save("resize_nearest_tf", [node("Resize", ["x", "roi", "f"], "y", mode="nearest", coordinate_transformation_mode="tf_half_pixel_for_nn",
+     nearest_mode="floor")], {"f": np.array([1, 1, 0.5, 0.25], f32), "roi": np.zeros(0, f32)}, opset=11)
+save("resize_10_down", [node("Resize", ["x", "f"], "y", mode="nearest")], {"f": np.array([1, 1, 0.4, 0.4], f32)}, (3, 5, 10), 10)
+save("softmax_11_image", [node("Softmax", ["x"], "y")], opset=11)
+save("softmax_11_rows", [node("Softmax", ["x"], "y", axis=-2)], shape=(1, 5, 4), opset=11)
+save("softmax_rows_of_one_channel", [node("Softmax", ["x"], "y", axis=2)], shape=(1, 5, 1))
+for name, c in (("scalar", f32(0.5)), ("one", np.full((1, 1), 0.25, f32)), ("row", weights(1, 4)), ("rows", np.repeat(weights(1, 4), 2, 0)),
+                ("column", np.full((2, 1), 0.75, f32))):
+    save(f"gemm_c_{name}", [node("Gemm", ["x", "w", "c"], "y", beta=0.5)], {"w": weights(6, 4), "c": c}, (6,), batch=2)
+for name, kind, zero in (("uint8", np.uint8, 100), ("int8", np.int8, -3)):
+    save(f"input_{name}_cast", [node("Cast", ["x"], "f", to=TensorProto.FLOAT), node("Conv", ["f", "w"], "y")], {"w": weights(4, 3, 3, 3)}, kind=kind)
+    save(f"input_{name}_dequantized", [node("DequantizeLinear", ["x", "step", "zero"], "f"), node("Conv", ["f", "w"], "y")],
+         {"w": weights(4, 3, 3, 3), "step": f32(0.02), "zero": kind(zero)}, kind=kind)
+save("input_uint8_channels_last", [node("Transpose", ["x"], "t", perm=[0, 3, 1, 2]), node("Cast", ["t"], "f", to=TensorProto.FLOAT),
+                                   node("Conv", ["f", "w"], "c"), node("Flatten", ["c"], "y")], {"w": weights(4, 3, 3, 3)}, (6, 5, 3), kind=np.uint8)
+save("quantized/input_uint8", [node("DequantizeLinear", ["x", "step", "middle"], "a"), node("MaxPool", ["a"], "b", kernel_shape=[2, 2]), *requantized("b", "y")],
+     grid, kind=np.uint8)
+for kind in ("UPPER", "LOWER"):  # ONNX Runtime pads pools for their kernel without its gaps
+    for ceil in (0, 1):
+        save(f"max_pool_same_{kind.lower()}_dilated_{ceil}", [node("MaxPool", ["x"], "y", auto_pad=f"SAME_{kind}", kernel_shape=[3, 2], strides=[3, 2],
+             dilations=[2, 2], ceil_mode=ceil)], shape=(2, 7, 9))
+
 np.savez(HERE / "references.npz", **references)
 print(len(references) // 2, "files")
 
@@ -303,3 +347,14 @@ refuse("constant_axis", [node("Unsqueeze", ["o", "i"], "h"), node("Add", ["x", "
 refuse("output_positions", [node("Reshape", ["x", "s"], "y")], [numpy_helper.from_array(i64(0, 3, 64), "s")])
 refuse("positions_add_pixel", [node("Reshape", ["x", "s"], "h"), node("GlobalAveragePool", ["x"], "p"), node("Squeeze", ["p", "a"], "q"), node("Add", ["x", "q"], "y")],
        [numpy_helper.from_array(i64(0, 3, 64), "s"), numpy_helper.from_array(i64(3), "a")])
+different = np.stack([np.zeros(4, f32), np.ones(4, f32)])
+refuse("gemm_different_rows", [node("Gemm", ["x", "w", "c"], "y")], [numpy_helper.from_array(weights(192, 4), "w"), numpy_helper.from_array(different, "c")],
+       shape=(2, 192))
+refuse("softmax_rows", [node("Softmax", ["x"], "y", axis=2)])
+refuse("resize_10_both_ways", [node("Resize", ["x", "f"], "y", mode="nearest")], [numpy_helper.from_array(np.array([1, 1, 1.25, 0.75], f32), "f")], opset=10)
+refuse("resize_other_scale", [node("Resize", ["x", "", "f"], "y", mode="nearest", coordinate_transformation_mode="asymmetric", nearest_mode="floor")],
+       [numpy_helper.from_array(np.array([1, 1, 1.0001, 1.50001], f32), "f")])
+doubled = [node("Concat", ["s" if i == 0 else f"h{i}"] * 2, f"h{i + 1}", axis=0) for i in range(40)]
+refuse("doubled_list", [*doubled, node("Reshape", ["x", "h40"], "y")], [numpy_helper.from_array(i64(0, -1), "s")])
+filled = [node("ConstantOfShape", ["s"], f"c{i}") for i in range(20)]
+refuse("many_fills", [*filled, node("Add", ["x", "c0"], "y")], [numpy_helper.from_array(i64(1 << 11, 1 << 11), "s")])

@@ -5,6 +5,7 @@
 
 #include <fat/kernel/float/geometry.hpp>
 #include <fat/kernel/reference/resize.hpp>
+#include <fat/kernel/taps.hpp>
 
 #include <algorithm>
 #include <cmath>
@@ -35,6 +36,17 @@ Real hard_swish_slope(Real x) {
   return x <= Real{-3} ? Real{0} : x >= Real{3} ? Real{1} : x / Real{3} + Real{0.5};
 }
 
+/// Calls visit(row, column) for every pixel of the image under the window of output row r and column c.
+template <class Visit>
+void for_each_pixel_under(const WindowShape& s, std::size_t r, std::size_t c, Visit&& visit) {
+  const auto top = static_cast<std::ptrdiff_t>(r * s.stride_height - s.pad_top),
+             left = static_cast<std::ptrdiff_t>(c * s.stride_width - s.pad_left);
+  const TapRange rows = taps_inside(top, s.kernel_height, s.dilation_height, s.in_height),
+                 columns = taps_inside(left, s.kernel_width, s.dilation_width, s.in_width);
+  for (std::size_t kr = rows.first; kr != rows.last; ++kr)
+    for (std::size_t kc = columns.first; kc != columns.last; ++kc) visit(s.input_row(r, kr), s.input_column(c, kc));
+}
+
 /// Rows [first, last) of max or average pooling.
 template <class Real>
 void pool(const WindowShape& s, bool maximum, bool count_padding, std::size_t first, std::size_t last, const Real* x,
@@ -44,18 +56,14 @@ void pool(const WindowShape& s, bool maximum, bool count_padding, std::size_t fi
       Real* to = y + (r * s.out_width + c) * s.out_channels;
       std::fill_n(to, s.out_channels, maximum ? std::numeric_limits<Real>::lowest() : Real{0});
       std::size_t taps = 0;
-      for (std::size_t kr = 0; kr != s.kernel_height; ++kr)
-        for (std::size_t kc = 0; kc != s.kernel_width; ++kc) {
-          const std::size_t row = s.input_row(r, kr);
-          const std::size_t column = s.input_column(c, kc);
-          if (row == s.in_height || column == s.in_width) continue;
-          const Real* from = x + (row * s.in_width + column) * s.in_channels;
-          ++taps;
-          if (maximum)
-            for (std::size_t k = 0; k != s.out_channels; ++k) to[k] = std::max(to[k], from[k]);
-          else
-            for (std::size_t k = 0; k != s.out_channels; ++k) to[k] += from[k];
-        }
+      for_each_pixel_under(s, r, c, [&](std::size_t row, std::size_t column) {
+        const Real* from = x + (row * s.in_width + column) * s.in_channels;
+        ++taps;
+        if (maximum)
+          for (std::size_t k = 0; k != s.out_channels; ++k) to[k] = std::max(to[k], from[k]);
+        else
+          for (std::size_t k = 0; k != s.out_channels; ++k) to[k] += from[k];
+      });
       const Real share = Real{1} / static_cast<Real>(count_padding ? s.taps() : taps);
       if (!maximum)
         for (std::size_t k = 0; k != s.out_channels; ++k) to[k] *= share;
@@ -71,21 +79,15 @@ void pool_backward(const WindowShape& s, bool maximum, bool count_padding, const
       for (std::size_t k = 0; k != s.out_channels; ++k) {
         const std::size_t at = (r * s.out_width + c) * s.out_channels + k;
         std::size_t taps = 0;
-        for (int pass = 0; pass != 2; ++pass)  // counts the taps, then spreads the gradient
-          for (std::size_t tap = 0; tap != s.taps(); ++tap) {
-            const std::size_t row = s.input_row(r, tap / s.kernel_width);
-            const std::size_t column = s.input_column(c, tap % s.kernel_width);
-            if (row == s.in_height || column == s.in_width) continue;
-            const std::size_t in = (row * s.in_width + column) * s.in_channels + k;
-            if (pass == 0) {
-              ++taps;
-            } else if (!maximum) {
-              dx[in] += dy[at] / static_cast<Real>(count_padding ? s.taps() : taps);
-            } else if (x[in] == y[at]) {
-              dx[in] += dy[at];
-              break;
-            }
-          }
+        for_each_pixel_under(s, r, c, [&](std::size_t, std::size_t) { ++taps; });
+        bool sent = false;
+        for_each_pixel_under(s, r, c, [&](std::size_t row, std::size_t column) {
+          const std::size_t in = (row * s.in_width + column) * s.in_channels + k;
+          if (!maximum)
+            dx[in] += dy[at] / static_cast<Real>(count_padding ? s.taps() : taps);
+          else if (!sent && x[in] == y[at])
+            dx[in] += dy[at], sent = true;
+        });
       }
 }
 
@@ -121,16 +123,25 @@ struct Interpolation {
   std::size_t low, high;
   Real fraction;
 };
-/// How output coordinates are laid over the input.
-enum class Lattice { half_pixel, asymmetric, align_corners, pytorch_half_pixel };
-
-/// What is read there. in_steps: as linear, but with the places of linear_sample.
+/// What is read at a place. in_steps: as linear, but with the places of linear_sample.
 enum class Sampling { nearest, linear, in_steps };
 
-/// The nearest neighbour is the floor on an asymmetric lattice, else the closest pixel, the lower one of two.
+/// How an output coordinate becomes input pixels; `pixel` is for the nearest one only.
+struct ResizeRule {
+  ResizeCoordinates coordinates = ResizeCoordinates::half_pixel;
+  Sampling sampling = Sampling::nearest;
+  NearestPixel pixel = NearestPixel::round_prefer_floor;
+};
+
 template <class Real>
-Interpolation<Real> interpolation(std::size_t at, std::size_t in, std::size_t out, Lattice lattice, Sampling sampling) {
-  if (sampling == Sampling::in_steps) {
+Interpolation<Real> interpolation(std::size_t at, std::size_t in, std::size_t out, const ResizeRule& rule) {
+  using Lattice = ResizeCoordinates;
+  const Lattice lattice = rule.coordinates;
+  if (rule.sampling == Sampling::nearest) {
+    const std::uint32_t found = nearest_sample(at, in, out, lattice, rule.pixel);
+    return {found, found, Real{0}};
+  }
+  if (rule.sampling == Sampling::in_steps) {
     const bool half_pixel = lattice == Lattice::half_pixel || (lattice == Lattice::pytorch_half_pixel && out > 1);
     const ResizeSample found = linear_sample(at, in, out, half_pixel, lattice == Lattice::align_corners);
     return {found.low, found.high, static_cast<Real>(found.weight) / 1024};
@@ -142,12 +153,7 @@ Interpolation<Real> interpolation(std::size_t at, std::size_t in, std::size_t ou
   if (lattice == Lattice::align_corners)
     x = out == 1 ? Real{0} : i * static_cast<Real>(in - 1) / static_cast<Real>(out - 1);
   if (lattice == Lattice::pytorch_half_pixel && out == 1) x = Real{0};
-  const Real last = static_cast<Real>(in - 1);
-  if (sampling == Sampling::nearest) {
-    const auto pixel = clamp(lattice == Lattice::asymmetric ? std::floor(x) : std::ceil(x - Real{0.5}), Real{0}, last);
-    return {static_cast<std::size_t>(pixel), static_cast<std::size_t>(pixel), Real{0}};
-  }
-  x = clamp(x, Real{0}, last);
+  x = clamp(x, Real{0}, static_cast<Real>(in - 1));
   const auto low = static_cast<std::size_t>(x);
   return {low, std::min(low + 1, in - 1), x - static_cast<Real>(low)};
 }
@@ -155,12 +161,12 @@ Interpolation<Real> interpolation(std::size_t at, std::size_t in, std::size_t ou
 /// Calls visit(output pixel, input pixel, weight) for every term of resized rows [first, last); pixels count from the
 /// top left.
 template <class Real, class Visit>
-void for_each_resized(const WindowShape& s, Lattice lattice, Sampling sampling, std::size_t first, std::size_t last,
+void for_each_resized(const WindowShape& s, const ResizeRule& rule, std::size_t first, std::size_t last,
                       Visit&& visit) {
   for (std::size_t r = first; r != last; ++r) {
-    const auto v = interpolation<Real>(r, s.in_height, s.out_height, lattice, sampling);
+    const auto v = interpolation<Real>(r, s.in_height, s.out_height, rule);
     for (std::size_t c = 0; c != s.out_width; ++c) {
-      const auto h = interpolation<Real>(c, s.in_width, s.out_width, lattice, sampling);
+      const auto h = interpolation<Real>(c, s.in_width, s.out_width, rule);
       const std::size_t out = r * s.out_width + c;
       visit(out, v.low * s.in_width + h.low, (1 - v.fraction) * (1 - h.fraction));
       if (h.fraction != 0) visit(out, v.low * s.in_width + h.high, (1 - v.fraction) * h.fraction);
@@ -170,17 +176,16 @@ void for_each_resized(const WindowShape& s, Lattice lattice, Sampling sampling, 
   }
 }
 template <class Real>
-void resize(const WindowShape& s, Lattice lattice, Sampling sampling, std::size_t first, std::size_t last,
-            const Real* x, Real* y) {
+void resize(const WindowShape& s, const ResizeRule& rule, std::size_t first, std::size_t last, const Real* x, Real* y) {
   const std::size_t row = s.out_width * s.out_channels;
   std::fill(y + first * row, y + last * row, Real{0});
-  for_each_resized<Real>(s, lattice, sampling, first, last, [&](std::size_t out, std::size_t in, Real weight) {
+  for_each_resized<Real>(s, rule, first, last, [&](std::size_t out, std::size_t in, Real weight) {
     for (std::size_t k = 0; k != s.out_channels; ++k) y[out * s.out_channels + k] += weight * x[in * s.in_channels + k];
   });
 }
 template <class Real>
-void resize_backward(const WindowShape& s, Lattice lattice, Sampling sampling, const Real* dy, Real* dx) {
-  for_each_resized<Real>(s, lattice, sampling, 0, s.out_height, [&](std::size_t out, std::size_t in, Real weight) {
+void resize_backward(const WindowShape& s, const ResizeRule& rule, const Real* dy, Real* dx) {
+  for_each_resized<Real>(s, rule, 0, s.out_height, [&](std::size_t out, std::size_t in, Real weight) {
     for (std::size_t k = 0; k != s.out_channels; ++k)
       dx[in * s.in_channels + k] += weight * dy[out * s.out_channels + k];
   });

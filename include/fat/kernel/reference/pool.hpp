@@ -1,9 +1,10 @@
-// Reference pools: max, average (TFLite's rounding), mean over height and width.
+// Reference pools: max, average, mean over height and width.
 #ifndef FAT_KERNEL_REFERENCE_POOL_HPP_INCLUDED
 #define FAT_KERNEL_REFERENCE_POOL_HPP_INCLUDED
 
 #include <fat/kernel/geometry.hpp>
 #include <fat/kernel/reference/elementwise.hpp>
+#include <fat/kernel/taps.hpp>
 
 #include <bit>
 #include <cstddef>
@@ -24,11 +25,24 @@ namespace reference {
 /// Calls body(tap index into the image) for every tap inside the image at output (oy, ox).
 template <class Body>
 void for_each_tap(const Geometry& g, std::size_t oy, std::size_t ox, Body body) {
-  for (std::size_t ky = 0; ky != g.kernel_height; ++ky)
-    for (std::size_t kx = 0; kx != g.kernel_width; ++kx) {
-      const std::size_t y = g.in_row(oy, ky), x = g.in_column(ox, kx);
-      if (y < g.in_height && x < g.in_width) body(y * g.in_width + x);
-    }
+  // padding may have wrapped (input rows counted from a later output row): the difference is right as a signed number
+  const auto top = static_cast<std::ptrdiff_t>(oy * g.stride_height - g.pad_top),
+             left = static_cast<std::ptrdiff_t>(ox * g.stride_width - g.pad_left);
+  const TapRange rows = taps_inside(top, g.kernel_height, g.dilation_height, g.in_height),
+                 columns = taps_inside(left, g.kernel_width, g.dilation_width, g.in_width);
+  for (std::size_t ky = rows.first; ky != rows.last; ++ky)
+    for (std::size_t kx = columns.first; kx != columns.last; ++kx)
+      body(g.in_row(oy, ky) * g.in_width + g.in_column(ox, kx));
+}
+
+/// sum / count to the nearest integer, count >= 1. SingleRounding: halves up, so that codes and codes raised by any
+/// number have the same mean; DoubleRounding: halves away from zero, as TFLite's kernels have it.
+constexpr std::int32_t mean_of(std::int64_t sum, std::int64_t count, SingleRounding = {}) noexcept {
+  const std::int64_t twice = 2 * sum + count;
+  return static_cast<std::int32_t>(twice >= 0 ? twice / (2 * count) : -((2 * count - 1 - twice) / (2 * count)));
+}
+constexpr std::int32_t mean_of(std::int64_t sum, std::int64_t count, DoubleRounding) noexcept {
+  return static_cast<std::int32_t>(sum > 0 ? (sum + count / 2) / count : (sum - count / 2) / count);
 }
 
 /// Largest code under the window, between low and high; input and output share one grid. Every window meets the image.
@@ -46,20 +60,20 @@ void max_pool(const Code* x, const Geometry& g, std::int32_t low, std::int32_t h
         }
 }
 
-/// Mean of the codes under the window, halves away from zero; input and output share one grid. Taps outside the image
-/// are left out, or count as `zero_point` where count_padding.
-template <class Code>
+/// Mean of the codes under the window by mean_of; input and output share one grid. Taps outside the image are left out,
+/// or count as `zero_point` where count_padding.
+template <class Code, class Rounding = SingleRounding>
 void average_pool(const Code* x, const Geometry& g, bool count_padding, std::int32_t zero_point, std::int32_t low,
-                  std::int32_t high, Code* y) {
+                  std::int32_t high, Code* y, Rounding rounding = {}) {
   for (std::size_t n = 0; n != g.batch; ++n, x += g.in_size())
     for (std::size_t oy = 0; oy != g.out_height; ++oy)
       for (std::size_t ox = 0; ox != g.out_width; ++ox)
         for (std::size_t c = 0; c != g.in_channels; ++c) {
-          std::int32_t sum = 0, count = 0;
+          std::int64_t sum = 0, count = 0;
           for_each_tap(g, oy, ox, [&](std::size_t tap) { sum += x[tap * g.in_channels + c], ++count; });
-          const auto taps = static_cast<std::int32_t>(g.taps());
+          const auto taps = static_cast<std::int64_t>(g.taps());
           if (count_padding) sum += (taps - count) * zero_point, count = taps;
-          const std::int32_t mean = sum > 0 ? (sum + count / 2) / count : (sum - count / 2) / count;
+          const std::int32_t mean = mean_of(sum, count, rounding);
           *y++ = static_cast<Code>(mean < low ? low : mean > high ? high : mean);
         }
 }

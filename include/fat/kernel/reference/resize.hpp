@@ -1,12 +1,43 @@
-// Reference resizing of codes: nearest and bilinear with 10-bit weights (TFLite's integer form).
+// Reference resizing of codes: nearest pixels found in integers, and bilinear with 10-bit weights (TFLite's integer form).
 #ifndef FAT_KERNEL_REFERENCE_RESIZE_HPP_INCLUDED
 #define FAT_KERNEL_REFERENCE_RESIZE_HPP_INCLUDED
+
+#include <fat/kernel/requantize.hpp>
 
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <type_traits>
 
 namespace fat::inline FAT_ABI {
+
+/// Where output coordinate i of `out` falls in an input of extent `in` (ONNX's coordinate_transformation_mode):
+/// half_pixel (i + 1/2) in / out - 1/2, asymmetric i in / out, align_corners i (in - 1) / (out - 1), pytorch_half_pixel
+/// as half_pixel. The last two are 0 where out is 1.
+enum class ResizeCoordinates { half_pixel, asymmetric, align_corners, pytorch_half_pixel };
+
+/// Which pixel a place between two belongs to (ONNX's nearest_mode): the closest, the lower or the upper one of two that
+/// are equally far; always the lower; always the upper.
+enum class NearestPixel { round_prefer_floor, round_prefer_ceil, floor, ceil };
+
+/// The input pixel of output coordinate `at`, below `in`; exact, because it is computed in integers. Extents below 2^30.
+constexpr std::uint32_t nearest_sample(std::size_t at, std::size_t in, std::size_t out, ResizeCoordinates coordinates,
+                                       NearestPixel pixel) noexcept {
+  const auto i = static_cast<std::int64_t>(at), from = static_cast<std::int64_t>(in),
+             to = static_cast<std::int64_t>(out);
+  const bool first = to == 1 && (coordinates == ResizeCoordinates::align_corners ||
+                                 coordinates == ResizeCoordinates::pytorch_half_pixel);
+  // the place is above / below, below being even
+  std::int64_t above = (2 * i + 1) * from - to, below = 2 * to;
+  if (coordinates == ResizeCoordinates::asymmetric) above = 2 * i * from;
+  if (coordinates == ResizeCoordinates::align_corners) above = 2 * i * (from - 1), below = 2 * (to - 1);
+  if (first) above = 0, below = 2;
+  if (pixel == NearestPixel::round_prefer_floor) above -= below / 2;
+  if (pixel == NearestPixel::round_prefer_ceil) above += below / 2;
+  const bool upper = pixel == NearestPixel::ceil || pixel == NearestPixel::round_prefer_floor;
+  if (above < 0) return 0;
+  return static_cast<std::uint32_t>(std::min((upper ? above + below - 1 : above) / below, from - 1));
+}
 
 /// Where one output row or column reads: between `low` and `high`, `weight` / 1024 of the way.
 struct ResizeSample {
@@ -41,11 +72,12 @@ void resize_nearest(const Code* x, std::size_t in_width, std::size_t channels, c
       for (std::size_t c = 0; c != channels; ++c) *y++ = x[(rows[oy].low * in_width + columns[ox].low) * channels + c];
 }
 
-/// Halves away from zero. zero: what the codes are relative to (TFLite: 0, so rounding depends on the code's sign).
-template <class Code>
+/// The mean of four neighbours to the nearest code. SingleRounding: halves up, whatever `zero` is; DoubleRounding: away
+/// from `zero`, what the codes are relative to (TFLite: 0, so rounding depends on the code's sign).
+template <class Code, class Rounding = SingleRounding>
 void resize_bilinear(const Code* x, std::size_t in_width, std::size_t channels, const ResizeSample* rows,
                      std::size_t out_height, const ResizeSample* columns, std::size_t out_width, std::int32_t zero,
-                     Code* y) {
+                     Code* y, Rounding = {}) {
   for (std::size_t oy = 0; oy != out_height; ++oy)
     for (std::size_t ox = 0; ox != out_width; ++ox)
       for (std::size_t c = 0; c != channels; ++c) {
@@ -58,7 +90,8 @@ void resize_bilinear(const Code* x, std::size_t in_width, std::size_t channels, 
         const std::int64_t bottom =
             std::int64_t{at(r.high, k.low)} * (1024 - k.weight) + std::int64_t{at(r.high, k.high)} * k.weight;
         const std::int64_t sum = top * (1024 - r.weight) + bottom * r.weight;
-        *y++ = static_cast<Code>((sum + (sum > 0 ? 1 << 19 : -(1 << 19))) / (1 << 20) + zero);
+        const std::int64_t up = (sum + (1 << 19)) >> 20, away = (sum + (sum > 0 ? 1 << 19 : -(1 << 19))) / (1 << 20);
+        *y++ = static_cast<Code>((std::is_same_v<Rounding, SingleRounding> ? up : away) + zero);
       }
 }
 

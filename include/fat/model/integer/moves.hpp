@@ -133,11 +133,9 @@ class IntegerResize final : public IntegerLayer {
       const std::size_t left = column.low * channels, right = column.high * channels;
       const std::int32_t down = row.weight, across = column.weight;
       for (std::size_t c = 0; c != channels; ++c) {
-        const std::int32_t raise = site_.y.raise,
-                           upper = (top[left + c] - raise) * (1024 - across) + (top[right + c] - raise) * across,
-                           lower = (bottom[left + c] - raise) * (1024 - across) + (bottom[right + c] - raise) * across;
-        const std::int32_t sum = upper * (1024 - down) + lower * down;
-        y[c] = static_cast<std::uint8_t>((sum + (sum > 0 ? 1 << 19 : -(1 << 19))) / (1 << 20) + raise);
+        const std::int32_t upper = top[left + c] * (1024 - across) + top[right + c] * across,
+                           lower = bottom[left + c] * (1024 - across) + bottom[right + c] * across;
+        y[c] = static_cast<std::uint8_t>((upper * (1024 - down) + lower * down + (1 << 19)) >> 20);
       }
       y += channels;
     }

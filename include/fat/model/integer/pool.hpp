@@ -31,18 +31,15 @@ class IntegerPool final : public IntegerLayer {
   }
 
  private:
-  /// Halves away from zero of the signed code, so bytes are lowered first.
   void average(const std::uint8_t* x, const Geometry& g, std::uint8_t* y) const {
     const detail::ByteGrid& to = site_.y;
     for (std::size_t ox = 0; ox != g.out_width; ++ox)
       for (std::size_t c = 0; c != g.in_channels; ++c) {
-        std::int32_t sum = 0, count = 0;
-        reference::for_each_tap(g, 0, ox,
-                                [&](std::size_t tap) { sum += x[tap * g.in_channels + c] - to.raise, ++count; });
-        const auto taps = static_cast<std::int32_t>(g.taps());
-        if (op_.count_padding) sum += (taps - count) * (site_.x[0].zero - to.raise), count = taps;
-        const std::int32_t mean = sum > 0 ? (sum + count / 2) / count : (sum - count / 2) / count;
-        *y++ = static_cast<std::uint8_t>(std::clamp(mean + to.raise, to.low, to.high));
+        std::int64_t sum = 0, count = 0;
+        reference::for_each_tap(g, 0, ox, [&](std::size_t tap) { sum += x[tap * g.in_channels + c], ++count; });
+        const auto taps = static_cast<std::int64_t>(g.taps());
+        if (op_.count_padding) sum += (taps - count) * site_.x[0].zero, count = taps;
+        *y++ = static_cast<std::uint8_t>(std::clamp(reference::mean_of(sum, count), to.low, to.high));
       }
   }
 
