@@ -84,7 +84,8 @@ struct QuantizeOptions {
   int activation_bits = 8;
   /// Of activations; weights take their exact extremes.
   RangeRule observer = RangeRule::minmax;
-  /// Percent of the values that the percentile rule keeps inside the range; half of the rest lies beyond each end.
+  /// Percent of the values other than 0 that the percentile rule keeps inside the range; half of the rest lies beyond
+  /// each end. It keeps more where cutting them off would cost too much (Percentile).
   double percentile = 99.99;
   /// Moves biases so that every channel's mean output is the float network's.
   BiasCorrection bias_correction = BiasCorrection::off;
