@@ -3,6 +3,7 @@
 
 #include <fat/io/file.hpp>
 #include <fat/io/tflite.hpp>
+#include <fat/model/encodings.hpp>
 #include <fat/model/simulation_model.hpp>
 
 #include <algorithm>
@@ -306,8 +307,16 @@ class Exporter {
         std::find(encoding->codes.begin(), encoding->codes.end(), std::int8_t{-128}) == encoding->codes.end(), node,
         "has a weight code of -128; the format wants -127..127, quantize the float model again with symmetric weights");
     const float in_step = model_.activations[node_at(node).inputs[0]]->step;
+    const float out_step = model_.activations[node_at(node).output]->step;
     std::vector<float> bias_step;
-    for (const float step : encoding->step) bias_step.push_back(in_step * step);
+    for (const float step : encoding->step) {
+      bias_step.push_back(in_step * step);
+      require(bias_step.back() >= std::numeric_limits<float>::min(), node, "has a bias step of ", in_step, " times ",
+              step, ", which is 0 in float; keep it float");
+      require(bias_step.back() / out_step < static_cast<float>(least_refused_multiplier), node,
+              "multiplies its sums by ", bias_step.back() / out_step, ", which runtimes refuse from ",
+              least_refused_multiplier, " on; quantize the float model again, or keep it float");
+    }
     const auto encode = [&](const std::vector<float>& steps, std::size_t axis) {
       return schema::CreateQuantizationParameters(builder_, 0, 0, builder_.CreateVector(steps),
                                                   builder_.CreateVector(std::vector<std::int64_t>(steps.size(), 0)),

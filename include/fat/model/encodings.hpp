@@ -9,8 +9,10 @@
 #include <fat/quantizer/run.hpp>
 
 #include <algorithm>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <numeric>
 #include <optional>
 #include <span>
@@ -134,18 +136,35 @@ inline Grid<float> weight_grid(const Interval<float>& range, Scheme scheme, int 
 
 /// What encode_layer had to do.
 struct EncodingNotes {
-  std::size_t dead_channels = 0;    ///< weights all zero; they take the layer's largest step
+  std::size_t dead_channels = 0;    ///< weights all zero; they take the layer's largest step, or the one of their bias
   std::size_t raised_channels = 0;  ///< weight step raised so that the bias fits 32 bits
 };
 
+/// Sums of a layer are multiplied by input step * weight step / output step on their way to codes; runtimes refuse this
+/// number and more.
+inline constexpr double least_refused_multiplier = 256.0;
+
 namespace detail {
 
-/// Gives dead grids the largest live step (1 where none lives) and raises steps whose bias would overflow (NUMERICS 5).
-inline EncodingNotes settle_grids(std::vector<Grid<float>>& grids, const array<float>& bias, float input_step) {
+/// Where no weight gives a step (NUMERICS 1): the one that makes a multiplier of about 1, so that biases lie on the
+/// grid of the output. `output_step` is 0 for a float output, which is taken for one of 8 bits that holds the biases.
+inline float step_of_biases(const array<float>& bias, float input_step, float output_step) {
+  auto step = static_cast<double>(output_step);
+  for (std::size_t c = 0; output_step == 0.0F && c != bias.size(); ++c)
+    step = std::max(step, std::abs(static_cast<double>(bias[c])) / 127.0);
+  if (step == 0.0) step = 1.0;
+  return static_cast<float>(std::clamp(step / static_cast<double>(input_step),
+                                       static_cast<double>(std::numeric_limits<float>::min()),
+                                       static_cast<double>(std::numeric_limits<float>::max())));
+}
+
+/// Gives dead grids the largest live step, or step_of_biases where that is finer or none lives, and zero point 0; raises
+/// steps whose bias would overflow (NUMERICS 1, 5).
+inline EncodingNotes settle_grids(std::vector<Grid<float>>& grids, const array<float>& bias, float input_step,
+                                  float output_step) {
   EncodingNotes notes;
   float largest = 0.0F;
   for (const Grid<float>& grid : grids) largest = std::max(largest, grid.step);
-  if (largest == 0.0F) largest = 1.0F;
   const auto set_step = [](Grid<float>& grid, float step) {
     grid.step = step;
     grid.codes_per_unit = 1.0F / step;
@@ -153,7 +172,9 @@ inline EncodingNotes settle_grids(std::vector<Grid<float>>& grids, const array<f
   for (Grid<float>& grid : grids)
     if (grid.dead()) {
       ++notes.dead_channels;
-      set_step(grid, largest);
+      const float of_biases = step_of_biases(bias, input_step, output_step);
+      set_step(grid, largest == 0.0F ? of_biases : std::min(largest, of_biases));
+      grid.zero_point = 0;
     }
   for (std::size_t c = 0; c != bias.size(); ++c) {
     Grid<float>& grid = grids[grids.size() == 1 ? 0 : c];
@@ -169,13 +190,14 @@ inline EncodingNotes settle_grids(std::vector<Grid<float>>& grids, const array<f
 }  // namespace detail
 
 /// Codes of a layer's weights and bias. `grids` has one entry or one per output channel; `input_step` is the step of
-/// the tensor that the layer reads. The bias is rounded to multiples of input_step * weight step in double.
+/// the tensor that the layer reads, `output_step` that of the one it makes, 0 where that stays float. The bias is rounded
+/// to multiples of input_step * weight step in double.
 template <WeightedLayer Layer>
-WeightEncoding encode_layer(const Layer& layer, std::vector<Grid<float>> grids, float input_step, int bits,
-                            EncodingNotes* notes = nullptr) {
+WeightEncoding encode_layer(const Layer& layer, std::vector<Grid<float>> grids, float input_step, float output_step,
+                            int bits, EncodingNotes* notes = nullptr) {
   const array<float>& weights = layer.weights();
   const Partition parts = partition(weights.shape(), Layer::channel_axis);
-  const EncodingNotes done = detail::settle_grids(grids, layer.bias(), input_step);
+  const EncodingNotes done = detail::settle_grids(grids, layer.bias(), input_step, output_step);
   if (notes != nullptr) *notes = done;
   WeightEncoding encoding{array<std::int8_t>{weights.shape()}, {}, {}, bits, {}};
   if (grids.size() == 1) {
