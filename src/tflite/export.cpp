@@ -5,6 +5,7 @@
 #include <fat/io/tflite.hpp>
 #include <fat/model/encodings.hpp>
 #include <fat/model/simulation_model.hpp>
+#include <fat/model/sums.hpp>
 
 #include <algorithm>
 #include <cmath>
@@ -34,6 +35,7 @@ class Exporter {
  public:
   explicit Exporter(const QuantizedModel& model) : model_(model), graph_(model.graph) {
     validate(model);
+    expect_sums_fit(model, "tflite");
     for (std::size_t value = 0; value != graph_.values.size(); ++value) check_activation(value);
     buffers_.push_back(schema::CreateBuffer(builder_));  // buffer 0 is empty by convention
   }

@@ -1,6 +1,9 @@
 // Steps of weights where weights say nothing of them: dead channels, dead layers, biases that do not fit, multipliers.
+#include <support/quantized_network.hpp>
 #include <support/small_model.hpp>
 
+#include <fat/io/c_source.hpp>
+#include <fat/io/onnx.hpp>
 #include <fat/io/tflite.hpp>
 #include <fat/model/integer.hpp>
 #include <fat/model/quantize_model.hpp>
@@ -272,6 +275,189 @@ BOOST_AUTO_TEST_CASE(tensorflow_lite_files_have_no_multiplier_that_runtimes_refu
   quantized.weights[0]->step[2] = 1e6F;
   const std::string said = message_of([&] { fat::tflite::write(quantized); });
   BOOST_TEST(said.find("layer 'layer' multiplies its sums by") != std::string::npos, said);
+}
+
+namespace {
+
+/// A softmax, a sigmoid, both behind operators that move codes, and both joined with a tensor of another grid.
+fat::Model fixed_grids() {
+  fat::test::NetworkBuilder b{{6, 6, 3, false}, false};
+  const auto pointwise = [&] { return b.convolution(4, 1, 3, fat::test::window_of(1, 1, {}), {}); };
+  const fat::ValueId real = b.add("conv", pointwise(), {b.model.input});
+  const fat::ValueId soft = b.add("softmax", fat::Softmax{}, {real});
+  const fat::ValueId gate = b.add("sigmoid", fat::Sigmoid{}, {real});
+  const fat::ValueId both = b.add("units", fat::Concat{2}, {soft, gate});
+  const fat::ValueId less =
+      b.add("pool", fat::Pool{fat::Pool::Kind::max, fat::test::window_of(2, 2, {}), false}, {both});
+  const fat::ValueId small =
+      b.add("reals", fat::Pool{fat::Pool::Kind::average, fat::test::window_of(2, 2, {}), false}, {real});
+  b.add("join", fat::Concat{2}, {less, small, b.add("soft again", fat::Softmax{}, {small})});
+  const fat::ValueId dense =
+      b.add("dense", fat::Dense{{}, b.random({5, 144}, 0.5F), b.random({5}, 0.1F)}, {b.model.output});
+  b.add("last", fat::Softmax{}, {dense});
+  return b.model;
+}
+
+/// Largest distance of the engine's outputs from the simulation's, in steps of the output.
+double off_simulation(const fat::QuantizedModel& model) {
+  const std::size_t in = model.graph.input_extent().size(), out = model.graph.output_extent().size(), images = 4;
+  std::vector<float> from(images * in), engine(images * out), simulated(images * out);
+  const fat::test::NoiseImages source{images};
+  for (std::size_t i = 0; i != images; ++i) source.load(i, std::span{from}.subspan(i * in, in));
+  fat::IntegerModel{model}.run(std::span<const float>{from}, images, std::span{engine});
+  fat::Simulation{model}.run(from, images, simulated);
+  double largest = 0.0;
+  for (std::size_t i = 0; i != engine.size(); ++i)
+    largest = std::max(largest, std::abs(static_cast<double>(engine[i] - simulated[i])));
+  const auto& encoding = model.activations[model.graph.output];
+  return largest / (encoding ? static_cast<double>(encoding->step) : 1.0 / 256.0);
+}
+
+fat::QuantizeOptions fixed_options(int bits, fat::Scheme scheme, bool all_signed) {
+  fat::QuantizeOptions options;
+  options.scheme = scheme, options.activation_bits = bits, options.signed_activations = all_signed;
+  return options;
+}
+
+}  // namespace
+
+/// What the integer engine and the formats prescribe stays whatever the other activations have.
+BOOST_AUTO_TEST_CASE(fixed_grids_have_8_bits_beside_activations_of_any) {
+  const fat::Model model = fixed_grids();
+  for (int bits = 2; bits <= 8; ++bits)
+    for (const auto& [scheme, all_signed] :
+         {std::pair{fat::Scheme::asymmetric, false}, {fat::Scheme::symmetric, false}, {fat::Scheme::symmetric, true}}) {
+      BOOST_TEST_CONTEXT(bits << " bits, scheme " << static_cast<int>(scheme) << (all_signed ? ", signed" : "")) {
+        const fat::QuantizedModel quantized = fat::test::quantized(model, fixed_options(bits, scheme, all_signed));
+        for (const fat::Node& node : model.nodes) {
+          const auto& encoding = quantized.activations[node.output];
+          const bool unit = std::holds_alternative<fat::Softmax>(node.op) ||
+                            std::holds_alternative<fat::Sigmoid>(node.op) || node.name == "units" ||
+                            node.name == "pool";
+          if (all_signed && unit) {  // softmax stays float, and what shares its grid
+            BOOST_TEST(!encoding.has_value(), node.name);
+            continue;
+          }
+          BOOST_REQUIRE(encoding);
+          BOOST_TEST(encoding->bits == (unit ? 8 : bits), node.name << " has " << encoding->bits << " bits");
+          if (unit) BOOST_TEST(encoding->step == 1.0F / 256.0F);
+        }
+        // narrow grids turn a sum that rounds the other way into a large step
+        BOOST_TEST(off_simulation(quantized) <= (bits == 8 ? 4.0 : 256.0));
+        const fat::QuantizedModel again = fat::onnx::read_quantized(fat::onnx::write(quantized), "again");
+        BOOST_TEST(fat::test::outputs(again) == fat::test::outputs(quantized), boost::test_tools::per_element());
+        if (!all_signed) BOOST_TEST(!fat::c_source(quantized, "network").empty());
+        if (bits == 8 && !all_signed) BOOST_TEST(!fat::tflite::write(quantized).empty());
+      }
+    }
+}
+
+/// One dense layer of `depth` inputs and one output.
+fat::Model deep_layer(std::size_t depth, const std::vector<float>& weights) {
+  Builder b{{1, 1, depth, true}};
+  fat::array<float> kernel{fat::Shape{weights.size() / depth, depth}};
+  std::copy(weights.begin(), weights.end(), kernel.begin());
+  fat::array<float> bias{fat::Shape{weights.size() / depth}};
+  b.add("deep", fat::Dense{{}, kernel, bias}, {0});
+  return b.take();
+}
+
+/// Images all of whose values are between 0 and 1.
+class PositiveImages {
+ public:
+  std::size_t size() const noexcept { return 3; }
+  void load(std::size_t index, std::span<float> values) const {
+    std::mt19937 random{static_cast<std::uint32_t>(index + 1)};
+    for (float& value : values) value = index == 0 ? 1.0F : static_cast<float>(random() % 256U) / 255.0F;
+  }
+};
+
+/// Sums of the codes in 64 bits, requantized: what the engine has to give.
+std::vector<float> exact_outputs(const fat::QuantizedModel& model, const std::vector<float>& image) {
+  const fat::ActivationEncoding &x = *model.activations[model.graph.input], &y = *model.activations[model.graph.output];
+  const fat::WeightEncoding& w = *model.weights[0];
+  std::vector<float> outputs;
+  for (std::size_t c = 0; c != w.bias.size(); ++c) {
+    std::int64_t sum = w.bias[c];
+    for (std::size_t k = 0; k != image.size(); ++k)
+      sum += std::int64_t{fat::quantize_one(image[k], fat::grid_of(x)) - x.zero_point} *
+             (w.codes[c * image.size() + k] - w.channel_zero_point(c));
+    BOOST_TEST(std::abs(sum) <= fat::largest_int32);
+    const double multiplier =
+        static_cast<double>(x.step) * static_cast<double>(w.channel_step(c)) / static_cast<double>(y.step);
+    const double code = std::floor(static_cast<double>(sum) * multiplier + 0.5) + y.zero_point;
+    outputs.push_back(static_cast<float>(std::clamp<double>(code, y.code_min, y.code_max) - y.zero_point) * y.step);
+  }
+  return outputs;
+}
+
+BOOST_AUTO_TEST_CASE(sums_of_any_depth_are_exact_and_fit) {
+  // At a depth where all codes at their largest just fit, at one where they do not, and at the deepest.
+  for (const std::size_t depth : {std::size_t{65793}, std::size_t{66048}, std::size_t{100003}, fat::deepest_sum})
+    for (const double live : {0.5, 1.0})
+      for (const fat::Scheme scheme : {fat::Scheme::symmetric, fat::Scheme::asymmetric})
+        for (const fat::Scheme weight_scheme : {fat::Scheme::symmetric, fat::Scheme::asymmetric})
+          BOOST_TEST_CONTEXT(depth << " products, " << live << " of them live, scheme " << static_cast<int>(scheme)
+                                   << ", weights " << static_cast<int>(weight_scheme)) {
+            std::vector<float> weights(2 * depth, 0.0F);
+            for (std::size_t k = 0; k != depth; ++k) {
+              if (static_cast<double>(k) < live * static_cast<double>(depth)) weights[k] = 0.01F;
+              weights[depth + k] = k % 2 == 0 ? 0.01F : -0.01F;
+            }
+            const fat::Model model = deep_layer(depth, weights);
+            fat::QuantizeOptions options;
+            options.scheme = scheme, options.weight_scheme = weight_scheme;
+            fat::QuantizeReport report;
+            const fat::QuantizedModel quantized = fat::quantize_model(model, PositiveImages{}, options, {}, &report);
+            // nothing is raised that fits as it is
+            const bool fits =
+                static_cast<double>(depth) * live * 255 * (weight_scheme == fat::Scheme::symmetric ? 127 : 255) <
+                    2147483647.0 &&
+                static_cast<double>(depth) * 255 * 128 < 2147483647.0;
+            if (fits) BOOST_TEST(report.layers[0].notes.raised_channels == 0U);
+            for (const char* const kernels : {"generic", static_cast<const char*>(nullptr)}) {
+              fat::IntegerModel engine{quantized, {.kernels = kernels}};
+              for (std::size_t i = 0; i != 3; ++i) {
+                std::vector<float> image(depth), found(2);
+                PositiveImages{}.load(i, image);
+                engine.run(std::span<const float>{image}, 1, std::span{found});
+                BOOST_TEST(found == exact_outputs(quantized, image), boost::test_tools::per_element());
+              }
+            }
+            BOOST_TEST(!fat::onnx::write(quantized).empty());
+            if (weight_scheme == fat::Scheme::symmetric) BOOST_TEST(!fat::tflite::write(quantized).empty());
+          }
+}
+
+BOOST_AUTO_TEST_CASE(layers_deeper_than_the_kernels_are_refused_before_any_work) {
+  struct Unread {
+    std::size_t size() const noexcept { return 1; }
+    void load(std::size_t, std::span<float>) const { throw std::logic_error{"an image was read"}; }
+  };
+  const std::size_t depth = fat::deepest_sum + 1;
+  const fat::Model model = deep_layer(depth, std::vector<float>(depth, 1.0F));
+  const std::string said = message_of([&] { fat::quantize_model(model, Unread{}); });
+  BOOST_TEST(said.find("layer 'deep' sums 262141 products") != std::string::npos, said);
+  // kept in float it is no matter
+  fat::QuantizeOptions options;
+  options.keep_float = {"input", "deep"};
+  fat::IntegerModel{fat::quantize_model(model, PositiveImages{}, options)};
+}
+
+BOOST_AUTO_TEST_CASE(no_file_has_sums_that_pass_32_bits) {
+  const std::size_t depth = 66500;
+  const fat::Model model = deep_layer(depth, std::vector<float>(depth, 1.0F));
+  fat::QuantizedModel quantized = fat::quantize_model(model, PositiveImages{});
+  quantized.weights[0]->codes = fat::array<std::int8_t>{fat::Shape{1, depth}};
+  for (std::int8_t& code : quantized.weights[0]->codes) code = 127;
+  const auto refused = [&](auto&& work) {
+    const std::string said = message_of(work);
+    BOOST_TEST(said.find("sums of layer 'deep', channel 0, can reach") != std::string::npos, said);
+  };
+  refused([&] { fat::IntegerModel{quantized}; });
+  refused([&] { fat::onnx::write(quantized); });
+  refused([&] { fat::tflite::write(quantized); });
+  refused([&] { fat::c_source(quantized, "network"); });
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -101,8 +101,7 @@ inline void limit_multipliers(const Model& model, const TensorPlan& plan, ModelG
     for (ValueId other = 0; other != model.values.size(); ++other) {
       auto& grid = grids.activations[other];
       if (!grid || plan.group[other] != plan.group[value]) continue;
-      grid->step = static_cast<float>(times * static_cast<double>(written_step(*grid)));
-      grid->codes_per_unit = 1.0F / grid->step;
+      set_step(*grid, static_cast<float>(times * static_cast<double>(written_step(*grid))));
     }
   };
   // An output that is widened raises the multipliers of its readers, which may have come before where grids are shared.
@@ -125,6 +124,27 @@ inline void limit_multipliers(const Model& model, const TensorPlan& plan, ModelG
   }
 }
 
+/// Errors: a layer in integers with more products in a sum than the kernels take.
+inline void check_depths(const Model& model, const QuantizeOptions& options) {
+  const TensorPlan plan = plan_tensors(model, options.keep_float);
+  for (const Node& node : model.nodes) {
+    if (!plan.quantized[node.inputs[0]]) continue;
+    with_weighted(node.op, [&](const auto& layer) {
+      const std::size_t depth = layer.weights().size() / std::max<std::size_t>(layer.bias().size(), 1);
+      expects(depth <= deepest_sum, "quantize_model: layer '", std::string_view{node.name}, "' sums ", depth,
+              " products, the integer kernels take at most ", deepest_sum, "; keep its input '",
+              std::string_view{model.values[node.inputs[0]].name}, "' float");
+    });
+  }
+}
+
+/// Integer softmax has an unsigned output: with signed codes everywhere, it stays float.
+inline void keep_softmax_in_float(const Model& model, QuantizeOptions& options) {
+  if (!options.signed_activations) return;
+  for (const Node& node : model.nodes)
+    if (std::holds_alternative<Softmax>(node.op)) options.keep_float.push_back(model.values[node.output].name);
+}
+
 }  // namespace detail
 
 /// Grids by the options from the observed ranges of a prepared model. Values that share a grid get the hull of their
@@ -143,7 +163,7 @@ inline ModelGrids model_grids(const Model& model, std::span<const Interval<float
     const auto [scheme, bits, all_signed] =
         std::tuple{options.scheme, options.activation_bits, options.signed_activations};
     grids.activations[value] =
-        plan.unit[value] ? unit_grid(scheme, bits, all_signed) : activation_grid(hull, scheme, bits, all_signed);
+        plan.unit[value] ? unit_grid(scheme, all_signed) : activation_grid(hull, scheme, bits, all_signed);
   }
   const std::vector<LayerOptions> choices = layer_options(model, options);
   for (const Node& node : model.nodes) {
@@ -165,7 +185,7 @@ inline QuantizedModel encode_model(const Model& model, const ModelGrids& grids, 
   QuantizedModel quantized{model, {}, {}};
   for (const auto& grid : grids.activations) {
     quantized.activations.emplace_back();
-    if (grid) quantized.activations.back() = encoding_of(*grid, options.scheme, options.activation_bits);
+    if (grid) quantized.activations.back() = encoding_of(*grid, options.scheme);
   }
   quantized.weights.resize(model.nodes.size());
   if (notes != nullptr) notes->assign(model.nodes.size(), {});
@@ -176,7 +196,7 @@ inline QuantizedModel encode_model(const Model& model, const ModelGrids& grids, 
       if (!input) return;
       const auto& output = quantized.activations[model.nodes[n].output];
       quantized.weights[n] =
-          encode_layer(layer, grids.weights[n], input->step, output ? output->step : 0.0F,
+          encode_layer(layer, grids.weights[n], *input, output ? output->step : 0.0F,
                        *choices[model.nodes[n].output].bits, notes == nullptr ? nullptr : &(*notes)[n]);
       layer.kernel = {};
       layer.offset = {};

@@ -76,11 +76,11 @@ struct QuantizeOptions {
   /// Of weights; activations have one step a tensor.
   Granularity granularity = Granularity::per_channel;
   /// Symmetric activations have signed codes everywhere, [-127, 127] or fewer, for runtimes without unsigned ones. A
-  /// softmax in integers has an unsigned output: keep it in float.
+  /// softmax in integers has an unsigned output: it stays float then.
   bool signed_activations = false;
   /// Of weights, 2 to 8.
   int bits = 8;
-  /// Of activations, 2 to 8.
+  /// Of activations, 2 to 8. Softmax and sigmoid have a fixed output grid of 8 bits whatever the others have.
   int activation_bits = 8;
   /// Of activations; weights take their exact extremes.
   RangeRule observer = RangeRule::minmax;

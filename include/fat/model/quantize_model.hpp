@@ -103,18 +103,22 @@ void finetune_in_place(Model& network, ModelGrids& grids, std::span<const Interv
 /// weights and corrects biases as asked, and encodes. Each step is usable alone: prepare_model, choose_rescaling,
 /// observe_ranges, model_grids, finetune, post_training. With training, weights are rounded by choice and biases
 /// corrected before it (the steps of weights rounded so stay as they are), and biases again after it where that brings
-/// the outputs nearer to the float network's. `report`, where given, gets a line for each layer.
+/// the outputs nearer to the float network's. `report`, where given, gets a line for each layer. With signed activations
+/// softmax outputs stay float.
 /// Errors: options out of range or for layers that are none, no image, NaN or infinity in the weights or in a tensor (by name); those of finetune.
 ///   fat::QuantizedModel int8 = fat::quantize_model(model, images, {.granularity = fat::Granularity::scalar});
 template <ImageSource Images>
-QuantizedModel quantize_model(const Model& model, const Images& images, const QuantizeOptions& options = {},
+QuantizedModel quantize_model(const Model& model, const Images& images, const QuantizeOptions& given = {},
                               const Progress& progress = {}, QuantizeReport* report = nullptr) {
-  detail::check(options);
+  detail::check(given);
   validate(model);
   QuantizeReport unread;
   QuantizeReport& told = report == nullptr ? unread : *report;
   const Model original = prepare_model(model);
+  QuantizeOptions options = given;
+  detail::keep_softmax_in_float(original, options);
   detail::check_names(original, options);
+  detail::check_depths(original, options);
   expects(images.size() != 0, "quantize_model: no images; give at least one calibration image");
   Model network = original;
   const std::vector<std::size_t> chosen = draw_indices(images.size(), options.calibration, options.seed);
