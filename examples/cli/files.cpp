@@ -145,8 +145,8 @@ fat::ImageSet load_images(const std::string& path, const std::string& labels, co
   for (const std::string& problem : images.skipped())
     std::fprintf(stderr, "fat: skipped %s\n", printable(problem).c_str());
   if (!images.skipped().empty())
-    std::fprintf(stderr, "fat: %zu of %zu images skipped in %s\n", images.skipped().size(), entries.size(),
-                 printable(path).c_str());
+    std::fprintf(stderr, "fat: %zu of %zu images skipped in %s\n", images.skipped().size(),
+                 images.size() + images.skipped().size(), printable(path).c_str());
   return images;
 }
 

@@ -452,7 +452,7 @@ BOOST_AUTO_TEST_CASE(no_file_has_sums_that_pass_32_bits) {
   for (std::int8_t& code : quantized.weights[0]->codes) code = 127;
   const auto refused = [&](auto&& work) {
     const std::string said = message_of(work);
-    BOOST_TEST(said.find("sums of layer 'deep', channel 0, can reach") != std::string::npos, said);
+    BOOST_TEST(said.find("sums of layer 'deep', channel 0, can pass 32 bits") != std::string::npos, said);
   };
   refused([&] { fat::IntegerModel{quantized}; });
   refused([&] { fat::onnx::write(quantized); });

@@ -39,8 +39,8 @@ inline void expect_sums_fit(const WeightEncoding& w, const Partition& parts, con
                             std::string_view who, std::string_view layer) {
   const std::vector<std::int64_t> sums = largest_sums(w, parts, input);
   for (std::size_t c = 0; c != sums.size(); ++c)
-    expects(sums[c] <= largest_int32, who, ": the sums of layer '", layer, "', channel ", c, ", can reach ", sums[c],
-            ", which passes 32 bits, its bias is ", w.bias[c], "; keep the layer float or quantize it again");
+    expects(sums[c] <= largest_int32, who, ": the sums of layer '", layer, "', channel ", c,
+            ", can pass 32 bits, its bias is ", w.bias[c], "; keep the layer float or quantize it again");
 }
 
 /// The same for every layer of a network that runs in integers. Precondition: the network is valid.
