@@ -121,7 +121,7 @@ struct QuantizeOptions {
   std::size_t patience = 0;
   TrainingLoss loss = TrainingLoss::batch_rmse;
   TrainingOptimizer optimizer = TrainingOptimizer::adam;
-  /// At its highest; empty: the default of what is trained and of the optimizer.
+  /// At its highest; empty: a tenth, a third or all of default_learning_rate, by short trials (choose_learning_rate).
   std::optional<double> learning_rate{};
   TrainingSchedule schedule = TrainingSchedule::cosine;
   /// Into so many equal cycles the steps are divided; at the beginning of each the optimizer starts afresh and the rate
