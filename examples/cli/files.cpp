@@ -10,6 +10,7 @@
 #include <fat/io/quantized_npz.hpp>
 #include <fat/io/tflite.hpp>
 #include <fat/model/before_softmax.hpp>
+#include <fat/model/integer.hpp>
 #include <fat/model/metrics.hpp>
 #include <fat/model/quantize_model.hpp>
 
@@ -152,8 +153,8 @@ fat::ImageSet load_images(const std::string& path, const std::string& labels, co
   for (const std::string& problem : images.skipped())
     std::fprintf(stderr, "fat: skipped %s\n", printable(problem).c_str());
   if (!images.skipped().empty())
-    std::fprintf(stderr, "fat: %zu of %zu images skipped in %s\n", images.skipped().size(), entries.size(),
-                 printable(path).c_str());
+    std::fprintf(stderr, "fat: %zu of %zu images skipped in %s\n", images.skipped().size(),
+                 images.size() + images.skipped().size(), printable(path).c_str());
   return images;
 }
 
@@ -171,9 +172,17 @@ void check_extensions(std::span<const std::string> paths) {
   for (const std::string& path : paths) writer_for(path);
 }
 
+namespace {
+
+/// Errors: a network that the integer engine refuses. Its file would be one that `fat run` does not take.
+void expect_runs(const fat::QuantizedModel& model) { fat::IntegerModel{model}; }
+
+}  // namespace
+
 void check_writable(const fat::QuantizedModel& model, const std::string& path, bool tensorrt) {
   const std::string extension = extension_of(path);
   naming(path, [&] {
+    expect_runs(model);
     if (extension == ".onnx")
       fat::onnx::write(model, tensorrt ? fat::onnx::Profile::tensorrt : fat::onnx::Profile::standard);
     else if (extension == ".tflite")
@@ -186,6 +195,7 @@ void check_writable(const fat::QuantizedModel& model, const std::string& path, b
 void write_quantized_model(const fat::QuantizedModel& model, const std::string& path, bool tensorrt) {
   const Writer write = writer_for(path);
   naming(path, [&] {
+    expect_runs(model);
     if (tensorrt && extension_of(path) == ".onnx")
       fat::onnx::save(model, path, fat::onnx::Profile::tensorrt);
     else

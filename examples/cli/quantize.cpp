@@ -128,16 +128,12 @@ Json layers_json(const fat::QuantizeReport& report) {
   return layers;
 }
 
-/// Errors: an output whose format cannot hold what the options make of the network, found on one image before the work
-/// begins. What only training or more images could show is left to the writing.
+/// Errors: an output whose format cannot hold what the options make of the network, or what `fat run` would refuse;
+/// found on one image before the work begins. What only training or more images could show is left to the writing.
 template <class Images>
 void check_formats(const Settings& settings, const fat::QuantizeOptions& options, const fat::Model& model,
                    const Images& images) {
-  const auto limited = [](const std::string& path) {
-    const std::string extension = extension_of(path);
-    return extension != ".npz" && extension != ".json";
-  };
-  if (std::none_of(settings.outputs.begin(), settings.outputs.end(), limited) || images.size() == 0) return;
+  if (images.size() == 0) return;
   fat::QuantizeOptions quick = options;
   quick.calibration = 1;
   quick.rescale = fat::Rescaling::none;
@@ -152,14 +148,7 @@ void check_formats(const Settings& settings, const fat::QuantizeOptions& options
   } catch (const fat::error&) {  // the job itself says it better
     return;
   }
-  for (const std::string& path : settings.outputs)
-    if (limited(path)) check_writable(*sample, path, settings.tensorrt);
-}
-
-/// Softmax has no signed integer form: with signed codes everywhere, its outputs stay float.
-void keep_softmax_in_float(const fat::Model& model, fat::QuantizeOptions& options) {
-  for (const fat::Node& node : model.nodes)
-    if (std::holds_alternative<fat::Softmax>(node.op)) options.keep_float.push_back(model.values[node.output].name);
+  for (const std::string& path : settings.outputs) check_writable(*sample, path, settings.tensorrt);
 }
 
 /// Says on stderr that a .json file is of other weights than the user's model has, where that is so.
@@ -283,7 +272,6 @@ int quantize(const Settings& settings) {
   model.preprocessing = preprocessing_for(model, settings);
   if (settings.class_offset) model.class_offset = settings.class_offset;
   fat::QuantizeOptions options = settings.options;
-  if (options.signed_activations) keep_softmax_in_float(prepared(settings.model, model), options);
   check_formats(settings, options, model, images);
 
   ProgressBar bar;

@@ -102,18 +102,17 @@ void attach_labels(std::vector<ImageEntry>& entries, const std::string& labels) 
 ImageSet::ImageSet(const std::vector<ImageEntry>& entries, const Extent& extent, const Preprocessing& how,
                    Threads& threads)
     : extent_(extent), how_(how) {
-  std::vector<std::vector<Item>> read_items(entries.size());
-  std::vector<std::string> problems(entries.size());
+  std::vector<Found> found(entries.size());
   threads.run(entries.size(), [&](std::size_t index, std::size_t) {
     try {
-      read_items[index] = read(entries[index]);
+      found[index] = read(entries[index]);
     } catch (const error& problem) {
-      problems[index] = problem.what();
+      found[index].problems.emplace_back(problem.what());
     }
   });
-  for (std::size_t index = 0; index != entries.size(); ++index) {
-    if (!problems[index].empty()) skipped_.push_back(std::move(problems[index]));
-    for (Item& item : read_items[index]) items_.push_back(std::move(item));
+  for (Found& each : found) {
+    for (std::string& problem : each.problems) skipped_.push_back(std::move(problem));
+    for (Item& item : each.items) items_.push_back(std::move(item));
   }
   if (items_.empty())
     fail(skipped_.empty() ? std::string_view{"ImageSet: no image was given; list at least one"}
@@ -121,11 +120,13 @@ ImageSet::ImageSet(const std::vector<ImageEntry>& entries, const Extent& extent,
          skipped_.size() > 1 ? " (and more: no image could be used)" : "");
 }
 
-std::vector<ImageSet::Item> ImageSet::read(const ImageEntry& entry) const {
+ImageSet::Found ImageSet::read(const ImageEntry& entry) const {
   if (lower_extension(entry.path) == ".npy") return read_npy_items(entry);
-  expects(!extent_.vector && extent_.channels == 3, entry.path,
-          ": the network's input is not an RGB image; give .npy tensors");
-  Image image = resize_shorter_side(read_image(entry.path), how_.resize);
+  const bool one = extent_.channels == 1;
+  expects(!extent_.vector && (one || extent_.channels == 3), entry.path,
+          ": the network's input is neither an RGB nor a grey image; give .npy tensors");
+  Image image = read_image(entry.path);
+  image = resize_shorter_side(one ? grey(std::move(image)) : image, how_.resize);
   expects(how_.crop == 0 || std::min(image.height, image.width) >= how_.crop, entry.path, ": ", image.height, " x ",
           image.width, " pixels have no middle of ", how_.crop, " x ", how_.crop,
           "; set --resize to at least the crop");
@@ -133,47 +134,67 @@ std::vector<ImageSet::Item> ImageSet::read(const ImageEntry& entry) const {
   expects(image.height == extent_.height && image.width == extent_.width, entry.path, ": ", image.height, " x ",
           image.width, " pixels after preprocessing, the network takes ", extent_.height, " x ", extent_.width,
           "; set --resize and --crop to match");
-  std::vector<Item> items(1);
-  items[0] = {entry.path, entry.label, std::move(image.pixels), {}};
-  return items;
+  if (one) {  // all three channels are the same
+    for (std::size_t pixel = 0; 3 * pixel != image.pixels.size(); ++pixel)
+      image.pixels[pixel] = image.pixels[3 * pixel];
+    image.pixels.resize(image.pixels.size() / 3);
+  }
+  Found found;
+  found.items.push_back({entry.path, entry.label, std::move(image.pixels), {}});
+  return found;
 }
 
-std::vector<ImageSet::Item> ImageSet::read_npy_items(const ImageEntry& entry) const {
+ImageSet::Found ImageSet::read_npy_items(const ImageEntry& entry) const {
   const NpyArray file = read_npy(entry.path);
   const Shape& shape = file.shape;
-  const std::size_t per_image = extent_.size();
-  const std::size_t rank = extent_.vector ? 1 : 3;
-  expects(shape.rank() == rank || shape.rank() == rank + 1, entry.path, ": shape ", shape,
-          "; one image or a batch of [", extent_.height, ",", extent_.width, ",", extent_.channels, "] is needed");
-  const std::size_t count = shape.rank() == rank ? 1 : shape[0];
-  expects(count != 0, entry.path, ": shape ", shape, " holds no image; give at least one");
-  const std::size_t first = shape.rank() - rank;
-  const bool channels_last = extent_.vector ? shape[first] == extent_.channels
-                                            : shape[first] == extent_.height && shape[first + 1] == extent_.width &&
-                                                  shape[first + 2] == extent_.channels;
-  const bool channels_first = !extent_.vector && shape[first] == extent_.channels &&
-                              shape[first + 1] == extent_.height && shape[first + 2] == extent_.width;
-  expects(channels_last || channels_first, entry.path, ": shape ", shape, " does not fit the network's input of ",
-          extent_.height, " x ", extent_.width, " x ", extent_.channels, "; resize the tensor");
-  const array<float> values = finite_values(file, entry.path);
-  const bool pixels = file.type == npy_type<std::uint8_t>() && !extent_.vector && extent_.channels == 3;
-  std::vector<Item> items(count);
+  const Extent& e = extent_;
+  const std::size_t per_image = e.size();
+  // The layouts of one image; files hold one, or many along an axis before it.
+  std::vector<Shape> layouts{e.vector ? Shape{e.channels} : Shape{e.height, e.width, e.channels}};
+  if (!e.vector) layouts.push_back({e.channels, e.height, e.width});
+  if (!e.vector && e.channels == 1) layouts.push_back({e.height, e.width});
+  const auto ends_with = [&](const Shape& layout) {
+    const std::size_t before = shape.rank() - layout.rank();
+    for (std::size_t axis = 0; axis != layout.rank(); ++axis)
+      if (shape[before + axis] != layout[axis]) return false;
+    return true;
+  };
+  const Shape* layout = nullptr;
+  bool known_rank = false;
+  for (const Shape& each : layouts) {
+    const bool rank = shape.rank() == each.rank() || shape.rank() == each.rank() + 1;
+    known_rank = known_rank || rank;
+    if (layout == nullptr && rank && ends_with(each)) layout = &each;
+  }
+  expects(known_rank, entry.path, ": shape ", shape, "; one image or a batch of [", e.height, ",", e.width, ",",
+          e.channels, "] is needed");
+  expects(shape.rank() == 0 || shape[0] != 0, entry.path, ": shape ", shape, " holds no image; give at least one");
+  expects(layout != nullptr, entry.path, ": shape ", shape, " does not fit the network's input of ", e.height, " x ",
+          e.width, " x ", e.channels, "; resize the tensor");
+  const std::size_t count = shape.rank() == layout->rank() ? 1 : shape[0];
+  const bool channels_last = layout == layouts.data();
+  const array<float> values = file.as<float>();
+  const bool pixels = file.type == npy_type<std::uint8_t>() && !e.vector && (e.channels == 3 || e.channels == 1);
+  Found found;
   for (std::size_t image = 0; image != count; ++image) {
-    Item& item = items[image];
-    item.name = count == 1 ? entry.path : entry.path + "[" + std::to_string(image) + "]";
-    item.label = entry.label;
-    item.values.resize(per_image);
-    const float* from = values.data() + image * per_image;
-    const std::size_t area = extent_.height * extent_.width;
+    std::string name = count == 1 ? entry.path : entry.path + "[" + std::to_string(image) + "]";
+    const float* const from = values.data() + image * per_image;
+    if (!std::all_of(from, from + per_image, [](float value) { return std::isfinite(value); })) {
+      found.problems.push_back(name + ": holds NaN or infinity; write finite values");
+      continue;
+    }
+    Item item{std::move(name), entry.label, {}, std::vector<float>(per_image)};
+    const std::size_t area = e.height * e.width;
     for (std::size_t at = 0; at != area; ++at)
-      for (std::size_t c = 0; c != extent_.channels; ++c)
-        item.values[at * extent_.channels + c] = channels_last ? from[at * extent_.channels + c] : from[c * area + at];
+      for (std::size_t c = 0; c != e.channels; ++c)
+        item.values[at * e.channels + c] = channels_last ? from[at * e.channels + c] : from[c * area + at];
     if (pixels) {
       item.pixels.assign(item.values.begin(), item.values.end());
       item.values.clear();
     }
+    found.items.push_back(std::move(item));
   }
-  return items;
+  return found;
 }
 
 void ImageSet::load(std::size_t index, std::span<float> out) const {
@@ -182,7 +203,7 @@ void ImageSet::load(std::size_t index, std::span<float> out) const {
   if (item.pixels.empty())
     std::copy(item.values.begin(), item.values.end(), out.begin());
   else
-    preprocess(item.pixels, how_, out);
+    preprocess(item.pixels, how_, out, extent_.channels);
 }
 
 }  // namespace fat::inline FAT_ABI

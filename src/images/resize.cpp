@@ -126,9 +126,29 @@ Preprocessing preprocessing_preset(std::string_view name) {
   fail("preprocessing '", name, "' is unknown; use tf, torch, caffe or raw");
 }
 
-void preprocess(std::span<const std::uint8_t> pixels, const Preprocessing& how, std::span<float> out) {
-  expects(out.size() == pixels.size() && pixels.size() % 3 == 0, "preprocess: room for ", out.size(), " values of ",
-          pixels.size(), " bytes of RGB");
+Image grey(Image image) {
+  for (std::size_t at = 0; at != image.pixels.size(); at += 3) {
+    std::uint8_t* const pixel = &image.pixels[at];
+    const std::uint32_t sum = 19595U * pixel[0] + 38470U * pixel[1] + 7471U * pixel[2] + 32768U;
+    pixel[0] = pixel[1] = pixel[2] = static_cast<std::uint8_t>(sum >> 16U);
+  }
+  return image;
+}
+
+void preprocess(std::span<const std::uint8_t> pixels, const Preprocessing& how, std::span<float> out,
+                std::size_t channels) {
+  expects((channels == 1 || channels == 3) && out.size() == pixels.size() && pixels.size() % channels == 0,
+          "preprocess: room for ", out.size(), " values of ", pixels.size(), " bytes in ", channels,
+          " channels; 1 or 3 are possible");
+  if (channels == 1) {
+    const auto mean = [](const float* three) {
+      return static_cast<float>(
+          (static_cast<double>(three[0]) + static_cast<double>(three[1]) + static_cast<double>(three[2])) / 3.0);
+    };
+    const float scale = mean(how.scale), offset = mean(how.offset);
+    for (std::size_t at = 0; at != out.size(); ++at) out[at] = static_cast<float>(pixels[at]) * scale + offset;
+    return;
+  }
   for (std::size_t pixel = 0; pixel != out.size(); pixel += 3)
     for (std::size_t c = 0; c != 3; ++c)
       out[pixel + c] = static_cast<float>(pixels[pixel + (how.bgr ? 2 - c : c)]) * how.scale[c] + how.offset[c];

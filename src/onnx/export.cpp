@@ -5,6 +5,7 @@
 #include <fat/io/onnx.hpp>
 #include <fat/model/encodings.hpp>
 #include <fat/model/simulation_model.hpp>
+#include <fat/model/sums.hpp>
 
 #include <algorithm>
 #include <cmath>
@@ -23,6 +24,7 @@ class Exporter {
  public:
   Exporter(const QuantizedModel& model, Profile profile) : model_(model), graph_(model.graph), profile_(profile) {
     validate(model);
+    expect_sums_fit(model, "onnx");
     check_names();
     for (ValueId v = 0; v != graph_.values.size(); ++v) check_encoding(v);
     tensors_.resize(graph_.values.size());

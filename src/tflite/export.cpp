@@ -3,8 +3,10 @@
 
 #include <fat/io/file.hpp>
 #include <fat/io/tflite.hpp>
+#include <fat/model/encodings.hpp>
 #include <fat/model/integer_stage.hpp>
 #include <fat/model/simulation_model.hpp>
+#include <fat/model/sums.hpp>
 
 #include <algorithm>
 #include <cmath>
@@ -36,6 +38,7 @@ class Exporter {
  public:
   explicit Exporter(const QuantizedModel& model) : model_(model), graph_(model.graph) {
     validate(model);
+    expect_sums_fit(model, "tflite");
     for (std::size_t value = 0; value != graph_.values.size(); ++value) check_activation(value);
     buffers_.push_back(schema::CreateBuffer(builder_));  // buffer 0 is empty by convention
   }
@@ -332,8 +335,16 @@ class Exporter {
         std::find(encoding->codes.begin(), encoding->codes.end(), std::int8_t{-128}) == encoding->codes.end(), node,
         "has a weight code of -128; the format wants -127..127, quantize the float model again with symmetric weights");
     const float in_step = model_.activations[node_at(node).inputs[0]]->step;
+    const float out_step = model_.activations[node_at(node).output]->step;
     std::vector<float> bias_step;
-    for (const float step : encoding->step) bias_step.push_back(in_step * step);
+    for (const float step : encoding->step) {
+      bias_step.push_back(in_step * step);
+      require(bias_step.back() >= std::numeric_limits<float>::min(), node, "has a bias step of ", in_step, " times ",
+              step, ", which is 0 in float; keep it float");
+      require(bias_step.back() / out_step < static_cast<float>(least_refused_multiplier), node,
+              "multiplies its sums by ", bias_step.back() / out_step, ", which runtimes refuse from ",
+              least_refused_multiplier, " on; quantize the float model again, or keep it float");
+    }
     const auto encode = [&](const std::vector<float>& steps, std::size_t axis) {
       return schema::CreateQuantizationParameters(builder_, 0, 0, builder_.CreateVector(steps),
                                                   builder_.CreateVector(std::vector<std::int64_t>(steps.size(), 0)),

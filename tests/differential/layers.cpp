@@ -232,7 +232,7 @@ BOOST_AUTO_TEST_CASE(every_operator_in_one_network) {
 }
 
 BOOST_AUTO_TEST_CASE(bad_networks_are_refused_before_any_work) {
-  rejects([] { fat::IntegerModel engine{dense(70000, 2)}; }, "sums 70000 products, which can overflow 32 bits");
+  rejects([] { fat::IntegerModel engine{dense(262141, 2)}; }, "sums 262141 products, at most 262140 are possible");
   fat::QuantizedModel model = dense(4, 2);
   model.activations[0]->zero_point = 200;
   rejects([&] { fat::IntegerModel engine{model}; }, "zero point");

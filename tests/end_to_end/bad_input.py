@@ -240,7 +240,12 @@ class BadInput(ProgramTest):
 
     def test_nan_image(self):
         path = self.folder / "nan.npy"
-        write_npy(path, (2, 3, 8, 8), [0.5] * 383 + [float("nan")])
+        write_npy(path, (6, 3, 8, 8), [0.5] * (192 * 3 + 5) + [float("nan")] + [0.25] * (192 * 3 - 6))
+        _, err = self.succeed(*self.quantize(images=path))  # the fourth image alone is left out
+        self.assertIn(f"{path}[3]: holds NaN or infinity", err)
+        self.assertIn("1 of 6 images skipped", err)
+        self.out.unlink()
+        write_npy(path, (2, 3, 8, 8), [0.5] + [float("nan")] * 383)
         self.refused(*self.quantize(images=path), says=[path])
         self.refused("run", self.model, "--input", path, "-o", self.folder / "y.npy", says=[path, "NaN"])
 

@@ -155,9 +155,10 @@ BOOST_AUTO_TEST_CASE(options_choose_loss_optimizer_and_schedule) {
   s.options.loss = {};
   s.options.optimizer = TrainingOptimizer::sgd;
   BOOST_TEST(same_losses(losses(s, fat::BatchRmse{}, fat::Sgd{}, cosine)));
-  s.options.learning_rate.reset();
+  s.options.learning_rate = fat::default_learning_rate(s.options.finetune, s.options.optimizer);
   BOOST_TEST(same_losses(losses(s, fat::BatchRmse{}, fat::Sgd{}, fat::CosineRestarts{3e-5, steps})));
   s.options.optimizer = {};
+  s.options.learning_rate = fat::default_learning_rate(s.options.finetune);
   BOOST_TEST(same_losses(losses(s, fat::BatchRmse{}, fat::Adam{}, fat::CosineRestarts{3e-3, steps})));
   s.options.cycles = 2;  // of 8 and 7 steps
   BOOST_TEST(same_losses(losses(s, fat::BatchRmse{}, fat::Adam{}, fat::CosineRestarts{3e-3, 8})));

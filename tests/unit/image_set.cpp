@@ -3,8 +3,10 @@
 #include <fat/io/npy.hpp>
 
 #include <sys/stat.h>
+#include <cmath>
 #include <filesystem>
 #include <fstream>
+#include <limits>
 #include <random>
 
 #include <boost/test/unit_test.hpp>
@@ -101,6 +103,88 @@ BOOST_AUTO_TEST_CASE(tensors_of_either_layout) {
   set.load(2, image);
   BOOST_TEST(image[0] == 12.0F);
   BOOST_TEST(set.name(2) == (folder / "last.npy") + "[1]");
+}
+
+// Every layout of images of one channel gives the same tensors.
+BOOST_AUTO_TEST_CASE(arrays_of_one_channel_need_no_axis_for_it) {
+  const fat::Extent one{.height = 2, .width = 3, .channels = 1};
+  fat::Threads threads{1};
+  for (const bool as_pixels : {false, true}) {
+    const auto values_of = [&](const fat::Shape& shape) {
+      const Folder folder;
+      write_tensor(folder / "x.npy", shape, as_pixels);
+      const fat::ImageSet set{fat::list_images(folder.path.string()), one, fat::preprocessing_preset("tf"), threads};
+      std::vector<float> all(set.size() * set.image_size());
+      for (std::size_t i = 0; i != set.size(); ++i) set.load(i, std::span{all}.subspan(i * 6, 6));
+      return all;
+    };
+    std::vector<float> many(24);
+    for (std::size_t i = 0; i != many.size(); ++i)
+      many[i] = as_pixels ? static_cast<float>(i) / 127.5F - 1.0F : static_cast<float>(i);
+    const std::vector<float> single(many.begin(), many.begin() + 6);
+    for (const fat::Shape& shape : {fat::Shape{4, 2, 3}, {4, 2, 3, 1}, {4, 1, 2, 3}}) {
+      const std::vector<float> found = values_of(shape);
+      BOOST_REQUIRE(found.size() == many.size());
+      for (std::size_t i = 0; i != many.size(); ++i) BOOST_TEST(std::abs(found[i] - many[i]) < 1e-6F);
+    }
+    for (const fat::Shape& shape : {fat::Shape{2, 3}, {1, 2, 3}, {2, 3, 1}, {1, 1, 2, 3}, {1, 2, 3, 1}}) {
+      const std::vector<float> found = values_of(shape);
+      BOOST_REQUIRE(found.size() == single.size());
+      for (std::size_t i = 0; i != single.size(); ++i) BOOST_TEST(std::abs(found[i] - single[i]) < 1e-6F);
+    }
+  }
+}
+
+BOOST_AUTO_TEST_CASE(an_image_that_is_not_finite_is_skipped_alone) {
+  const Folder folder;
+  fat::Threads threads{2};
+  const auto write = [&](std::initializer_list<std::size_t> bad) {
+    fat::array<float> values(fat::Shape{5, 2, 2, 3});
+    for (const std::size_t image : bad)
+      values[image * 12 + 7] = image % 2 == 0 ? std::nanf("") : std::numeric_limits<float>::infinity();
+    fat::write_npy(folder / "batch.npy", fat::NpyArray{values});
+  };
+  const auto load = [&] {
+    return fat::ImageSet{fat::list_images(folder.path.string()), tiny, fat::preprocessing_preset("tf"), threads};
+  };
+  write({1, 4});
+  const fat::ImageSet set = load();
+  BOOST_REQUIRE(set.size() == 3U);
+  BOOST_TEST(set.name(1) == (folder / "batch.npy") + "[2]");
+  BOOST_REQUIRE(set.skipped().size() == 2U);
+  BOOST_TEST(set.skipped()[0] == (folder / "batch.npy") + "[1]: holds NaN or infinity; write finite values");
+  BOOST_TEST(set.skipped()[1].find("[4]: holds NaN") != std::string::npos);
+  write({0, 1, 2, 3, 4});
+  BOOST_CHECK_THROW(load(), fat::error);
+}
+
+/// Grey and coloured pictures, each as JPEG and PNG: what Pillow's convert("L") makes of them.
+BOOST_AUTO_TEST_CASE(networks_of_one_channel_take_pictures_as_luminance) {
+  const std::string pictures = std::string{FAT_PROJECT_DIR} + "/tests/fuzz/corpus/images/";
+  fat::Threads threads{1};
+  for (const char* const name : {"color.jpg", "color.png", "gray.jpg", "gray.png"}) {
+    const fat::Image picture = fat::read_image(pictures + name);
+    const fat::Extent extent{.height = picture.height, .width = picture.width, .channels = 1};
+    const fat::ImageSet set{{{pictures + name, {}}}, extent, fat::preprocessing_preset("raw"), threads};
+    std::vector<float> found(set.image_size());
+    set.load(0, found);
+    for (std::size_t i = 0; i != found.size(); ++i) {
+      const std::uint8_t* const p = &picture.pixels[3 * i];
+      const int luminance = (p[0] * 19595 + p[1] * 38470 + p[2] * 7471 + 32768) / 65536;
+      BOOST_TEST(found[i] == static_cast<float>(luminance));
+      if (std::string_view{name}.starts_with("gray")) BOOST_TEST(luminance == int{p[0]});
+    }
+  }
+  // resized and cropped like others
+  fat::Preprocessing how = fat::preprocessing_preset("tf");
+  how.resize = 12, how.crop = 10;
+  const fat::ImageSet set{{{pictures + "color.png", {}}}, {.height = 10, .width = 10, .channels = 1}, how, threads};
+  const fat::Image wanted =
+      fat::center_crop(fat::resize_shorter_side(fat::grey(fat::read_image(pictures + "color.png")), 12), 10);
+  std::vector<float> found(set.image_size());
+  set.load(0, found);
+  for (std::size_t i = 0; i != found.size(); ++i)
+    BOOST_TEST(std::abs(found[i] - (static_cast<float>(wanted.pixels[3 * i]) / 127.5F - 1.0F)) < 1e-6F);
 }
 
 BOOST_AUTO_TEST_CASE(broken_files_are_skipped_by_name) {

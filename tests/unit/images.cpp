@@ -37,7 +37,8 @@ std::string message_of(const std::vector<std::uint8_t>& file) {
 
 }  // namespace
 
-// The checksums are zlib.adler32 of what Pillow 9.4 makes of the same pattern with resize((width, height), BILINEAR).
+// The checksums are zlib.adler32 of what Pillow makes of the same pattern with resize((width, height), BILINEAR), and
+// with convert("L").
 BOOST_AUTO_TEST_CASE(resize_equals_pillow_bit_for_bit) {
   const fat::Image image = pattern(37, 53);
   BOOST_TEST(adler32(fat::resize_bilinear(image, 20, 30).pixels) == 0x755372F2U);
@@ -46,6 +47,13 @@ BOOST_AUTO_TEST_CASE(resize_equals_pillow_bit_for_bit) {
   BOOST_TEST(adler32(fat::resize_bilinear(image, 90, 100).pixels) == 0x4468BAEFU);
   BOOST_TEST(adler32(fat::resize_bilinear(image, 1, 1).pixels) == 0x2FA017CU);
   BOOST_CHECK_THROW(fat::resize_bilinear(image, 0, 4), fat::error);
+}
+
+BOOST_AUTO_TEST_CASE(grey_equals_pillow_bit_for_bit) {
+  const fat::Image image = fat::grey(pattern(37, 53));
+  std::vector<std::uint8_t> one;
+  for (std::size_t i = 0; i != image.pixels.size(); i += 3) one.push_back(image.pixels[i]);
+  BOOST_TEST(adler32(one) == 0x2720C06BU);
 }
 
 BOOST_AUTO_TEST_CASE(shorter_side_rounds_the_longer_one_half_to_even) {

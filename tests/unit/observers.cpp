@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
+#include <limits>
 #include <random>
 #include <vector>
 
@@ -27,7 +28,7 @@ BOOST_AUTO_TEST_SUITE(unit_observers)
 BOOST_AUTO_TEST_CASE(a_percentile_leaves_half_of_the_rest_at_each_end) {
   const std::vector<float> values = ramp(100000);
   for (const double percent : {90.0, 99.0, 99.9}) {
-    fat::Percentile observer{percent};
+    fat::Percentile observer{percent, 255, std::numeric_limits<double>::infinity()};
     observer.observe(values.data(), values.size());
     const double cut = 100000.0 * (100.0 - percent) / 200.0;
     BOOST_TEST(std::abs(observer.range().low - cut) < 130.0);
@@ -39,9 +40,28 @@ BOOST_AUTO_TEST_CASE(a_percentile_leaves_half_of_the_rest_at_each_end) {
   BOOST_TEST(all.range().high == 99999.0);
 }
 
+BOOST_AUTO_TEST_CASE(a_percentile_does_not_count_zeros) {
+  constexpr double any = std::numeric_limits<double>::infinity();
+  const std::vector<float> values = ramp(1001);
+  fat::Percentile live{90.0, 255, any}, among_zeros = live;
+  live.observe(values.data(), values.size());
+  const std::vector<float> zeros(999000);
+  among_zeros.observe(zeros.data(), zeros.size());
+  among_zeros.observe(values.data(), values.size());
+  BOOST_TEST((live.range() == among_zeros.range()));
+  BOOST_TEST(among_zeros.range().high > 940.0);
+}
+
+BOOST_AUTO_TEST_CASE(the_numbers_of_a_percentile_are_checked) {
+  BOOST_CHECK_THROW((fat::Percentile{0.0}), fat::error);
+  BOOST_CHECK_THROW((fat::Percentile{99.0, 0}), fat::error);
+  BOOST_CHECK_THROW((fat::Percentile{99.0, 255, 0.5}), fat::error);
+}
+
 BOOST_AUTO_TEST_CASE(percentiles_of_parts_merge_to_that_of_the_whole) {
   const std::vector<float> values = ramp(60000);
-  fat::Percentile whole{99.0}, first{99.0}, second{99.0};
+  constexpr double any = std::numeric_limits<double>::infinity();
+  fat::Percentile whole{99.0, 255, any}, first = whole, second = whole;
   whole.observe(values.data(), values.size());
   first.observe(values.data(), 25000);
   second.observe(values.data() + 25000, 35000);

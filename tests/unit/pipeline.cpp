@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -113,6 +114,39 @@ BOOST_AUTO_TEST_CASE(automatic_rescaling_takes_the_best_of_its_trials) {
   const double automatic = c.rmse(options);
   options.rescale = c.report.rescaling.way;
   BOOST_TEST(c.rmse(options) == automatic, boost::test_tools::tolerance(1e-9));
+}
+
+// Few images that differ: what is best on those left out is often not what is best on all.
+BOOST_AUTO_TEST_CASE(automatic_rescaling_keeps_the_best_of_what_it_applied) {
+  const fat::Model model = small_model();
+  fat::QuantizeOptions options = scalar_options();
+  options.granularity = fat::Granularity::per_channel;  // no way is much better than another
+  options.rescale = fat::Rescaling::automatic;
+  std::size_t later = 0, applied = 0;
+  for (std::uint32_t seed = 1; seed != 121; ++seed) {
+    const RandomImages images{model.input_extent(), 2, seed};
+    const std::vector<std::size_t> all{0, 1};
+    const fat::ImageBlock block = fat::load_block(images, all, model.input_extent().size(), 2);
+    const std::vector<float> wanted = fat::float_outputs(model, block, 1);
+    fat::Model changed = model;
+    const fat::RescalingChoice choice = fat::choose_rescaling(changed, block, wanted, options);
+    double best = 0.0, least = std::numeric_limits<double>::infinity();
+    for (const fat::RescalingTrial& trial : choice.trials) {
+      if (trial.way == choice.way) best = trial.applied_rmse.value();
+      least = std::min(least, trial.applied_rmse.value_or(least));
+      applied += trial.applied_rmse ? 1 : 0;
+    }
+    BOOST_TEST(best == least);
+    later += choice.way != choice.trials.front().way ? 1 : 0;
+    // the network is that of the way taken
+    const auto ranges = fat::calibrate(changed, block, all, fat::MinMax{}, 1);
+    const fat::QuantizedModel quantized =
+        fat::encode_model(changed, fat::model_grids(changed, ranges, options), options);
+    BOOST_TEST(fat::simulated_rmse(quantized, block, wanted, 1) == best, boost::test_tools::tolerance(1e-9));
+    BOOST_TEST(choice.done.pairs.empty() == (choice.way == fat::Rescaling::none));
+  }
+  BOOST_TEST(later >= 2U);     // else the first would do
+  BOOST_TEST(applied > 125U);  // more than one a case
 }
 
 // Distances are those of the scores: probabilities would hide what softmax flattens.
@@ -299,6 +333,62 @@ BOOST_AUTO_TEST_CASE(bias_correction_keeps_the_mean_of_every_output) {
     return worst;
   };
   BOOST_TEST(mean_error(fat::BiasCorrection::on) < 0.4 * mean_error(fat::BiasCorrection::off));
+}
+
+/// Over all images and pixels, the mean of every channel before its activation is the float network's, but for the steps of
+/// the bias codes: for each kind of layer, behind others that are quantized too.
+BOOST_AUTO_TEST_CASE(bias_correction_gives_every_channel_its_mean) {
+  using fat::test::normal;
+  const fat::Window same{{3, 3}, {1, 1}, {1, 1}, {1, 1, 1, 1}};
+  for (const int last : {0, 1, 2, 3}) {
+    std::mt19937 random{21};
+    fat::test::Builder b{{6, 5, 3}};
+    fat::ValueId at = 0;
+    const auto add = [&](const char* name, fat::Operator op) { at = b.add(name, std::move(op), {at}); };
+    add(last == 0 ? "last" : "first",
+        fat::Convolution{same, 1, {}, normal({6, 3, 3, 3}, random, 0.4F), normal({6}, random, 0.5F)});
+    if (last >= 1) {
+      add("cut", fat::ClampLayer{fat::relu6});
+      add(last == 1 ? "last" : "dw",
+          fat::DepthwiseConvolution{same, 1, {}, normal({1, 3, 3, 6}, random, 0.4F), normal({6}, random, 0.5F)});
+    }
+    if (last == 2)
+      add("last", fat::Convolution{{}, 1, {}, normal({4, 1, 1, 6}, random, 0.4F), normal({4}, random, 0.5F)});
+    if (last == 3) add("last", fat::Dense{{}, normal({4, 180}, random, 0.1F), normal({4}, random, 0.5F)});
+    const fat::Model model = b.take();
+    const RandomImages images{model.input_extent(), 23};
+    const auto means = [&](auto& runner) {
+      const std::size_t channels = model.output_extent().channels, size = model.output_extent().size();
+      std::vector<double> sums(channels);
+      std::vector<float> image(model.input_extent().size()), output(size);
+      for (std::size_t i = 0; i != images.size(); ++i) {
+        images.load(i, image);
+        runner.run(image, 1, output);
+        for (std::size_t k = 0; k != size; ++k)
+          sums[k % channels] += static_cast<double>(output[k]) / static_cast<double>(images.size() * size / channels);
+      }
+      return sums;
+    };
+    fat::FloatRunner exact{model};
+    const std::vector<double> wanted = means(exact);
+    fat::QuantizeOptions options;
+    options.bits = 3;
+    options.keep_float = {"last"};  // the grid of the outputs would round their means
+    const auto distances = [&](fat::BiasCorrection correction) {
+      options.bias_correction = correction;
+      const fat::QuantizedModel quantized = fat::quantize_model(model, images, options);
+      fat::Simulation simulation{quantized};
+      std::vector<double> found = means(simulation);
+      const auto& weights = *quantized.weights.back();
+      const auto step = static_cast<double>(quantized.activations[quantized.graph.nodes.back().inputs[0]]->step);
+      for (std::size_t c = 0; c != found.size(); ++c)
+        found[c] = std::abs(found[c] - wanted[c]) / (0.5 * step * static_cast<double>(weights.channel_step(c)) + 1e-5);
+      return found;
+    };
+    const std::vector<double> off = distances(fat::BiasCorrection::off);
+    BOOST_TEST(*std::max_element(off.begin(), off.end()) > 5.0);
+    for (const double distance : distances(fat::BiasCorrection::on)) BOOST_TEST(distance <= 2.0);
+  }
 }
 
 /// Convolution, batch normalization with the statistics of `images`, ReLU6, depthwise convolution, ReLU, convolution.

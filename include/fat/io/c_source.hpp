@@ -9,6 +9,7 @@
 #include <fat/model/integer_stage.hpp>
 #include <fat/model/plan.hpp>
 #include <fat/model/simulation_model.hpp>
+#include <fat/model/sums.hpp>
 
 #include <algorithm>
 #include <charconv>
@@ -51,6 +52,7 @@ class CWriter {
   CWriter(const QuantizedModel& model, std::string_view name) : model_(model), prefix_(c_identifier(name)) {
     validate(model);
     const Model& graph = model.graph;
+    expect_sums_fit(model, "C source");
     std::size_t largest = 0;
     for (ValueId v = 0; v != graph.values.size(); ++v) {
       const bool used = v == graph.input || std::any_of(graph.nodes.begin(), graph.nodes.end(),
@@ -232,28 +234,22 @@ class CWriter {
   void layer(const Convolution& op) {
     Geometry g = geometry(op.window, in(0), out());
     g.groups = op.groups;
-    product("convolution", g, op.clamp, g.taps() * g.in_channels / g.groups, false);
+    product("convolution", g, op.clamp);
   }
   void layer(const Dense& op) {
     Geometry g;
     g.in_channels = in(0).size(), g.out_channels = out().channels;
-    product("convolution", g, op.clamp, g.in_channels, false);
+    product("convolution", g, op.clamp);
   }
   void layer(const DepthwiseConvolution& op) {
     const Geometry g = geometry(op.window, in(0), out());
-    product("depthwise", g, op.clamp, g.taps(), true);
+    product("depthwise", g, op.clamp);
   }
 
-  void product(const char* kernel, const Geometry& g, const Clamp& clamp, std::size_t depth, bool depthwise) {
+  void product(const char* kernel, const Geometry& g, const Clamp& clamp) {
     expects(weights_ != nullptr, "C source: layer '", std::string_view{node_->name},
             "' has float weights; quantize it");
     y_.clamp_to(clamp);
-    expect_sums_fit(
-        x_[0], *weights_, g.out_channels, depth,
-        [&](std::size_t k, std::size_t c) {
-          return weights_->codes[depthwise ? k * g.out_channels + c : c * depth + k] - weights_->channel_zero_point(c);
-        },
-        "C source", node_->name);
     const bool one = weights_->step.size() == 1;
     std::vector<std::int32_t> multipliers, shifts, zeros;
     for (std::size_t c = 0; c != g.out_channels; ++c) {

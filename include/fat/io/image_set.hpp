@@ -30,13 +30,15 @@ std::vector<ImageEntry> list_images(const std::string& path);
 /// two classes for one file.
 void attach_labels(std::vector<ImageEntry>& entries, const std::string& labels);
 
-/// Decoded images of one size; 8-bit pixels are kept (3 bytes each) and become floats when loaded. .npy files hold one
-/// tensor [height, width, 3] or [3, height, width], or many of them along a first axis; 8-bit values are pixels, floats
-/// are network inputs as they are.
+/// Decoded images of one size; 8-bit pixels are kept (a byte for each channel) and become floats when loaded. Networks
+/// of one channel get the luminance of pictures. .npy files hold one tensor [height, width, channels] or [channels,
+/// height, width], for one channel also [height, width], or many of them along a first axis; 8-bit values of one or
+/// three channels are pixels, floats are network inputs as they are.
 class ImageSet {
  public:
   /// Decodes `entries` for a network input of `extent`, in parallel. Files that cannot be used are left out, each with
-  /// a line in skipped(). Errors: no usable image at all; an input that is not [height, width, 3] for picture files.
+  /// a line in skipped(), and so are images with NaN or infinity of a .npy file. Errors: no usable image at all; an
+  /// input that is not [height, width, 1 or 3] for picture files.
   ImageSet(const std::vector<ImageEntry>& entries, const Extent& extent, const Preprocessing& how, Threads& threads);
 
   std::size_t size() const noexcept { return items_.size(); }
@@ -46,7 +48,7 @@ class ImageSet {
   void load(std::size_t index, std::span<float> out) const;
   const std::string& name(std::size_t index) const { return items_[index].name; }
   std::optional<std::size_t> label(std::size_t index) const { return items_[index].label; }
-  /// One message for every file that was left out.
+  /// One message for every file or image that was left out.
   const std::vector<std::string>& skipped() const noexcept { return skipped_; }
 
  private:
@@ -56,8 +58,13 @@ class ImageSet {
     std::vector<std::uint8_t> pixels;
     std::vector<float> values;
   };
-  std::vector<Item> read(const ImageEntry& entry) const;
-  std::vector<Item> read_npy_items(const ImageEntry& entry) const;
+  /// What was read of one file, and what not.
+  struct Found {
+    std::vector<Item> items;
+    std::vector<std::string> problems;
+  };
+  Found read(const ImageEntry& entry) const;
+  Found read_npy_items(const ImageEntry& entry) const;
 
   Extent extent_;
   Preprocessing how_;

@@ -47,8 +47,14 @@ Image center_crop(const Image& image, std::size_t side);
 /// (0..255). All but raw resize to 256 and crop to 224. Errors: another name.
 Preprocessing preprocessing_preset(std::string_view name);
 
-/// Applies scale, offset and channel order to [height, width, 3] pixels. Writes as many floats.
-void preprocess(std::span<const std::uint8_t> pixels, const Preprocessing& how, std::span<float> out);
+/// Luminance in all three channels, (19595 R + 38470 G + 7471 B + 32768) / 65536 rounded down: equal to Pillow's
+/// convert("L") bit for bit.
+Image grey(Image image);
+
+/// Applies scale, offset and channel order to [height, width, channels] pixels; one channel takes the means of the
+/// three channels' scales and offsets. Writes as many floats. Errors: other than 1 or 3 channels.
+void preprocess(std::span<const std::uint8_t> pixels, const Preprocessing& how, std::span<float> out,
+                std::size_t channels = 3);
 
 }  // namespace fat::inline FAT_ABI
 

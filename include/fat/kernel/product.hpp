@@ -34,15 +34,16 @@ struct PanelRange {
 };
 
 /// Packed weights B [depth, columns]. Rows of A are read as bytes up to depth_padded(): what lies beyond depth is
-/// multiplied by 0. Errors: no weights, or a depth beyond 131071, where sums of signed bytes can pass 32 bits.
+/// multiplied by 0. Sums wrap around: what passes 32 bits on the way is right where the whole does not. Errors: no
+/// weights, or a depth beyond 262140, whose groups of four are no longer counted in 16 bits.
 class PackedProduct {
  public:
   PackedProduct() = default;
   PackedProduct(const Kernels& kernels, const WeightView& weights)
       : kernels_(&kernels), depth_(weights.depth), columns_(weights.columns), groups_((weights.depth + 3) / 4) {
-    constexpr std::size_t deepest = 131071;
+    constexpr std::size_t deepest = 262140;
     expects(weights.data != nullptr && depth_ != 0 && columns_ != 0, "PackedProduct: the weights are empty");
-    expects(depth_ <= deepest, "PackedProduct: a depth of ", depth_, " can pass 32 bits; at most ", deepest);
+    expects(depth_ <= deepest, "PackedProduct: a depth of ", depth_, " is too large; at most ", deepest);
     blocks_ = kernels.block != nullptr && groups_ >= kernels.block_groups;
     if (blocks_) groups_ = kernels.padded_groups(groups_);
     rows_ = blocks_ ? kernels.block_rows : kernels.rows;

@@ -5,12 +5,15 @@
 #include <fat/core/span_tensor.hpp>
 #include <fat/model/options.hpp>
 #include <fat/model/quantized_model.hpp>
+#include <fat/model/sums.hpp>
 #include <fat/quantizer/bias.hpp>
 #include <fat/quantizer/run.hpp>
 
 #include <algorithm>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <numeric>
 #include <optional>
 #include <span>
@@ -21,12 +24,13 @@
 namespace fat::inline FAT_ABI {
 
 /// Which values are quantized, and which share one grid because the operator between them moves codes without changing
-/// them (max and average pools, pad, reshape, resize, concat): integer kernels and TFLite need equal encodings there.
+/// them (max and average pools, pad, reshape, resize, concat): integer kernels and TFLite need equal encodings there. A concat of
+/// softmax or sigmoid outputs with others is the exception: the former have a fixed grid, and are converted.
 struct TensorPlan {
   /// Smallest id of the values that share this value's grid.
   std::vector<ValueId> group;
   std::vector<bool> quantized;
-  /// Softmax and sigmoid outputs (and what shares their grid): [0, 1) in steps of 2^-bits, whatever was observed.
+  /// Softmax and sigmoid outputs (and what shares their grid): [0, 1) in steps of 1/256, whatever was observed.
   std::vector<bool> unit;
 
   bool leads(ValueId value) const { return quantized[value] && group[value] == value; }
@@ -73,14 +77,16 @@ inline TensorPlan plan_tensors(const Model& model, std::span<const std::string> 
     for (ValueId other = 0; other != count; ++other)
       if (plan.group[other] == plan.group[value]) flags[other] = false;
   };
-  for (const Node& node : model.nodes)
-    if (detail::keeps_codes(node.op))
-      for (const ValueId input : node.inputs) join(input, node.output);
-  spoil(plan.unit, model.input);
-  for (const Node& node : model.nodes)
-    if (!detail::keeps_codes(node.op) && !std::holds_alternative<Softmax>(node.op) &&
-        !std::holds_alternative<Sigmoid>(node.op))
-      spoil(plan.unit, node.output);
+  plan.unit[model.input] = false;
+  for (const Node& node : model.nodes) {
+    const bool keeps = detail::keeps_codes(node.op);
+    plan.unit[node.output] =
+        keeps ? std::all_of(node.inputs.begin(), node.inputs.end(), [&](ValueId input) { return plan.unit[input]; })
+              : std::holds_alternative<Softmax>(node.op) || std::holds_alternative<Sigmoid>(node.op);
+    // Joined with other tensors, a fixed grid stays as it is: its codes are converted there.
+    for (const ValueId input : node.inputs)
+      if (keeps && plan.unit[input] == plan.unit[node.output]) join(input, node.output);
+  }
   for (const Node& node : model.nodes)
     if (std::holds_alternative<JoinedOutputs>(node.op)) plan.quantized[node.output] = false;
   if (model.inputs.size() > 1) plan.quantized[model.input] = false;
@@ -97,8 +103,10 @@ inline Grid<float> activation_grid(const Interval<float>& observed, Scheme schem
   return asymmetric_grid(range.low, range.high - range.low, asymmetric_codes(bits, true));
 }
 
-/// The fixed grid of outputs in [0, 1): step 2^-bits, twice that where half of the codes are negative.
-inline Grid<float> unit_grid(Scheme scheme, int bits, bool all_signed = false) {
+/// The fixed grid of outputs in [0, 1), of 8 bits whatever the others have: integer softmax and the formats know no
+/// other. Step 1/256, twice that where half of the codes are negative.
+inline Grid<float> unit_grid(Scheme scheme, bool all_signed = false) {
+  constexpr int bits = 8;
   const Codes codes = scheme == Scheme::symmetric ? symmetric_codes(bits, all_signed) : asymmetric_codes(bits, true);
   if (scheme == Scheme::symmetric && all_signed) {
     const auto positive = static_cast<float>(1 << (bits - 1));
@@ -109,7 +117,9 @@ inline Grid<float> unit_grid(Scheme scheme, int bits, bool all_signed = false) {
 }
 
 /// What a model file says of an activation; a dead grid gets step 1.
-inline ActivationEncoding encoding_of(const Grid<float>& grid, Scheme scheme, int bits) {
+inline ActivationEncoding encoding_of(const Grid<float>& grid, Scheme scheme) {
+  int bits = 2;
+  while (grid.code_max - grid.code_min >= 1 << bits) ++bits;
   return {grid.dead() ? 1.0F : grid.step, grid.zero_point, grid.code_min, grid.code_max, bits,
           scheme == Scheme::symmetric};
 }
@@ -144,26 +154,46 @@ inline Grid<float> weight_grid(const Interval<float>& range, Scheme scheme, int 
 
 /// What encode_layer had to do.
 struct EncodingNotes {
-  std::size_t dead_channels = 0;    ///< weights all zero; they take the layer's largest step
-  std::size_t raised_channels = 0;  ///< weight step raised so that the bias fits 32 bits
+  std::size_t dead_channels = 0;    ///< weights all zero; they take the layer's largest step, or the one of their bias
+  std::size_t raised_channels = 0;  ///< weight step raised so that bias and sums fit 32 bits
 };
+
+/// Sums of a layer are multiplied by input step * weight step / output step on their way to codes; runtimes refuse this
+/// number and more.
+inline constexpr double least_refused_multiplier = 256.0;
 
 namespace detail {
 
-/// Gives dead grids the largest live step (1 where none lives) and raises steps whose bias would overflow (NUMERICS 5).
-inline EncodingNotes settle_grids(std::vector<Grid<float>>& grids, const array<float>& bias, float input_step) {
+inline void set_step(Grid<float>& grid, float step) {
+  grid.step = step;
+  grid.codes_per_unit = 1.0F / step;
+}
+
+/// Where no weight gives a step (NUMERICS 1): the one that makes a multiplier of about 1, so that biases lie on the
+/// grid of the output. `output_step` is 0 for a float output, which is taken for one of 8 bits that holds the biases.
+inline float step_of_biases(const array<float>& bias, float input_step, float output_step) {
+  auto step = static_cast<double>(output_step);
+  for (std::size_t c = 0; output_step == 0.0F && c != bias.size(); ++c)
+    step = std::max(step, std::abs(static_cast<double>(bias[c])) / 127.0);
+  if (step == 0.0) step = 1.0;
+  return static_cast<float>(std::clamp(step / static_cast<double>(input_step),
+                                       static_cast<double>(std::numeric_limits<float>::min()),
+                                       static_cast<double>(std::numeric_limits<float>::max())));
+}
+
+/// Gives dead grids the largest live step, or step_of_biases where that is finer or none lives, and zero point 0; raises
+/// steps whose bias would overflow (NUMERICS 1, 5).
+inline EncodingNotes settle_grids(std::vector<Grid<float>>& grids, const array<float>& bias, float input_step,
+                                  float output_step) {
   EncodingNotes notes;
   float largest = 0.0F;
   for (const Grid<float>& grid : grids) largest = std::max(largest, grid.step);
-  if (largest == 0.0F) largest = 1.0F;
-  const auto set_step = [](Grid<float>& grid, float step) {
-    grid.step = step;
-    grid.codes_per_unit = 1.0F / step;
-  };
   for (Grid<float>& grid : grids)
     if (grid.dead()) {
       ++notes.dead_channels;
-      set_step(grid, largest);
+      const float of_biases = step_of_biases(bias, input_step, output_step);
+      set_step(grid, largest == 0.0F ? of_biases : std::min(largest, of_biases));
+      grid.zero_point = 0;
     }
   for (std::size_t c = 0; c != bias.size(); ++c) {
     Grid<float>& grid = grids[grids.size() == 1 ? 0 : c];
@@ -178,29 +208,51 @@ inline EncodingNotes settle_grids(std::vector<Grid<float>>& grids, const array<f
 
 }  // namespace detail
 
-/// Codes of a layer's weights and bias. `grids` has one entry or one per output channel; `input_step` is the step of
-/// the tensor that the layer reads. The bias is rounded to multiples of input_step * weight step in double.
+/// Codes of a layer's weights and bias. `grids` has one entry or one per output channel; `input` encodes the tensor that
+/// the layer reads, `output_step` is the step of the one it makes, 0 where that stays float. The bias is rounded to
+/// multiples of input step * weight step in double. Steps are raised where sums could pass 32 bits otherwise.
 template <WeightedLayer Layer>
-WeightEncoding encode_layer(const Layer& layer, std::vector<Grid<float>> grids, float input_step, int bits,
-                            EncodingNotes* notes = nullptr) {
+WeightEncoding encode_layer(const Layer& layer, std::vector<Grid<float>> grids, const ActivationEncoding& input,
+                            float output_step, int bits, EncodingNotes* notes = nullptr) {
   const array<float>& weights = layer.weights();
   const Partition parts = partition(weights.shape(), Layer::channel_axis);
-  const EncodingNotes done = detail::settle_grids(grids, layer.bias(), input_step);
-  if (notes != nullptr) *notes = done;
+  EncodingNotes done = detail::settle_grids(grids, layer.bias(), input.step, output_step);
   WeightEncoding encoding{array<std::int8_t>{weights.shape()}, {}, {}, bits, {}};
-  if (grids.size() == 1) {
-    quantize_run(weights.data(), encoding.codes.data(), weights.size(), grids[0]);
-  } else {
-    GridTable<float> table{parts.channels};
-    for (std::size_t c = 0; c != parts.channels; ++c) table.set(c, grids[c]);
-    quantize_channels(weights.data(), encoding.codes.data(), parts, table);
+  std::vector<bool> raised(grids.size(), false);
+  for (bool fits = false; !fits;) {
+    if (grids.size() == 1) {
+      quantize_run(weights.data(), encoding.codes.data(), weights.size(), grids[0]);
+    } else {
+      GridTable<float> table{parts.channels};
+      for (std::size_t c = 0; c != parts.channels; ++c) table.set(c, grids[c]);
+      quantize_channels(weights.data(), encoding.codes.data(), parts, table);
+    }
+    encoding.step.clear();
+    encoding.zero_point.clear();
+    for (const Grid<float>& grid : grids) {
+      encoding.step.push_back(grid.step);
+      encoding.zero_point.push_back(grid.zero_point);
+    }
+    encoding.bias = quantize_bias(layer.bias(), static_cast<double>(input.step),
+                                  span_tensor{encoding.step.data(), {encoding.step.size()}});
+    const std::vector<std::int64_t> sums = largest_sums(encoding, parts, input);
+    std::vector<double> times(grids.size(), 1.0);
+    for (std::size_t c = 0; c != sums.size(); ++c) {
+      double& needed = times[grids.size() == 1 ? 0 : c];
+      // a little more, for rounding does not shrink with the step
+      if (sums[c] > largest_int32)
+        needed = std::max(needed, 1.001 * static_cast<double>(sums[c]) / static_cast<double>(largest_int32));
+    }
+    fits = true;
+    for (std::size_t g = 0; g != grids.size(); ++g) {
+      if (times[g] == 1.0) continue;
+      detail::set_step(grids[g], static_cast<float>(times[g] * static_cast<double>(grids[g].step)));
+      done.raised_channels += raised[g] ? 0 : 1;
+      raised[g] = true;
+      fits = false;
+    }
   }
-  for (const Grid<float>& grid : grids) {
-    encoding.step.push_back(grid.step);
-    encoding.zero_point.push_back(grid.zero_point);
-  }
-  encoding.bias = quantize_bias(layer.bias(), static_cast<double>(input_step),
-                                span_tensor{encoding.step.data(), {encoding.step.size()}});
+  if (notes != nullptr) *notes = done;
   return encoding;
 }
 

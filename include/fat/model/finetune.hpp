@@ -4,6 +4,7 @@
 
 #include <fat/model/before_softmax.hpp>
 #include <fat/model/calibrate.hpp>
+#include <fat/model/choose_rate.hpp>
 #include <fat/model/encode_model.hpp>
 #include <fat/model/student.hpp>
 #include <fat/model/training_choice.hpp>
@@ -84,7 +85,7 @@ inline std::string describe(const TrainingReport& report) {
   std::string text = "training: " + std::to_string(report.steps) + " steps";
   if (!report.validations.empty())
     text += ", loss on held-out images " + number(report.validations.front()) + " before, " +
-            number(report.best_validation) + " after step " + std::to_string(report.best_step) + ", which is kept";
+            number(report.best_validation) + " after step " + std::to_string(report.best_step) + ", the best";
   if (report.restores != 0)
     text += ", unstable " + (report.restores == 1 ? std::string{"once"} : std::to_string(report.restores) + " times") +
             " (good values restored, rate halved)";
@@ -166,8 +167,8 @@ aligned_vector<float> teacher_outputs(const Model& model, const Images& images, 
 }
 
 /// Trains on the `chosen` images, no labels, against the outputs of `teacher_model` before softmax (the float network
-/// that `model` was made from, or `model` itself), by default with Adam under one cosine and the paper's loss; a tenth
-/// of the images is held out and the parameters that do best on them are kept. `observed` are the ranges that the activations' grids
+/// that `model` was made from, or `model` itself), by default with Adam under one cosine and the paper's loss, at the
+/// rate of choose_learning_rate where none is given; a tenth of the images is held out and the parameters that do best on them are kept. `observed` are the ranges that the activations' grids
 /// were made from, or empty. The result depends on the inputs and the seed alone,
 /// bit for bit. Errors: no images, fewer than a batch; nothing to train; patience without held-out images; more cycles
 /// than steps; those of minimize; an interruption
@@ -189,11 +190,23 @@ Finetuned finetune(const Model& model, const ModelGrids& grids, std::span<const 
           "nearest), or biases");
   MinimizeOptions how = minimize_options(chosen.size(), options);
   const TrainingPlan plan = plan_training(chosen.size(), how);
-  const detail::ChosenSchedule schedule{options, plan.steps};
+  detail::ChosenSchedule schedule{options, plan.steps};  // refuses cycles before any work
 
   const std::size_t columns = scored.output_extent().size();
   const aligned_vector<float> teacher =
       teacher_outputs(before_softmax(teacher_model), images, chosen, options.batch, options.threads, progress);
+
+  std::string rate_note;
+  if (!options.learning_rate) {
+    const RateChoice rate = choose_learning_rate(
+        student, Targets<float>{teacher, columns}, options, how, [&](std::size_t done, std::size_t total) {
+          detail::notify(progress, {.stage = "learning rate", .done = done, .total = total});
+        });
+    QuantizeOptions chosen_rate = options;
+    chosen_rate.learning_rate = rate.rate;
+    schedule = detail::ChosenSchedule{chosen_rate, plan.steps};
+    rate_note = detail::describe(rate);
+  }
 
   how.checkpoint = detail::checkpoint_file(options.checkpoint);
   how.fingerprint = detail::training_fingerprint(model, grids, options);
@@ -218,6 +231,7 @@ Finetuned finetune(const Model& model, const ModelGrids& grids, std::span<const 
                        : report.saved         ? "the state is in the checkpoint folder, resume to go on"
                                       : "the state could not be saved, the checkpoint folder holds an earlier one"});
   detail::notify(progress, {.stage = "trained"});
+  if (!rate_note.empty()) report.notes.push_back(std::move(rate_note));
   if (plan.held == 0)
     report.notes.push_back("all " + std::to_string(chosen.size()) +
                            " images were trained on and none was held out to choose the parameters by; give more "

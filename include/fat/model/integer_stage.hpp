@@ -21,9 +21,6 @@
 namespace fat::inline FAT_ABI {
 namespace detail {
 
-/// The most products of a weight and a code that 32 bits hold: 2^31 / (128 * 255).
-inline constexpr std::size_t deepest_sum = 65793;
-
 /// Codes as the kernels hold them: bytes, raised by 128 where the encoding is signed.
 struct ByteGrid {
   double step = 1.0;
@@ -59,21 +56,6 @@ inline Geometry geometry(const Window& window, const Extent& in, const Extent& o
   g.dilation_height = window.dilation.height, g.dilation_width = window.dilation.width;
   g.pad_top = window.padding.top, g.pad_left = window.padding.left;
   return g;
-}
-
-/// Errors: a channel whose sums can pass 32 bits on the way, as biases near 2^31 make them. `weight(k, c)` is a weight
-/// less its zero point.
-template <class Weight>
-void expect_sums_fit(const ByteGrid& x, const WeightEncoding& w, std::size_t channels, std::size_t depth, Weight weight,
-                     std::string_view who, std::string_view layer) {
-  const std::int64_t farthest = std::max(x.zero, 255 - x.zero);
-  for (std::size_t c = 0; c != channels; ++c) {
-    std::int64_t sum = 0;
-    for (std::size_t k = 0; k != depth; ++k) sum += std::abs(std::int64_t{weight(k, c)});
-    expects(sum * farthest + std::abs(std::int64_t{w.bias[c]}) <= std::numeric_limits<std::int32_t>::max(), who,
-            ": the sums of layer '", layer, "', channel ", c, ", can pass 32 bits, its bias is ", w.bias[c],
-            "; keep the layer float or quantize it again");
-  }
 }
 
 /// Of the sums of output channel c.

@@ -76,15 +76,16 @@ struct QuantizeOptions {
   /// Of weights; activations have one step a tensor.
   Granularity granularity = Granularity::per_channel;
   /// Symmetric activations have signed codes everywhere, [-127, 127] or fewer, for runtimes without unsigned ones. A
-  /// softmax in integers has an unsigned output: keep it in float.
+  /// softmax in integers has an unsigned output: it stays float then.
   bool signed_activations = false;
   /// Of weights, 2 to 8.
   int bits = 8;
-  /// Of activations, 2 to 8.
+  /// Of activations, 2 to 8. Softmax and sigmoid have a fixed output grid of 8 bits whatever the others have.
   int activation_bits = 8;
   /// Of activations; weights take their exact extremes.
   RangeRule observer = RangeRule::minmax;
-  /// Percent of the values that the percentile rule keeps inside the range; half of the rest lies beyond each end.
+  /// Percent of the values other than 0 that the percentile rule keeps inside the range; half of the rest lies beyond
+  /// each end. It keeps more where cutting them off would cost too much (Percentile).
   double percentile = 99.99;
   /// Moves biases so that every channel's mean output is the float network's.
   BiasCorrection bias_correction = BiasCorrection::off;
@@ -120,7 +121,7 @@ struct QuantizeOptions {
   std::size_t patience = 0;
   TrainingLoss loss = TrainingLoss::batch_rmse;
   TrainingOptimizer optimizer = TrainingOptimizer::adam;
-  /// At its highest; empty: the default of what is trained and of the optimizer.
+  /// At its highest; empty: a tenth, a third or all of default_learning_rate, by short trials (choose_learning_rate).
   std::optional<double> learning_rate{};
   TrainingSchedule schedule = TrainingSchedule::cosine;
   /// Into so many equal cycles the steps are divided; at the beginning of each the optimizer starts afresh and the rate

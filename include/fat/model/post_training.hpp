@@ -25,9 +25,9 @@ std::vector<Interval<float>> observe_ranges(const Model& model, const Images& im
                                             const Progress& progress = {}) {
   if (options.observer == RangeRule::minmax)
     return calibrate(model, images, chosen, MinMax{}, options.threads, progress);
-  if (options.observer == RangeRule::percentile)
-    return calibrate(model, images, chosen, Percentile{options.percentile}, options.threads, progress);
   const int levels = (1 << options.activation_bits) - 1;
+  if (options.observer == RangeRule::percentile)
+    return calibrate(model, images, chosen, Percentile{options.percentile, levels}, options.threads, progress);
   if (options.observer == RangeRule::mse)
     return calibrate(model, images, chosen, SquaredError{levels}, options.threads, progress);
   return calibrate(model, images, chosen, Entropy{levels}, options.threads, progress);

@@ -2,14 +2,17 @@
 #ifndef FAT_MODEL_QUANTIZE_MODEL_HPP_INCLUDED
 #define FAT_MODEL_QUANTIZE_MODEL_HPP_INCLUDED
 
+#include <fat/model/accept_training.hpp>
 #include <fat/model/analytic_correction.hpp>
 #include <fat/model/choose_rescaling.hpp>
 #include <fat/model/finetune.hpp>
 #include <fat/model/layer_report.hpp>
 #include <fat/model/post_training.hpp>
 
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
+#include <iterator>
 #include <map>
 #include <span>
 #include <string>
@@ -81,7 +84,17 @@ inline std::vector<std::string> rescaling_messages(const RescalingChoice& choice
   return messages;
 }
 
+/// The images that a training may be judged by: those calibrated on and those drawn for training, held out or not.
+inline std::vector<std::size_t> known_images(std::size_t total, const QuantizeOptions& options) {
+  const std::vector<std::size_t> calibrated = draw_indices(total, options.calibration, options.seed),
+                                 trained = draw_indices(total, options.train.value_or(total), options.seed);
+  std::vector<std::size_t> all;
+  std::set_union(calibrated.begin(), calibrated.end(), trained.begin(), trained.end(), std::back_inserter(all));
+  return all;
+}
+
 /// Trains network and grids towards the outputs of the original; the report gets the losses, the time and how it ended.
+/// What accept_training does not find better stays as it was.
 template <ImageSource Images>
 void finetune_in_place(Model& network, ModelGrids& grids, std::span<const Interval<float>> ranges,
                        const Model& original, const Images& images, const QuantizeOptions& options,
@@ -90,11 +103,17 @@ void finetune_in_place(Model& network, ModelGrids& grids, std::span<const Interv
   const std::vector<std::size_t> chosen =
       draw_indices(images.size(), options.train.value_or(images.size()), options.seed);
   Finetuned trained = finetune(network, grids, ranges, original, images, chosen, options, progress);
-  network = std::move(trained.model);
-  grids = std::move(trained.grids);
-  told.seconds["train"] = training.seconds();
-  told.losses = std::move(trained.report.losses);
+  const TrainingVerdict verdict = accept_training(original, encode_model(network, grids, options),
+                                                  encode_model(trained.model, trained.grids, options), images,
+                                                  known_images(images.size(), options), options.threads, progress);
   told.messages.push_back(describe(trained.report));
+  told.messages.push_back(describe(verdict));
+  told.losses = std::move(trained.report.losses);
+  if (verdict.kept) {
+    network = std::move(trained.model);
+    grids = std::move(trained.grids);
+  }
+  told.seconds["train"] = training.seconds();
 }
 
 }  // namespace detail
@@ -103,18 +122,22 @@ void finetune_in_place(Model& network, ModelGrids& grids, std::span<const Interv
 /// weights and corrects biases as asked, and encodes. Each step is usable alone: prepare_model, choose_rescaling,
 /// observe_ranges, model_grids, finetune, post_training. With training, weights are rounded by choice and biases
 /// corrected before it (the steps of weights rounded so stay as they are), and biases again after it where that brings
-/// the outputs nearer to the float network's. `report`, where given, gets a line for each layer.
+/// the outputs nearer to the float network's. A training that does not pass accept_training is undone. `report`, where given, gets a line for each layer. With signed activations
+/// softmax outputs stay float.
 /// Errors: options out of range or for layers that are none, no image, NaN or infinity in the weights or in a tensor (by name); those of finetune.
 ///   fat::QuantizedModel int8 = fat::quantize_model(model, images, {.granularity = fat::Granularity::scalar});
 template <ImageSource Images>
-QuantizedModel quantize_model(const Model& model, const Images& images, const QuantizeOptions& options = {},
+QuantizedModel quantize_model(const Model& model, const Images& images, const QuantizeOptions& given = {},
                               const Progress& progress = {}, QuantizeReport* report = nullptr) {
-  detail::check(options);
+  detail::check(given);
   validate(model);
   QuantizeReport unread;
   QuantizeReport& told = report == nullptr ? unread : *report;
   const Model original = prepare_model(model);
+  QuantizeOptions options = given;
+  detail::keep_softmax_in_float(original, options);
   detail::check_names(original, options);
+  detail::check_depths(original, options);
   expects(images.size() != 0, "quantize_model: no images; give at least one calibration image");
   Model network = original;
   const std::vector<std::size_t> chosen = draw_indices(images.size(), options.calibration, options.seed);

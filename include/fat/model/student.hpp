@@ -263,12 +263,13 @@ class StudentNetwork {
       }
     threads_.run(weights_.size(), [&](std::size_t n, std::size_t) {
       if (!weights_[n]) return;
-      const auto& input = grids_[model_->nodes[n].inputs[0]];
+      const auto &input = grids_[model_->nodes[n].inputs[0]], &output = grids_[model_->nodes[n].output];
       weighted(
           n,
           [&](std::size_t, const auto& from, auto& to) {
             weights_[n]->apply(from, to, input && options_.round_biases ? input->step : 0.0F,
-                               split(std::as_const(parameters_)), layers_[n], backward_[n]);
+                               output ? output->step : 0.0F, split(std::as_const(parameters_)), layers_[n],
+                               backward_[n]);
           },
           student_);
     });

@@ -100,15 +100,15 @@ class StudentLayer {
   }
 
   /// Moves weights and biases onto the grids of these parameters. `input_step` is the step of what the node reads; 0
-  /// where biases stay as they are.
+  /// where biases stay as they are. `output_step` is that of what it makes, 0 where that stays float.
   template <WeightedLayer Layer>
-  void apply(const Layer& from, Layer& to, float input_step, const StudentParameters<const float*>& p,
-             FloatLayer& forward, LayerGradient& backward) {
+  void apply(const Layer& from, Layer& to, float input_step, float output_step,
+             const StudentParameters<const float*>& p, FloatLayer& forward, LayerGradient& backward) {
     scale(from, to, p);
     if (full_) std::copy(to.kernel.begin(), to.kernel.end(), effective_.begin());
     if (!grids_.empty()) {
       for (std::size_t g = 0; g != grids_.size(); ++g) settled_[g] = grids_[g].grid(p.thresholds + threshold_at_[g]);
-      if (input_step > 0.0F) detail::settle_grids(settled_, to.offset, input_step);
+      if (input_step > 0.0F) detail::settle_grids(settled_, to.offset, input_step, output_step);
       for (std::size_t g = 0; g != grids_.size(); ++g) table_.set(g, settled_[g]);
       if (length_ != 0 && !full_) {
         threshold_slopes(to.kernel.data(), buffer_.data(), partition_, table_);

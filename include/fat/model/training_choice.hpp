@@ -15,7 +15,7 @@
 
 namespace fat::inline FAT_ABI {
 
-/// The rate of the thresholds where none is asked for. Adam moves every parameter by about the rate, gradient descent by
+/// The highest rate of the thresholds that is tried where none is asked for. Adam moves every parameter by about the rate, gradient descent by
 /// the rate times a gradient.
 inline double default_learning_rate(Finetuning what, TrainingOptimizer optimizer = TrainingOptimizer::adam) {
   if (optimizer == TrainingOptimizer::sgd) return what == Finetuning::pointwise ? 1e-5 : 3e-5;

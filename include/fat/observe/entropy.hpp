@@ -4,15 +4,20 @@
 
 #include <fat/observe/clipping.hpp>
 
+#include <algorithm>
 #include <cmath>
-#include <vector>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
 
 namespace fat::inline FAT_ABI {
 
 /// For each candidate: P is the distribution over the bins inside, with the values outside added to the bins at the
 /// ends; Q gives every level of the grid the values inside that it stands for, spread evenly over its non-empty bins.
-/// The candidate of least divergence D(P || Q) is taken. A bin where Q has nothing and P has something counts as a
-/// divergence of its share times `unmatched`.
+/// The candidate of least divergence D(P || Q), times the values that it is of, is taken. A bin where Q has nothing and
+/// P has something counts as a divergence of its share times `unmatched`. Zeros, and values on an extreme that is not
+/// cut, have no part in P: they are without error. Candidates whose squared error is more than most_clipping_error
+/// times that of the extremes are none.
 class Entropy {
  public:
   /// Steps of the grid: 255 for eight bits.
@@ -29,41 +34,47 @@ class Entropy {
 
   Interval<double> range() const {
     if (seen_.empty()) return {};
-    std::vector<double> before(Histogram::bins + 1);
-    for (std::size_t bin = 0; bin != Histogram::bins; ++bin)
-      before[bin + 1] = before[bin] + static_cast<double>(seen_.count(bin));
-    return cheapest_range(seen_.extremes(), [&](double low, double high) {
-      const std::size_t first = seen_.bins_below(low);
-      const std::size_t last = seen_.bins_below(high);
-      if (last <= first) return unmatched;
-      return divergence(first, last, before[first], before.back() - before[last]);
+    const ClippingError error{seen_, levels};
+    const double most = most_clipping_error * error.whole();
+    const Interval<double> best = cheapest_range(seen_, [&](const Cut& cut) {
+      if (cut.last <= cut.first || error(cut) > most) return std::numeric_limits<double>::infinity();
+      return divergence(cut, error.count(0, cut.first), error.count(cut.last, Histogram::bins));
     });
+    return limited_range(seen_, best, levels, most_clipping_error);
   }
 
  private:
-  /// D(P || Q) over the bins [first, last), `below` and `above` values lying outside.
-  double divergence(std::size_t first, std::size_t last, double below, double above) const {
-    const auto total = static_cast<double>(seen_.total());
-    const double inside = total - below - above;
+  /// D(P || Q) of a cut times its values, `below` and `above` of them lying outside.
+  double divergence(const Cut& cut, double below, double above) const {
+    const std::size_t lowest = seen_.bin_of(cut.range.low), highest = seen_.bin_of(cut.range.high);
+    const auto values_of = [&](std::size_t bin) {
+      std::uint64_t exact = 0;
+      if (!cut.cuts_low && bin == lowest) exact += seen_.at_low();
+      if (!cut.cuts_high && bin == highest) exact += seen_.at_high();
+      const std::uint64_t all = seen_.count(bin);
+      return static_cast<double>(all > exact ? all - exact : 0);
+    };
+    double inside = 0.0;
+    for (std::size_t bin = cut.first; bin != cut.last; ++bin) inside += values_of(bin);
+    const double total = inside + below + above;
     double sum = 0.0;
-    const std::size_t bins = last - first;
+    const std::size_t bins = cut.last - cut.first;
     const auto groups = std::min(static_cast<std::size_t>(levels) + 1, bins);
     for (std::size_t group = 0; group != groups; ++group) {
-      const std::size_t from = first + group * bins / groups;
-      const std::size_t to = first + (group + 1) * bins / groups;
+      const std::size_t from = cut.first + group * bins / groups;
+      const std::size_t to = cut.first + (group + 1) * bins / groups;
       double mass = 0.0;
       double filled = 0.0;
       for (std::size_t bin = from; bin != to; ++bin) {
-        mass += static_cast<double>(seen_.count(bin));
-        filled += seen_.count(bin) != 0 ? 1.0 : 0.0;
+        mass += values_of(bin);
+        filled += values_of(bin) != 0.0 ? 1.0 : 0.0;
       }
       for (std::size_t bin = from; bin != to; ++bin) {
-        auto p = static_cast<double>(seen_.count(bin));
+        double p = values_of(bin);
         const double q = p != 0.0 ? mass / filled / inside : 0.0;
-        if (bin == first) p += below;
-        if (bin + 1 == last) p += above;
-        p /= total;
-        if (p > 0.0) sum += q > 0.0 ? p * std::log(p / q) : p * unmatched;
+        if (bin == cut.first) p += below;
+        if (bin + 1 == cut.last) p += above;
+        if (p > 0.0) sum += q > 0.0 ? p * std::log(p / total / q) : p * unmatched;
       }
     }
     return sum;

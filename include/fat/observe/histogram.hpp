@@ -14,7 +14,8 @@ namespace fat::inline FAT_ABI {
 
 /// 4096 bins around 0 whose common width is a power of two and doubles when a value falls outside, so the counts do not
 /// depend on the order of the data or on how it was split over threads. The width is at most 1/1024 of the extremes'
-/// distance from 0.
+/// distance from 0. Zeros are left out: every grid has them without error, so they say nothing of its range. How many
+/// values equal the extremes is known as well: a clamp piles them up there, where a range that is not cut ends.
 class Histogram {
  public:
   static constexpr std::size_t bins = 4096;
@@ -23,21 +24,26 @@ class Histogram {
   void observe(const Real* x, std::size_t n) {
     if (n == 0) return;
     const Extremes run = extremes_run(x, n);
-    extremes_ += run;
+    Ends ends{run};
     widen(std::max(std::abs(run.low), std::abs(run.high)));
     const double bins_per_unit = std::ldexp(1.0, -exponent_);
     for (std::size_t i = 0; i != n; ++i) {
-      const double position = static_cast<double>(x[i]) * bins_per_unit;
+      const auto value = static_cast<double>(x[i]);
+      if (value == 0.0) continue;
+      ++total_;
+      ends.at_low += value == run.low ? 1U : 0U;
+      ends.at_high += value == run.high ? 1U : 0U;
+      const double position = value * bins_per_unit;
       const auto towards_zero = static_cast<std::int32_t>(position);
       const std::int32_t bin = towards_zero - (static_cast<double>(towards_zero) > position ? 1 : 0);
       const std::int32_t place = bin + static_cast<std::int32_t>(bins / 2);
       ++counts_[static_cast<std::size_t>(place)];
     }
-    total_ += n;
+    ends_ += ends;
   }
   void merge(const Histogram& other) {
+    ends_ += other.ends_;
     if (other.total_ == 0) return;
-    extremes_ += other.extremes_;
     if (total_ == 0) reset(other.exponent_);
     Histogram aligned = other;
     aligned.coarsen(exponent_);
@@ -46,7 +52,9 @@ class Histogram {
     total_ += other.total_;
   }
 
+  /// Whether no value was seen but zeros.
   bool empty() const noexcept { return total_ == 0; }
+  /// Values other than 0.
   std::uint64_t total() const noexcept { return total_; }
   std::uint64_t count(std::size_t bin) const { return counts_[bin]; }
   /// Lower edge of a bin; edge(bins) is the end of the last.
@@ -56,10 +64,27 @@ class Histogram {
     const double bin = std::nearbyint((x - edge(0)) / (edge(1) - edge(0)));
     return static_cast<std::size_t>(std::clamp(bin, 0.0, static_cast<double>(bins)));
   }
+  /// The bin that x falls into; of the first beyond them the last.
+  std::size_t bin_of(double x) const {
+    return static_cast<std::size_t>(std::clamp(std::floor(std::ldexp(x, -exponent_)) + half, 0.0, bins - 1.0));
+  }
   /// Least and greatest value seen, exactly.
-  const Extremes& extremes() const noexcept { return extremes_; }
+  const Extremes& extremes() const noexcept { return ends_.found; }
+  /// How many values other than 0 equal the least, and the greatest.
+  std::uint64_t at_low() const noexcept { return ends_.at_low; }
+  std::uint64_t at_high() const noexcept { return ends_.at_high; }
 
  private:
+  struct Ends {
+    Extremes found;
+    std::uint64_t at_low = 0, at_high = 0;
+    Ends& operator+=(const Ends& other) noexcept {
+      if (other.found.low <= found.low) at_low = other.at_low + (other.found.low == found.low ? at_low : 0);
+      if (other.found.high >= found.high) at_high = other.at_high + (other.found.high == found.high ? at_high : 0);
+      found += other.found;
+      return *this;
+    }
+  };
   static constexpr double half = 0.5 * bins;
 
   void reset(int exponent) {
@@ -95,7 +120,7 @@ class Histogram {
   static constexpr int smallest_exponent = -1000;
 
   std::vector<std::uint64_t> counts_;
-  Extremes extremes_;
+  Ends ends_;
   std::uint64_t total_ = 0;
   int exponent_ = 0;
 };

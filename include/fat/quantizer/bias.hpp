@@ -6,7 +6,6 @@
 #include <fat/quantizer/grid.hpp>
 
 #include <cstdint>
-#include <vector>
 
 namespace fat::inline FAT_ABI {
 
@@ -40,48 +39,14 @@ array<std::int32_t> quantize_bias(const B& bias, double input_step, const S& wei
   return codes;
 }
 
-/// A channel whose weight step was raised because its bias did not fit 32 bits.
-struct RaisedStep {
-  std::size_t channel = 0;
-  double bias = 0.0;
-  double from = 0.0;
-  double to = 0.0;
-};
-
-/// The least weight step under which |bias| takes at most half of the bias codes; what is left is for the sums.
+/// The least weight step under which |bias| takes at most half of the bias codes, what is left being for the sums; the
+/// step itself where that is larger (NUMERICS 5; the rule of the TensorFlow Lite converter: raised where |b| >= 0.5 *
+/// step_input * step_weight * (2^31 - 1)).
 constexpr double safe_weight_step(double bias, double input_step, double weight_step) noexcept {
   const double magnitude = bias < 0.0 ? -bias : bias;
   const double least = 2.0 * magnitude / (largest_bias_code * input_step);
   return least >= weight_step ? least : weight_step;
 }
-
-/// Raises in place the weight steps under which a bias would overflow, and says which (NUMERICS 5; the rule of the
-/// TensorFlow Lite converter: |b| >= 0.5 * step_input * step_weight * (2^31 - 1)). Where all channels share one step,
-/// that step is raised. Weights must be quantized with the raised steps.
-template <RealTensor B, RealTensor S>
-  requires MutableTensor<S> std::vector<RaisedStep> guard_bias_overflow(const B& bias, double input_step,
-                                                                        S&& weight_steps) {
-    const std::size_t count = size_of(bias);
-    const std::size_t steps = size_of(weight_steps);
-    expects(steps == count || steps == 1, "guard_bias_overflow: ", count, " biases but ", steps,
-            " weight steps; give one step for each bias, or one");
-    expects(input_step > 0.0, "guard_bias_overflow: input step ", input_step, "; give a positive one");
-    using Real = value_type_of<S>;
-    std::vector<RaisedStep> raised;
-    auto value = traits_of<B>::begin(bias);
-    auto step = traits_of<S>::begin(weight_steps);
-    for (std::size_t c = 0; c != count; ++c, ++value) {
-      const auto b = static_cast<double>(*value);
-      const auto before = static_cast<double>(*step);
-      const double after = safe_weight_step(b, input_step, before);
-      if (after > before) {
-        *step = static_cast<Real>(after);
-        raised.push_back({c, b, before, static_cast<double>(*step)});
-      }
-      if (steps != 1) ++step;
-    }
-    return raised;
-  }
 
 }  // namespace fat::inline FAT_ABI
 

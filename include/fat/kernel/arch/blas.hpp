@@ -47,7 +47,8 @@ inline void block(const TileCall& call) {
                 size(width));
     for (std::size_t row = 0; row != call.rows; ++row)
       for (std::size_t n = row * width; n != row * width + call.columns; ++n)
-        sums[n] += static_cast<std::int32_t>(product[n]);
+        sums[n] = static_cast<std::int32_t>(static_cast<std::uint32_t>(sums[n]) +
+                                            static_cast<std::uint32_t>(static_cast<std::int32_t>(product[n])));
   }
   for (std::size_t row = 0; row != call.rows; ++row)
     if (call.sums != nullptr)

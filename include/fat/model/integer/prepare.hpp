@@ -7,6 +7,7 @@
 #include <fat/model/integer/moves.hpp>
 #include <fat/model/integer/pool.hpp>
 #include <fat/model/integer/product.hpp>
+#include <fat/model/sums.hpp>
 
 #include <cstddef>
 #include <memory>
@@ -45,6 +46,9 @@ inline std::unique_ptr<IntegerLayer> integer_layer(const Model& model, const Nod
   };
   return std::visit(
       [&]<class Op>(const Op& op) -> std::unique_ptr<IntegerLayer> {
+        if constexpr (WeightedLayer<Op>)
+          expect_sums_fit(codes(), partition(codes().codes.shape(), Op::channel_axis), *activations[node.inputs[0]],
+                          "IntegerModel", node.name);
         if constexpr (std::is_same_v<Op, Convolution> || std::is_same_v<Op, Dense>)
           return std::make_unique<IntegerProduct>(std::move(site), op, codes());
         else if constexpr (std::is_same_v<Op, DepthwiseConvolution>)

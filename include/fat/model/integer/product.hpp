@@ -4,6 +4,7 @@
 
 #include <fat/kernel/product.hpp>
 #include <fat/model/integer/columns.hpp>
+#include <fat/model/sums.hpp>
 
 #include <algorithm>
 #include <cstddef>
@@ -63,12 +64,8 @@ class IntegerProduct final : public IntegerLayer {
   void prepare(const Clamp& clamp, const WeightEncoding& w) {
     site_.y.clamp_to(clamp);
     const std::size_t depth = g_.taps() * g_.in_channels / g_.groups, width = g_.out_channels / g_.groups;
-    expects(depth <= detail::deepest_sum, "IntegerModel: layer '", site_.name, "' sums ", depth,
-            " products, which can overflow 32 bits; keep it float");
-    detail::expect_sums_fit(
-        site_.x[0], w, g_.out_channels, depth,
-        [&](std::size_t k, std::size_t c) { return w.codes[c * depth + k] - w.channel_zero_point(c); }, "IntegerModel",
-        site_.name);
+    expects(depth <= deepest_sum, "IntegerModel: layer '", site_.name, "' sums ", depth, " products, at most ",
+            deepest_sum, " are possible; keep it float");
     for (std::size_t group = 0; group != g_.groups; ++group)
       products_.emplace_back(*site_.kernels,
                              kernel::WeightView{w.codes.data() + group * width * depth, depth, width, 1, depth});
