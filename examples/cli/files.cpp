@@ -85,6 +85,13 @@ LoadedModel load_model(const std::string& path) {
   return loaded;
 }
 
+void choose_requantization(LoadedModel& loaded, const Settings& settings) {
+  if (!settings.requantize) return;
+  fat::expects(loaded.quantized.has_value(), loaded.path,
+               ": is a float model, which --requantize has no meaning for; quantize it, or leave the option out");
+  loaded.quantized->requantize = *settings.requantize;
+}
+
 fat::Model load_float_model(const std::string& path) {
   LoadedModel loaded = load_model(path);
   fat::expects(loaded.floating.has_value(), path, ": is quantized; a float model is needed here");

@@ -48,6 +48,9 @@ std::string extension_of(const std::string& path);
 /// Reads .onnx, .tflite (both float or quantized) or .npz. Errors name the file.
 LoadedModel load_model(const std::string& path);
 
+/// What --requantize asks for in place of the model's own rounding. Errors: a float model.
+void choose_requantization(LoadedModel& loaded, const Settings& settings);
+
 /// Reads a model that must be float.
 fat::Model load_float_model(const std::string& path);
 

@@ -69,7 +69,8 @@ void write_codes(const std::string& path, const fat::Shape& shape, const std::ve
 int run(const Settings& settings) {
   const std::string& path = settings.outputs.front();
   fat::expects(extension_of(path) == ".npy", path, ": `fat run` writes .npy files; name one");
-  const LoadedModel loaded = load_model(settings.model);
+  LoadedModel loaded = load_model(settings.model);
+  choose_requantization(loaded, settings);
   const fat::Model& model = loaded.graph();
   const fat::ValueId value = chosen_value(settings, model);
   if (settings.codes)

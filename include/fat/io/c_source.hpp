@@ -106,7 +106,7 @@ class CWriter {
                        "\n#define $_OUTPUT_ZERO_POINT (" + std::to_string(out.zero_point) + ")\n#define $_ARENA_SIZE " +
                        std::to_string(std::max<std::size_t>(plan_.size, 1)) + "\n";
     for (const CKernel& kernel : c_kernels)
-      if (kernels_.contains(kernel.name)) text += "\n" + std::string{kernel.text};
+      if (kernels_.contains(kernel.name)) text += "\n" + std::string{text_of(kernel, model_.requantize)};
     const std::string first = at(graph.input), last = at(graph.output);
     text += constants_ +
             "\nstatic uint8_t @_arena[$_ARENA_SIZE];\n\n"
@@ -183,7 +183,7 @@ class CWriter {
   }
   /// NULL where the table changes no code that the value can hold: all of the network's input, else those of its grid.
   std::string regrid(std::size_t input) {
-    const ByteTable all = regrid_table(x_[input], y_);
+    const ByteTable all = regrid_table(x_[input], y_, product_rounding(model_.requantize, node_->op));
     const bool given = node_->inputs[input] == model_.graph.input;
     const std::int32_t low = given ? 0 : x_[input].low, high = given ? 255 : x_[input].high;
     for (std::int32_t code = low; code <= high; ++code)
@@ -237,7 +237,9 @@ class CWriter {
   void layer(const Dense& op) {
     Geometry g;
     g.in_channels = in(0).size(), g.out_channels = out().channels;
-    product("convolution", g, op.clamp, g.in_channels, false);
+    // the piece "scale" rounds as the other layers do
+    const bool apart = product_rounding(model_.requantize, op) != product_rounding(model_.requantize, Convolution{});
+    product(apart ? "dense" : "convolution", g, op.clamp, g.in_channels, false);
   }
   void layer(const DepthwiseConvolution& op) {
     const Geometry g = geometry(op.window, in(0), out());
@@ -248,7 +250,7 @@ class CWriter {
     expects(weights_ != nullptr, "C source: layer '", std::string_view{node_->name},
             "' has float weights; quantize it");
     y_.clamp_to(clamp);
-    expect_sums_fit(
+    (void)expect_sums_fit(
         x_[0], *weights_, g.out_channels, depth,
         [&](std::size_t k, std::size_t c) {
           return weights_->codes[depthwise ? k * g.out_channels + c : c * depth + k] - weights_->channel_zero_point(c);
@@ -304,9 +306,9 @@ class CWriter {
     y_.clamp_to(op.clamp);
     tabulated(regrid(0));
   }
-  void layer(const HardSwish& op) { tabulated(table(function_table(op, x_[0], y_))); }
-  void layer(const HardSigmoid& op) { tabulated(table(function_table(op, x_[0], y_))); }
-  void layer(const Sigmoid& op) { tabulated(table(function_table(op, x_[0], y_))); }
+  void layer(const HardSwish& op) { tabulated(table(function_table(op, x_[0], y_, model_.requantize))); }
+  void layer(const HardSigmoid& op) { tabulated(table(function_table(op, x_[0], y_, model_.requantize))); }
+  void layer(const Sigmoid& op) { tabulated(table(function_table(op, x_[0], y_, model_.requantize))); }
   void layer(const Softmax&) {
     const SoftmaxStage s = softmax_stage(x_[0], y_, node_->name);
     call("softmax", {std::to_string(out().height * out().width), std::to_string(out().channels), mantissa(s.multiplier),
@@ -366,10 +368,11 @@ class CWriter {
     const std::string columns = samples("columns", in(0).width, out().width);
     call(nearest ? "resize" : "interpolate",
          {std::to_string(in(0).width), std::to_string(in(0).channels), std::to_string(out().height),
-          std::to_string(out().width), rows, columns, nearest ? regrid(0) : number(y_.raise), at(node_->inputs[0]),
-          at(node_->output)});
+          std::to_string(out().width), rows, columns, nearest ? regrid(0) : number(means().origin),
+          at(node_->inputs[0]), at(node_->output)});
   }
 
+  MeanRounding means() const { return mean_rounding(model_.requantize, y_.raise, y_.zero); }
   void layer(const Pool& op) {
     expect_one_grid("pool");
     constants_ += "static const @_window " + symbol_ + " = " + window_text(geometry(op.window, in(0), out())) + ";\n";
@@ -379,7 +382,7 @@ class CWriter {
       call("max_pool", {"&" + symbol_, ends[0], ends[1], ends[2], ends[3]});
       return;
     }
-    call("average_pool", {"&" + symbol_, number(y_.raise), op.count_padding ? number(x_[0].zero) : "-1", ends[0],
+    call("average_pool", {"&" + symbol_, number(means().origin), op.count_padding ? number(x_[0].zero) : "-1", ends[0],
                           ends[1], ends[2], ends[3]});
   }
   void layer(const GlobalAveragePool&) {

@@ -2,10 +2,10 @@
 #ifndef FAT_MODEL_CODE_DIFFERENCES_HPP_INCLUDED
 #define FAT_MODEL_CODE_DIFFERENCES_HPP_INCLUDED
 
+#include <fat/model/encodings.hpp>
 #include <fat/model/integer.hpp>
 
 #include <algorithm>
-#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
@@ -25,12 +25,13 @@ struct CodeDifference {
 };
 
 /// Runs images through IntegerModel and every layer once more in float: on the reals of the very codes that the integer
-/// layer read, its result quantized to the nearest code, halves to even. So differences do not build up along the
+/// layer read, its result quantized to the nearest code as Simulation does it. So differences do not build up along the
 /// network. A layer that touches a float tensor has no codes to compare.
 class CodeDifferences {
  public:
   explicit CodeDifferences(const QuantizedModel& quantized)
       : activations_(quantized.activations),
+        requantize_(quantized.requantize),
         model_(simulation_model(quantized)),
         engine_(quantized),
         codes_(model_.values.size()),
@@ -69,19 +70,20 @@ class CodeDifferences {
     const std::vector<std::uint8_t>& made = codes_[node.output];
     std::vector<float> expected(made.size()), scratch(layers_[n].scratch() + 1);
     layers_[n].run(pointers, expected.data(), 0, layers_[n].parts(), scratch.data());
-    const detail::ByteGrid grid{*activations_[node.output]};
-    const float units = 1.0F / activations_[node.output]->step;
-    for (std::size_t i = 0; i != made.size(); ++i) {
-      const float code = std::nearbyint(expected[i] * units) + static_cast<float>(grid.zero);
-      const int held = static_cast<int>(std::clamp(code, static_cast<float>(grid.low), static_cast<float>(grid.high)));
-      const int difference = std::abs(held - made[i]);
-      found_[n].differing += difference != 0 ? 1 : 0;
-      found_[n].largest = std::max(found_[n].largest, difference);
-    }
+    const Grid<float> grid = grid_of(*activations_[node.output]);
+    const int raise = detail::ByteGrid{*activations_[node.output]}.raise;
+    with_simulated_rounding(requantize_, node.op, [&]<class Rounding>(Rounding) {
+      for (std::size_t i = 0; i != made.size(); ++i) {
+        const int difference = std::abs(quantize_one<Rounding>(expected[i], grid) + raise - made[i]);
+        found_[n].differing += difference != 0 ? 1 : 0;
+        found_[n].largest = std::max(found_[n].largest, difference);
+      }
+    });
     found_[n].codes += made.size();
   }
 
   std::vector<std::optional<ActivationEncoding>> activations_;
+  Requantization requantize_;
   Model model_;
   IntegerModel engine_;
   std::vector<FloatLayer> layers_;

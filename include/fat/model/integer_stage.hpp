@@ -4,10 +4,12 @@
 
 #include <fat/kernel/geometry.hpp>
 #include <fat/kernel/reference/elementwise.hpp>
+#include <fat/kernel/reference/hard_swish.hpp>
 #include <fat/kernel/reference/resize.hpp>
 #include <fat/kernel/reference/softmax.hpp>
 #include <fat/model/float_layer.hpp>
 #include <fat/model/quantized_model.hpp>
+#include <fat/model/requantization.hpp>
 
 #include <algorithm>
 #include <array>
@@ -61,19 +63,22 @@ inline Geometry geometry(const Window& window, const Extent& in, const Extent& o
   return g;
 }
 
-/// Errors: a channel whose sums can pass 32 bits on the way, as biases near 2^31 make them. `weight(k, c)` is a weight
-/// less its zero point.
+/// The magnitude that the sums of each channel can reach. `weight(k, c)` is a weight less its zero point.
+/// Errors: a channel whose sums can pass 32 bits on the way, as biases near 2^31 make them.
 template <class Weight>
-void expect_sums_fit(const ByteGrid& x, const WeightEncoding& w, std::size_t channels, std::size_t depth, Weight weight,
-                     std::string_view who, std::string_view layer) {
+std::vector<std::int64_t> expect_sums_fit(const ByteGrid& x, const WeightEncoding& w, std::size_t channels,
+                                          std::size_t depth, Weight weight, std::string_view who,
+                                          std::string_view layer) {
   const std::int64_t farthest = std::max(x.zero, 255 - x.zero);
+  std::vector<std::int64_t> largest(channels);
   for (std::size_t c = 0; c != channels; ++c) {
     std::int64_t sum = 0;
     for (std::size_t k = 0; k != depth; ++k) sum += std::abs(std::int64_t{weight(k, c)});
-    expects(sum * farthest + std::abs(std::int64_t{w.bias[c]}) <= std::numeric_limits<std::int32_t>::max(), who,
-            ": the sums of layer '", layer, "', channel ", c, ", can pass 32 bits, its bias is ", w.bias[c],
-            "; keep the layer float or quantize it again");
+    largest[c] = sum * farthest + std::abs(std::int64_t{w.bias[c]});
+    expects(largest[c] <= std::numeric_limits<std::int32_t>::max(), who, ": the sums of layer '", layer, "', channel ",
+            c, ", can pass 32 bits, its bias is ", w.bias[c], "; keep the layer float or quantize it again");
   }
+  return largest;
 }
 
 /// Of the sums of output channel c.
@@ -102,15 +107,21 @@ inline SoftmaxStage softmax_stage(const ByteGrid& x, const ByteGrid& y, std::str
 /// An output code for every byte.
 using ByteTable = std::array<std::uint8_t, 256>;
 
-/// Every code of one grid as a code of another.
-inline ByteTable regrid_table(const ByteGrid& x, const ByteGrid& y) {
-  ByteTable table{};
-  const RequantizeStage stage = regrid_stage(x, y);
-  for (unsigned code = 0; code != 256; ++code) {
-    const auto byte = static_cast<std::uint8_t>(code);
-    reference::requantize(&byte, 1, stage, &table[code]);
-  }
+/// The output code of every byte, by f(bytes, count, codes).
+template <class Function>
+ByteTable table_of(Function f) {
+  ByteTable bytes{}, table{};
+  for (std::size_t code = 0; code != bytes.size(); ++code) bytes[code] = static_cast<std::uint8_t>(code);
+  f(bytes.data(), bytes.size(), table.data());
   return table;
+}
+
+/// Every code of one grid as a code of another.
+inline ByteTable regrid_table(const ByteGrid& x, const ByteGrid& y, ProductRounding rounding) {
+  return table_of([&](const std::uint8_t* bytes, std::size_t count, std::uint8_t* codes) {
+    with_rounding(rounding,
+                  [&](auto policy) { reference::requantize(bytes, count, regrid_stage(x, y), codes, policy); });
+  });
 }
 
 /// Where the output rows (or columns) of a resize read the input's.
@@ -133,14 +144,23 @@ inline double real_function(const HardSigmoid& op, double v) {
 }
 inline double real_function(const Sigmoid&, double v) { return 1.0 / (1.0 + std::exp(-v)); }
 
-/// The codes nearest to a function of the input's reals.
+/// The codes nearest to a function of the input's reals, whatever the rounding of the network.
 template <class Function>
-ByteTable function_table(const Function& op, const ByteGrid& x, const ByteGrid& y) {
+ByteTable function_table(const Function& op, const ByteGrid& x, const ByteGrid& y, Requantization) {
   ByteTable table{};
   for (int code = 0; code != 256; ++code)
     table[static_cast<std::size_t>(code)] =
         static_cast<std::uint8_t>(y.nearest(real_function(op, (code - x.zero) * x.step)));
   return table;
+}
+/// Hard swish as short_hard_swish says; nearest where the input's step is so large that the 16 bits have no form.
+inline ByteTable function_table(const HardSwish& op, const ByteGrid& x, const ByteGrid& y, Requantization how) {
+  if (!short_hard_swish(how) || x.step >= 128.0 * y.step) return function_table<HardSwish>(op, x, y, how);
+  HardSwishStage stage = HardSwishStage::from_steps(x.step, y.step);
+  stage.zero_in = x.zero, stage.zero_out = y.zero, stage.low = y.low, stage.high = y.high;
+  return table_of([&](const std::uint8_t* bytes, std::size_t count, std::uint8_t* codes) {
+    reference::hard_swish(bytes, count, stage, codes);
+  });
 }
 
 }  // namespace detail

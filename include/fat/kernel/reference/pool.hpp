@@ -46,20 +46,22 @@ void max_pool(const Code* x, const Geometry& g, std::int32_t low, std::int32_t h
         }
 }
 
-/// Mean of the codes under the window, halves away from zero; input and output share one grid. Taps outside the image
-/// are left out, or count as `zero_point` where count_padding.
+/// Mean of the codes under the window, rounded as `rounding` says (by default halves away from code 0); input and output
+/// share one grid. Taps outside the image are left out, or count as `zero_point` where count_padding.
 template <class Code>
 void average_pool(const Code* x, const Geometry& g, bool count_padding, std::int32_t zero_point, std::int32_t low,
-                  std::int32_t high, Code* y) {
+                  std::int32_t high, Code* y, MeanRounding rounding = {}) {
   for (std::size_t n = 0; n != g.batch; ++n, x += g.in_size())
     for (std::size_t oy = 0; oy != g.out_height; ++oy)
       for (std::size_t ox = 0; ox != g.out_width; ++ox)
         for (std::size_t c = 0; c != g.in_channels; ++c) {
           std::int32_t sum = 0, count = 0;
-          for_each_tap(g, oy, ox, [&](std::size_t tap) { sum += x[tap * g.in_channels + c], ++count; });
+          for_each_tap(g, oy, ox,
+                       [&](std::size_t tap) { sum += x[tap * g.in_channels + c] - rounding.origin, ++count; });
           const auto taps = static_cast<std::int32_t>(g.taps());
-          if (count_padding) sum += (taps - count) * zero_point, count = taps;
-          const std::int32_t mean = sum > 0 ? (sum + count / 2) / count : (sum - count / 2) / count;
+          if (count_padding) sum += (taps - count) * (zero_point - rounding.origin), count = taps;
+          const std::int32_t mean =
+              rounding.origin + (rounding.to_even ? mean_half_even(sum, count) : mean_half_away(sum, count));
           *y++ = static_cast<Code>(mean < low ? low : mean > high ? high : mean);
         }
 }

@@ -65,7 +65,7 @@ class IntegerProduct final : public IntegerLayer {
     const std::size_t depth = g_.taps() * g_.in_channels / g_.groups, width = g_.out_channels / g_.groups;
     expects(depth <= detail::deepest_sum, "IntegerModel: layer '", site_.name, "' sums ", depth,
             " products, which can overflow 32 bits; keep it float");
-    detail::expect_sums_fit(
+    const std::vector<std::int64_t> largest = detail::expect_sums_fit(
         site_.x[0], w, g_.out_channels, depth,
         [&](std::size_t k, std::size_t c) { return w.codes[c * depth + k] - w.channel_zero_point(c); }, "IntegerModel",
         site_.name);
@@ -73,10 +73,10 @@ class IntegerProduct final : public IntegerLayer {
       products_.emplace_back(*site_.kernels,
                              kernel::WeightView{w.codes.data() + group * width * depth, depth, width, 1, depth});
     padded_ = products_[0].columns_padded();
-    columns_ = {site_.x[0],
+    columns_ = {site_,
                 w,
-                site_.y,
                 {g_.out_channels, padded_ * g_.groups, depth, site_.kernels->offset, true},
+                largest,
                 [&](std::size_t c) { return products_[c / width].column_sums()[c % width]; },
                 [&](std::size_t c) { return c / width * padded_ + c % width; }};
     if (columns_.fast()) columns_.forget_multipliers();

@@ -1,0 +1,49 @@
+// What each rounding of a network means for each of its operators: the one place that says it (docs/interop.md, "Rounding").
+#ifndef FAT_MODEL_REQUANTIZATION_HPP_INCLUDED
+#define FAT_MODEL_REQUANTIZATION_HPP_INCLUDED
+
+#include <fat/kernel/requantize.hpp>
+#include <fat/model/layers.hpp>
+#include <fat/policy/rounding.hpp>
+
+#include <cstdint>
+#include <variant>
+
+namespace fat::inline FAT_ABI {
+
+/// Of the sums of layers with weights, sums, products, means over an image, and changes of grid. LiteRT's reference
+/// kernels round twice but in FULLY_CONNECTED.
+inline ProductRounding product_rounding(Requantization how, const Operator& op) {
+  if (how == Requantization::half_even) return ProductRounding::once_even;
+  return how == Requantization::tflite && !std::holds_alternative<Dense>(op) ? ProductRounding::twice
+                                                                             : ProductRounding::once_up;
+}
+
+/// Of average pools and bilinear resizes, in bytes (signed codes are raised by 128). raise: 128 where the codes are
+/// signed; zero: the byte of real 0. LiteRT's codes are signed whatever the model's are.
+constexpr MeanRounding mean_rounding(Requantization how, std::int32_t raise, std::int32_t zero) noexcept {
+  if (how == Requantization::half_even) return {zero, true};
+  return {how == Requantization::tflite ? 128 : raise, false};
+}
+
+/// Whether hard swish is LiteRT's computation in 16 bits, not a table of the nearest codes.
+constexpr bool short_hard_swish(Requantization how) noexcept { return how == Requantization::tflite; }
+
+/// Calls f with the rounding that a float simulation gives the output of an operator: where the exact value is a half,
+/// it goes the way of the integers. Two roundings in a row have no counterpart in floats but the second one's halves.
+template <class Function>
+decltype(auto) with_simulated_rounding(Requantization how, const Operator& op, Function f) {
+  switch (product_rounding(how, op)) {
+    case ProductRounding::once_even:
+      return f(HalfToEven{});
+    case ProductRounding::twice:
+      return f(HalfAwayFromZero{});
+    case ProductRounding::once_up:
+      break;
+  }
+  return f(HalfUp{});
+}
+
+}  // namespace fat::inline FAT_ABI
+
+#endif
