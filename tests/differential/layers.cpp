@@ -101,8 +101,8 @@ void fuzz(const Builder& add_layer, std::size_t rounds = 40) {
     CodeStyle style{below(2) == 0, below(2) == 0, below(4) == 0, seed};
     const fat::Extent extent{1 + below(12), 1 + below(12), 1};
     // halves up, and one of the others
-    for (const auto how : {fat::Requantization::half_up,
-                           below(2) == 0 ? fat::Requantization::half_even : fat::Requantization::tflite}) {
+    for (const auto how :
+         {fat::Requantization::half_up, below(2) == 0 ? fat::Requantization::half_even : fat::Requantization::tflite}) {
       style.requantize = how;
       CodeNetwork net{extent, style};
       // channels first, by a layer that itself has an odd shape
@@ -262,13 +262,12 @@ BOOST_AUTO_TEST_CASE(steps_that_are_powers_of_two_give_the_codes_of_the_simulati
       x = net.depthwise(x, {{3, 3}, {1, 1}, {1, 1}, {1, 1, 1, 1}});
       x = net.add(fat::Add{}, {x, net.convolution(x, 16, {})});
       x = net.add(fat::Multiply{}, {x, net.add(fat::ClampLayer{}, {x})});
-      const float step = net.grid(x).step;
-      x = net.add(fat::ClampLayer{}, {x}, {}, net.encoding(4.0F * step));
+      x = net.add(fat::ClampLayer{}, {x}, {}, net.encoding(4.0F * net.grid(x).step));
+      const float step = net.grid(net.input()).step;
       fat::CodeDifferences differences{net.finish(net.dense(x, 10))};
       std::mt19937 random{seed};
       std::vector<float> image(6 * 5 * 8);
-      for (float& value : image)
-        value = net.grid(net.input()).step * static_cast<float>(static_cast<int>(random() % 256) - 128);
+      for (float& value : image) value = step * static_cast<float>(static_cast<int>(random() % 256) - 128);
       differences.add(image);
       for (std::size_t n = 0; n != differences.layers().size(); ++n)
         BOOST_TEST(differences.layers()[n].differing == 0U,

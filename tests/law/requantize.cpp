@@ -16,7 +16,8 @@ __extension__ using Wide = __int128;
 using fat::FixedPointMultiplier;
 using fat::ProductRounding;
 
-constexpr std::int32_t least = std::numeric_limits<std::int32_t>::min(), most = std::numeric_limits<std::int32_t>::max();
+constexpr std::int32_t least = std::numeric_limits<std::int32_t>::min(),
+                       most = std::numeric_limits<std::int32_t>::max();
 
 /// Twice the distance of value * multiplier from the integer `rounded`, in units of 2^(shift - 31).
 Wide twice_distance(std::int32_t value, FixedPointMultiplier m, std::int64_t rounded) {
@@ -65,7 +66,8 @@ BOOST_AUTO_TEST_CASE(one_rounding_is_the_nearest_integer_and_ties_go_their_way) 
       ++saturated;
       continue;
     }
-    const Wide unit = Wide{1} << (31 - m.shift), above = twice_distance(value, m, up), to_even = twice_distance(value, m, even);
+    const Wide unit = Wide{1} << (31 - m.shift), above = twice_distance(value, m, up),
+               to_even = twice_distance(value, m, even);
     const bool tie = above == unit || above == -unit;
     ties += tie ? 1U : 0U;
     wrong += above < -unit || above >= unit || to_even < -unit || to_even > unit ? 1U : 0U;
@@ -83,8 +85,7 @@ BOOST_AUTO_TEST_CASE(halves_are_foreseen_exactly) {
       const FixedPointMultiplier m{mantissa, shift};
       std::int64_t first = 0;  // the smallest value whose product is a half
       for (std::int32_t value = 1; value != 5000 && first == 0; ++value)
-        if (const Wide product = Wide{value} * m.mantissa, unit = Wide{1} << (31 - m.shift);
-            product % unit * 2 == unit)
+        if (const Wide product = Wide{value} * m.mantissa, unit = Wide{1} << (31 - m.shift); product % unit * 2 == unit)
           first = value;
       BOOST_TEST(fat::has_halves(m, 4999) == (first != 0), mantissa << " shifted by " << shift);
       if (first != 0) BOOST_TEST((fat::has_halves(m, first) && !fat::has_halves(m, first - 1)));

@@ -228,7 +228,8 @@ static inline void @_resize(int32_t in_width, int32_t channels, int32_t out_heig
       @_copy(1, channels, 0, table, x + (rows[oy] * in_width + columns[ox]) * channels, y);
 }
 )"},
-    {"interpolate", "", R"(/* Bilinear: between rows[3 oy] and rows[3 oy + 1], rows[3 oy + 2] / 1024 of the way; halves away from code 0. */
+    {"interpolate", "",
+     R"(/* Bilinear: between rows[3 oy] and rows[3 oy + 1], rows[3 oy + 2] / 1024 of the way; halves away from code 0. */
 static inline void @_interpolate(int32_t in_width, int32_t channels, int32_t out_height, int32_t out_width, const uint16_t *rows,
                                  const uint16_t *columns, int32_t raise, const uint8_t *x, uint8_t *y) {
   for (int32_t oy = 0; oy < out_height; ++oy, rows += 3) {

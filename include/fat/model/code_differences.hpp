@@ -2,13 +2,14 @@
 #ifndef FAT_MODEL_CODE_DIFFERENCES_HPP_INCLUDED
 #define FAT_MODEL_CODE_DIFFERENCES_HPP_INCLUDED
 
-#include <fat/model/encodings.hpp>
 #include <fat/model/integer.hpp>
+#include <fat/model/simulated_rounding.hpp>
 
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -31,13 +32,16 @@ class CodeDifferences {
  public:
   explicit CodeDifferences(const QuantizedModel& quantized)
       : activations_(quantized.activations),
-        requantize_(quantized.requantize),
         model_(simulation_model(quantized)),
         engine_(quantized),
         codes_(model_.values.size()),
         found_(model_.nodes.size()) {
     layers_.reserve(model_.nodes.size());
     for (const Node& node : model_.nodes) layers_.emplace_back(model_, node);
+    for (std::size_t n = 0; n != model_.nodes.size(); ++n) {
+      roundings_.emplace_back();
+      if (activations_[model_.nodes[n].output]) roundings_.back().emplace(quantized, model_, n);
+    }
   }
 
   /// One NHWC image of floats. Errors: another size than the model's input.
@@ -70,23 +74,21 @@ class CodeDifferences {
     const std::vector<std::uint8_t>& made = codes_[node.output];
     std::vector<float> expected(made.size()), scratch(layers_[n].scratch() + 1);
     layers_[n].run(pointers, expected.data(), 0, layers_[n].parts(), scratch.data());
-    const Grid<float> grid = grid_of(*activations_[node.output]);
+    roundings_[n]->apply(expected.data(), expected.size());
     const int raise = detail::ByteGrid{*activations_[node.output]}.raise;
-    with_simulated_rounding(requantize_, node.op, [&]<class Rounding>(Rounding) {
-      for (std::size_t i = 0; i != made.size(); ++i) {
-        const int difference = std::abs(quantize_one<Rounding>(expected[i], grid) + raise - made[i]);
-        found_[n].differing += difference != 0 ? 1 : 0;
-        found_[n].largest = std::max(found_[n].largest, difference);
-      }
-    });
+    for (std::size_t i = 0; i != made.size(); ++i) {
+      const int difference = std::abs(quantize_one(expected[i], roundings_[n]->grid()) + raise - made[i]);
+      found_[n].differing += difference != 0 ? 1 : 0;
+      found_[n].largest = std::max(found_[n].largest, difference);
+    }
     found_[n].codes += made.size();
   }
 
   std::vector<std::optional<ActivationEncoding>> activations_;
-  Requantization requantize_;
   Model model_;
   IntegerModel engine_;
   std::vector<FloatLayer> layers_;
+  std::vector<std::optional<SimulatedRounding>> roundings_;
   std::vector<std::vector<std::uint8_t>> codes_;
   std::vector<CodeDifference> found_;
 };

@@ -4,7 +4,6 @@
 
 #include <fat/kernel/requantize.hpp>
 #include <fat/model/layers.hpp>
-#include <fat/policy/rounding.hpp>
 
 #include <cstdint>
 #include <variant>
@@ -28,21 +27,6 @@ constexpr MeanRounding mean_rounding(Requantization how, std::int32_t raise, std
 
 /// Whether hard swish is LiteRT's computation in 16 bits, not a table of the nearest codes.
 constexpr bool short_hard_swish(Requantization how) noexcept { return how == Requantization::tflite; }
-
-/// Calls f with the rounding that a float simulation gives the output of an operator: where the exact value is a half,
-/// it goes the way of the integers. Two roundings in a row have no counterpart in floats but the second one's halves.
-template <class Function>
-decltype(auto) with_simulated_rounding(Requantization how, const Operator& op, Function f) {
-  switch (product_rounding(how, op)) {
-    case ProductRounding::once_even:
-      return f(HalfToEven{});
-    case ProductRounding::twice:
-      return f(HalfAwayFromZero{});
-    case ProductRounding::once_up:
-      break;
-  }
-  return f(HalfUp{});
-}
 
 }  // namespace fat::inline FAT_ABI
 

@@ -135,32 +135,32 @@ class IntegerDepthwise final : public IntegerLayer {
   }
 
   void run_plain(const std::uint8_t* x, std::uint8_t* y, std::size_t oy, std::int32_t* words) const {
-    for (std::size_t ox = 0; ox != g_.out_width; ++ox) {
-      std::int32_t* const sums = words + ox * g_.out_channels;
-      std::copy(bias_.begin(), bias_.end(), sums);
-      for (std::size_t ky = 0; ky != g_.kernel_height; ++ky)
-        for (std::size_t kx = 0; kx != g_.kernel_width; ++kx) {
-          const std::size_t row = g_.in_row(oy, ky), column = g_.in_column(ox, kx);
-          if (row < g_.in_height && column < g_.in_width)
-            add_tap(x + (row * g_.in_width + column) * g_.in_channels,
-                    weights_.data() + (ky * g_.kernel_width + kx) * g_.out_channels, sums);
-        }
-    }
+    detail::vectorized([ =, this ]() __attribute__((always_inline)) {
+      for (std::size_t ox = 0; ox != g_.out_width; ++ox) {
+        std::int32_t* const sums = words + ox * g_.out_channels;
+        std::copy(bias_.begin(), bias_.end(), sums);
+        for (std::size_t ky = 0; ky != g_.kernel_height; ++ky)
+          for (std::size_t kx = 0; kx != g_.kernel_width; ++kx) {
+            const std::size_t row = g_.in_row(oy, ky), column = g_.in_column(ox, kx);
+            if (row < g_.in_height && column < g_.in_width)
+              add_tap(x + (row * g_.in_width + column) * g_.in_channels,
+                      weights_.data() + (ky * g_.kernel_width + kx) * g_.out_channels, sums);
+          }
+      }
+    });
     columns_.finish(words, g_.out_width, 0, g_.out_channels, y);
   }
 
   /// sums[c] += (pixel[c / multiplier] - zero point) * weights[c].
-  void add_tap(const std::uint8_t* pixel, const std::int16_t* weights, std::int32_t* sums) const {
+  [[gnu::always_inline]] void add_tap(const std::uint8_t* pixel, const std::int16_t* weights,
+                                      std::int32_t* sums) const {
     const std::size_t channels = g_.out_channels, multiplier = channels / g_.in_channels;
     const std::int32_t zero = site_.x[0].zero;
-    if (multiplier != 1) {
-      for (std::size_t c = 0; c != channels; ++c) sums[c] += (pixel[c / multiplier] - zero) * weights[c];
-      return;
-    }
-    detail::vectorized([=]() __attribute__((always_inline)) {
+    if (multiplier == 1)
       detail::each(
           channels, [=](std::size_t c) __attribute__((always_inline)) { sums[c] += (pixel[c] - zero) * weights[c]; });
-    });
+    else
+      for (std::size_t c = 0; c != channels; ++c) sums[c] += (pixel[c / multiplier] - zero) * weights[c];
   }
 
   Geometry g_;

@@ -54,8 +54,11 @@ class IntegerProduct final : public IntegerLayer {
       }
       product.sums(a, padded, count, columns_.start(group * padded_), wide, words, width);
       if (columns_.asymmetric()) subtract_weight_zeros(a, padded, product.depth(), count, group * width, width, words);
-      for (std::size_t row = 0; row != count; ++row)
-        columns_.finish(words + row * width, 1, group * width, width, out + row * g_.out_channels);
+      if (g_.groups == 1)
+        columns_.finish(words, count, 0, width, out);
+      else
+        for (std::size_t row = 0; row != count; ++row)
+          columns_.finish(words + row * width, 1, group * width, width, out + row * g_.out_channels);
     }
   }
 
