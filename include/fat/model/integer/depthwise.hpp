@@ -167,8 +167,8 @@ class IntegerDepthwise final : public IntegerLayer {
   Way way_ = Way::plain;
   detail::ColumnTable columns_;
   aligned_vector<std::int8_t>
-      window_columns_;              ///< of a block of channels: the windows' columns, three rows and a 0 each
-  std::vector<std::int16_t> taps_;  ///< weights in pairs of taps
+      window_columns_;                 ///< of a block of channels: the windows' columns, three rows and a 0 each
+  std::vector<std::int16_t> taps_;     ///< weights in pairs of taps
   std::vector<std::int16_t> weights_;  ///< less their zero points, by tap
   std::vector<std::int32_t> bias_;
 };
