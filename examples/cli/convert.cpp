@@ -9,8 +9,9 @@ namespace cli {
 
 int convert(const Settings& settings) {
   check_extensions(settings.outputs);
-  const LoadedModel loaded = load_model(settings.model);
+  LoadedModel loaded = load_model(settings.model);
   fat::expects(loaded.quantized.has_value(), settings.model, ": is a float model; quantize it with `fat quantize`");
+  choose_requantization(loaded, settings);
   Problems problems;
   for (const std::string& path : settings.outputs)
     if (problems.attempt([&] { write_quantized_model(*loaded.quantized, path, settings.tensorrt); }))

@@ -89,6 +89,13 @@ LoadedModel load_model(const std::string& path, const fat::ReadOptions& reading)
   return loaded;
 }
 
+void choose_requantization(LoadedModel& loaded, const Settings& settings) {
+  if (!settings.requantize) return;
+  fat::expects(loaded.quantized.has_value(), loaded.path,
+               ": is a float model, which --requantize has no meaning for; quantize it, or leave the option out");
+  loaded.quantized->requantize = *settings.requantize;
+}
+
 bool file_exists(const std::string& path) {
   std::error_code status;
   return fs::exists(path, status);

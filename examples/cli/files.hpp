@@ -51,6 +51,9 @@ bool file_exists(const std::string& path);
 /// file.
 LoadedModel load_model(const std::string& path, const fat::ReadOptions& reading = {});
 
+/// What --requantize asks for in place of the model's own rounding. Errors: a float model.
+void choose_requantization(LoadedModel& loaded, const Settings& settings);
+
 /// Reads a model that must be float.
 fat::Model load_float_model(const std::string& path, const fat::ReadOptions& reading = {});
 

@@ -40,6 +40,9 @@ const std::map<std::string, BiasCorrection> corrections{{"on", BiasCorrection::o
 const std::map<std::string, bool> booleans{{"on", true}, {"off", false}};
 const std::map<std::string, WeightRounding> roundings{
     {"nearest", WeightRounding::nearest}, {"sum", WeightRounding::sum}, {"learned", WeightRounding::learned}};
+const std::map<std::string, fat::Requantization> requantizations{{"half-up", fat::Requantization::half_up},
+                                                                 {"half-even", fat::Requantization::half_even},
+                                                                 {"tflite", fat::Requantization::tflite}};
 const std::map<std::string, Rescaling> rescalings{{"none", Rescaling::none},
                                                   {"depthwise", Rescaling::depthwise},
                                                   {"equalize", Rescaling::equalize},
@@ -185,6 +188,12 @@ void add_reading(CLI::App& app, Settings& s) {
   app.add_flag("--strict", s.reading.strict, "refuse what cannot be read; else the network ends before it");
 }
 
+/// Another rounding for a quantized model than its own.
+void add_requantize(CLI::App& app, Settings& s) {
+  app.add_option("--requantize", s.requantize, "how the quantized model rounds its results to codes [as its file says]")
+      ->transform(CLI::CheckedTransformer(requantizations).description("half-even|half-up|tflite"));
+}
+
 void add_json(CLI::App& app, Settings& s) { app.add_option("--json", s.json, "write the figures to this file too"); }
 
 /// What --tensorrt chooses. Errors: options that contradict it, no file that it is for.
@@ -217,6 +226,7 @@ void add_quantize_options(CLI::App& app, Settings& s) {
       ->check(positive_number);
   choice(app, "--bias-correction", o.bias_correction, corrections, "move biases so that mean outputs are kept");
   choice(app, "--rounding", o.rounding, roundings, "of weights");
+  choice(app, "--requantize", o.requantize, requantizations, "how the int8 network rounds its results to codes");
   app.add_option("--keep-float", o.keep_float, "tensors or layers that stay float")->delimiter(',');
   app.add_option_function<std::vector<std::string>>(
          "--layer",
@@ -294,6 +304,7 @@ void add_commands(CLI::App& app, Settings& s) {
   CLI::App& convert = *app.add_subcommand("convert", "a quantized model as other files, code for code");
   model(convert, "quantized .onnx, .tflite or .npz");
   add_outputs(convert, s);
+  add_requantize(convert, s);
   convert.add_flag("--tensorrt", s.tensorrt, "write .onnx for TensorRT: int8, zero points 0, float biases");
 
   CLI::App& evaluate = *app.add_subcommand("evaluate", "accuracy of a float or quantized model");
@@ -326,6 +337,7 @@ void add_commands(CLI::App& app, Settings& s) {
   run.add_flag("--codes", s.codes, "write integer codes instead of reals");
   run.add_option("--tensor", s.tensor, "write this tensor instead of the output");
   run.add_flag("--simulate", s.simulate, "run a quantized model as fake-quantized floats");
+  add_requantize(run, s);
   add_common(run, s);
   add_reading(run, s);
 

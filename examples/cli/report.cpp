@@ -129,6 +129,7 @@ Json options_json(const fat::QuantizeOptions& o) {
             {"observer", word(observers, o.observer)},
             {"bias_correction", word(corrections, o.bias_correction)},
             {"rounding", word(roundings, o.rounding)},
+            {"requantize", fat::name_of(o.requantize)},
             {"keep_float", o.keep_float},
             {"calibration", o.calibration},
             {"rescale", word(rescalings, o.rescale)},

@@ -108,7 +108,8 @@ int run(const Settings& settings) {
   const std::string& path = settings.outputs.front();
   const std::string extension = extension_of(path);
   fat::expects(extension == ".npy" || extension == ".npz", path, ": `fat run` writes .npy and .npz files; name one");
-  const LoadedModel loaded = load_model(settings.model, settings.reading);
+  LoadedModel loaded = load_model(settings.model, settings.reading);
+  choose_requantization(loaded, settings);
   const fat::Model& model = loaded.graph();
   fat::ValueId value = 0;
   const std::vector<fat::Port> ports = chosen_ports(settings, model, value);

@@ -34,6 +34,7 @@ struct Settings {
   std::size_t batch_of_bench = 1;
   bool simulate = false;
   bool codes = false;
+  std::optional<fat::Requantization> requantize;  ///< convert, run: in place of the model's
   bool tensorrt = false;  ///< quantize: what TensorRT can express, and .onnx files as it takes them
   fat::QuantizeOptions options;
 };

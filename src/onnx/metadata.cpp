@@ -9,7 +9,8 @@ namespace fat::inline FAT_ABI::onnx {
 namespace {
 
 const std::string codes_key = "fat.codes:", bits_key = "fat.weight_bits:", clamp_key = "fat.clamp:",
-                  pictures_key = "fat.preprocessing", offset_key = "fat.class_offset";
+                  pictures_key = "fat.preprocessing", offset_key = "fat.class_offset",
+                  requantize_key = "fat.requantize";
 
 /// Shortest decimal that reads back as the same number.
 template <class... Numbers>
@@ -87,12 +88,22 @@ void write_metadata(const QuantizedModel& model, const std::vector<std::string>&
   for (std::size_t n = 0; n != model.graph.nodes.size(); ++n)
     if (model.weights[n] && model.weights[n]->bits != 8)
       put(bits_key + model.graph.nodes[n].name, list(model.weights[n]->bits));
+  put(requantize_key, std::string{name_of(model.requantize)});
   if (model.graph.preprocessing) {
     const Preprocessing& p = *model.graph.preprocessing;
     put(pictures_key, list(p.scale[0], p.scale[1], p.scale[2], p.offset[0], p.offset[1], p.offset[2], p.bgr ? 1 : 0,
                            p.resize, p.crop));
   }
   if (model.graph.class_offset) put(offset_key, list(*model.graph.class_offset));
+}
+
+Requantization read_requantization(const Metadata& metadata, std::string_view file, std::string_view producer) {
+  const auto found = metadata.find(requantize_key);
+  if (found == metadata.end()) return producer == "fat" ? Requantization::half_up : Requantization::half_even;
+  const auto how = requantization_named(found->second);
+  expects(how.has_value(), file, ": metadata '", std::string_view{requantize_key},
+          "' must be half-up, half-even or tflite, it is '", std::string_view{found->second}, "'");
+  return *how;
 }
 
 void read_model_metadata(const Metadata& metadata, std::string_view file, Model& model) {

@@ -17,6 +17,7 @@ namespace fat::inline FAT_ABI::onnx {
 //                            negative, the file's codes and zero point are 128 higher than those of the model
 //   fat.weight_bits:<node>   bits, where they are not 8
 //   fat.clamp:<node>         low high of a fused activation that the codes do anyway and that has no node of its own
+//   fat.requantize           half-up, half-even or tflite: how the network's integers round (a word, not a number)
 //   fat.preprocessing        scale (3), offset (3), bgr, resize, crop
 //   fat.class_offset         class = arg-max - N
 
@@ -36,6 +37,9 @@ Metadata metadata_of(const ::onnx::ModelProto& file);
 /// `codes`: by value, the name of its codes; they are int8 or uint8.
 void write_metadata(const QuantizedModel& model, const std::vector<std::string>& codes, bool int8,
                     ::onnx::ModelProto& file);
+/// How the file's integers round: what it states; else halves up in files that this library wrote before it stated
+/// that, and halves to even, as ONNX has it. Errors: a word that is none.
+Requantization read_requantization(const Metadata& metadata, std::string_view file, std::string_view producer);
 /// Preprocessing and class offset, where the file has them. Errors: malformed entries.
 void read_model_metadata(const Metadata& metadata, std::string_view file, Model& model);
 /// Takes over the range that the file states for `codes`; returns whether it is narrower than the type.

@@ -181,6 +181,7 @@ QuantizedModel read_quantized(std::string_view file, std::string_view name) {
   Importer importer{proto, name, true};
   QuantizedModel model{importer.run(), {}, {}};
   const Metadata metadata = metadata_of(proto);
+  model.requantize = read_requantization(metadata, name, proto.producer_name());
   for (::fat::Node& node : model.graph.nodes)
     std::visit(
         [&]<class Layer>(Layer& layer) {

@@ -50,12 +50,15 @@ class Exporter {
     const auto graph = schema::CreateSubGraph(builder_, builder_.CreateVector(tensors_), builder_.CreateVector({input}),
                                               builder_.CreateVector({output}), builder_.CreateVector(operators_),
                                               builder_.CreateString("main"));
-    const auto metadata =
-        schema::CreateMetadata(builder_, builder_.CreateString("min_runtime_version"), add_buffer(runtime_version()));
+    const std::string_view how = name_of(model_.requantize);
+    const std::vector metadata{
+        schema::CreateMetadata(builder_, builder_.CreateString("min_runtime_version"), add_buffer(runtime_version())),
+        schema::CreateMetadata(builder_, builder_.CreateString("fat.requantize"),
+                               add_buffer(std::vector<char>(how.begin(), how.end())))};
     schema::FinishModelBuffer(
         builder_, schema::CreateModel(builder_, 3, builder_.CreateVector(codes_), builder_.CreateVector({graph}),
                                       builder_.CreateString("int8 model written by fat"),
-                                      builder_.CreateVector(buffers_), 0, builder_.CreateVector({metadata})));
+                                      builder_.CreateVector(buffers_), 0, builder_.CreateVector(metadata)));
     return {reinterpret_cast<const char*>(builder_.GetBufferPointer()), builder_.GetSize()};
   }
 

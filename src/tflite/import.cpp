@@ -23,6 +23,7 @@ class Importer : public TensorFile {
 
   QuantizedModel read(bool as_integers) {
     as_integers_ = as_integers;
+    if (as_integers_) read_requantization();
     model_.graph.channels_first = false;
     model_.graph.name = std::string{file_name_};
     add_input();
@@ -41,6 +42,16 @@ class Importer : public TensorFile {
   }
 
  private:
+  // LiteRT's own rounding, unless the file states another.
+  void read_requantization() {
+    model_.requantize = Requantization::tflite;
+    const auto stated = metadata("fat.requantize");
+    if (!stated) return;
+    const auto how = requantization_named(*stated);
+    require(how.has_value(), "metadata 'fat.requantize' must be half-up, half-even or tflite, it is '", *stated, "'");
+    model_.requantize = *how;
+  }
+
   // ---- values ----
 
   std::size_t index_of(std::int32_t tensor) const {

@@ -48,6 +48,7 @@ TensorFile::TensorFile(std::span<const char> file, std::string_view name) : file
           "does not hold exactly one graph with operators and buffers");
   codes_ = model->operator_codes();
   buffers_ = model->buffers();
+  metadata_ = model->metadata();
   graph_ = model->subgraphs()->Get(0);
   require(graph_->tensors() != nullptr && graph_->operators() != nullptr && graph_->inputs() != nullptr &&
               graph_->outputs() != nullptr,
@@ -214,6 +215,18 @@ std::optional<ActivationEncoding> TensorFile::encoding_of(const Source& item) co
     encoding.code_min += 1;
   encoding.symmetric = encoding.zero_point == 0 && encoding.code_min == -127;
   return encoding;
+}
+
+std::optional<std::string_view> TensorFile::metadata(std::string_view name) const {
+  if (metadata_ == nullptr) return std::nullopt;
+  for (const schema::Metadata* const entry : *metadata_) {
+    if (entry->name() == nullptr || entry->name()->string_view() != name || entry->buffer() >= buffers_->size())
+      continue;
+    const auto* const bytes = buffers_->Get(entry->buffer())->data();
+    if (bytes == nullptr) return std::string_view{};
+    return std::string_view{reinterpret_cast<const char*>(bytes->data()), bytes->size()};
+  }
+  return std::nullopt;
 }
 
 OperatorCode TensorFile::operator_code(const schema::Operator& op) const {

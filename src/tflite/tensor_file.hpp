@@ -66,6 +66,8 @@ class TensorFile {
   // None for a tensor of floats.
   std::optional<ActivationEncoding> encoding_of(const Source& item) const;
   OperatorCode operator_code(const schema::Operator& op) const;
+  // The text of a metadata entry, or nothing.
+  std::optional<std::string_view> metadata(std::string_view name) const;
 
   std::string_view file_name_;
   const schema::SubGraph* graph_ = nullptr;
@@ -77,6 +79,7 @@ class TensorFile {
 
   const flatbuffers::Vector<flatbuffers::Offset<schema::OperatorCode>>* codes_ = nullptr;
   const flatbuffers::Vector<flatbuffers::Offset<schema::Buffer>>* buffers_ = nullptr;
+  const flatbuffers::Vector<flatbuffers::Offset<schema::Metadata>>* metadata_ = nullptr;
 };
 
 }  // namespace fat::inline FAT_ABI::tflite

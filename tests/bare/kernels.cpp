@@ -87,7 +87,7 @@ std::uint32_t run() {
   const fat::ResizeSample samples[2 * side] = {{0, 0, 0},   {0, 1, 256}, {0, 1, 768}, {1, 2, 256},
                                                {1, 2, 768}, {2, 3, 256}, {2, 3, 768}, {3, 4, 256},
                                                {3, 4, 768}, {4, 5, 256}, {4, 5, 768}, {5, 5, 0}};
-  reference::resize_bilinear(x, side, 1, samples, 2 * side, samples, 2 * side, 0, z);
+  reference::resize_bilinear(x, side, 1, samples, 2 * side, samples, 2 * side, {}, z);
   add_to_checksum(z);
   reference::resize_nearest(x, side, 1, samples, 2 * side, samples, 2 * side, z);
   add_to_checksum(z);
@@ -96,4 +96,4 @@ std::uint32_t run() {
 
 }  // namespace
 
-int main() { return run() == 2264885670U ? 0 : 1; }
+int main() { return run() == 1829832312U ? 0 : 1; }

@@ -22,13 +22,24 @@ namespace {
 using fat::test::CodeNetwork;
 using fat::test::CodeStyle;
 
+/// By the reference kernels, with the roundings that the model's requantization stands for.
+std::vector<std::vector<std::uint8_t>> reference_values(const fat::QuantizedModel& model,
+                                                        const std::vector<std::uint8_t>& image) {
+  using fat::test::ReferenceNetwork;
+  if (model.requantize == fat::Requantization::half_even)
+    return ReferenceNetwork<fat::SingleHalfEven>{model}.run(image);
+  if (model.requantize == fat::Requantization::tflite)
+    return ReferenceNetwork<fat::DoubleRounding, fat::SingleRounding>{model}.run(image);
+  return ReferenceNetwork<>{model}.run(image);
+}
+
 /// All values of one image on every path, with one thread and with three that share each layer, against the reference.
 void compare(const fat::QuantizedModel& model, std::uint32_t seed) {
   const bool is_signed = model.activations[model.graph.input]->is_signed();
   std::mt19937 random{seed};
   std::vector<std::uint8_t> image(model.graph.input_extent().size());
   for (std::uint8_t& byte : image) byte = static_cast<std::uint8_t>(random());
-  const auto expected = fat::test::ReferenceNetwork<>{model}.run(image);
+  const auto expected = reference_values(model, image);
   for (const fat::kernel::Kernels* kernels : fat::test::every_kernel())
     for (const std::size_t threads : {std::size_t{1}, std::size_t{3}}) {
       fat::IntegerModel engine{model, {.threads = threads, .set = kernels}};
@@ -87,11 +98,18 @@ void fuzz(const Builder& add_layer, std::size_t rounds = 40) {
   for (std::uint32_t seed = 1; seed <= rounds; ++seed) {
     std::mt19937 random{seed * 7919};
     const auto below = [&](std::size_t limit) { return random() % limit; };
-    const CodeStyle style{below(2) == 0, below(2) == 0, below(4) == 0, seed};
-    CodeNetwork net{{1 + below(12), 1 + below(12), 1}, style};
-    // channels first, by a layer that itself has an odd shape
-    const fat::ValueId x = net.convolution(net.input(), some_channels(net), {});
-    compare(net.finish(add_layer(net, x)), seed);
+    CodeStyle style{below(2) == 0, below(2) == 0, below(4) == 0, seed};
+    const fat::Extent extent{1 + below(12), 1 + below(12), 1};
+    // halves up, and one of the others
+    for (const auto how :
+         {fat::Requantization::half_up, below(2) == 0 ? fat::Requantization::half_even : fat::Requantization::tflite}) {
+      style.requantize = how;
+      CodeNetwork net{extent, style};
+      // channels first, by a layer that itself has an odd shape
+      const fat::ValueId x = net.convolution(net.input(), some_channels(net), {});
+      compare(net.finish(add_layer(net, x)), seed);
+      style.power_of_two = below(3) != 0;
+    }
   }
 }
 
@@ -228,7 +246,35 @@ BOOST_AUTO_TEST_CASE(every_operator_in_one_network) {
     compare(fat::test::every_operator({.seed = seed}), seed);
     compare(fat::test::every_operator({.is_signed = false, .per_channel = false, .seed = seed}), seed);
     compare(fat::test::every_operator({.asymmetric_weights = true, .seed = seed}), seed);
+    for (const auto how : {fat::Requantization::half_even, fat::Requantization::tflite})
+      for (const bool power_of_two : {false, true})
+        compare(fat::test::every_operator(
+                    {.is_signed = seed % 2 == 0, .seed = seed, .requantize = how, .power_of_two = power_of_two}),
+                seed);
   }
+}
+
+/// There floats are exact and halves are many: integers and simulation go the same way.
+BOOST_AUTO_TEST_CASE(steps_that_are_powers_of_two_give_the_codes_of_the_simulation) {
+  for (const auto how : {fat::Requantization::half_up, fat::Requantization::half_even})
+    for (std::uint32_t seed = 1; seed != 9; ++seed) {
+      CodeNetwork net{{6, 5, 8}, {.is_signed = seed % 2 == 0, .seed = seed, .requantize = how, .power_of_two = true}};
+      fat::ValueId x = net.convolution(net.input(), 16, {{3, 3}, {1, 1}, {1, 1}, {1, 1, 1, 1}}, 1, fat::relu);
+      x = net.depthwise(x, {{3, 3}, {1, 1}, {1, 1}, {1, 1, 1, 1}});
+      x = net.add(fat::Add{}, {x, net.convolution(x, 16, {})});
+      x = net.add(fat::Multiply{}, {x, net.add(fat::ClampLayer{}, {x})});
+      x = net.add(fat::ClampLayer{}, {x}, {}, net.encoding(4.0F * net.grid(x).step));
+      const float step = net.grid(net.input()).step;
+      fat::CodeDifferences differences{net.finish(net.dense(x, 10))};
+      std::mt19937 random{seed};
+      std::vector<float> image(6 * 5 * 8);
+      for (float& value : image) value = step * static_cast<float>(static_cast<int>(random() % 256) - 128);
+      differences.add(image);
+      for (std::size_t n = 0; n != differences.layers().size(); ++n)
+        BOOST_TEST(differences.layers()[n].differing == 0U,
+                   fat::name_of(how) << ", seed " << seed << ": " << differences.layers()[n].differing << " codes of "
+                                     << differences.graph().nodes[n].name << " differ");
+    }
 }
 
 BOOST_AUTO_TEST_CASE(bad_networks_are_refused_before_any_work) {

@@ -176,6 +176,30 @@ class BadInput(ProgramTest):
         self.refused("convert", self.out, "-o", self.folder / "rt.onnx", "--tensorrt", says=[self.folder / "rt.onnx", "TensorRT wants 0"])
         self.refused("convert", self.out, "-o", self.out, says=["-o would replace MODEL"])
 
+    def test_requantize(self):
+        image, codes = self.folder / "x.npy", self.folder / "codes.npy"
+        write_npy(image, (1, 3, 8, 8), [0.01 * i - 1 for i in range(192)])
+
+        def run(path, *words):
+            self.succeed("run", path, "--input", image, "--codes", "-o", codes, *words)
+            return read_npy(codes)
+
+        self.succeed(*self.quantize())
+        words = ("half-up", "half-even", "tflite")
+        chosen = [run(self.out, "--requantize", word) for word in words]
+        self.assertEqual(run(self.out), chosen[0])
+        for word, expected in zip(words, chosen):
+            quantized, onnx, again = (self.folder / f"{word}{ending}" for ending in (".npz", ".onnx", "-again.npz"))
+            self.succeed(*self.quantize(out=quantized), "--requantize", word)
+            self.succeed("convert", self.out, "-o", onnx, "--requantize", word)
+            self.succeed("convert", onnx, "-o", again)
+            for path in (quantized, onnx, again):
+                self.assertEqual(run(path), expected)
+        self.refused("run", self.model, "--input", image, "--requantize", "tflite", "-o", codes, says=[self.model, "is a float model"])
+        code, _, err = fat("convert", self.out, "-o", self.folder / "new.npz", "--requantize", "down")
+        self.assertEqual(code, 2, err)
+        self.assertIn("half-even", err)
+
     def test_encodings_of_changed_weights_say_so(self):
         path = self.folder / "encodings.json"
         _, err = self.succeed(*self.quantize(out=path), "--rescale", "none")

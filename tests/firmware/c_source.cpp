@@ -189,6 +189,19 @@ BOOST_AUTO_TEST_CASE(every_operator_on_this_machine, *needs_program("gcc")) {
   check_on_this_machine(every_operator<std::int8_t>({.asymmetric_weights = true, .seed = 3}));
 }
 
+BOOST_AUTO_TEST_CASE(every_rounding_on_this_machine, *needs_program("gcc")) {
+  for (const auto how : {fat::Requantization::half_even, fat::Requantization::tflite})
+    for (const bool power_of_two : {false, true}) {
+      check_on_this_machine(every_operator<std::int8_t>({.requantize = how, .power_of_two = power_of_two}));
+      check_on_this_machine(every_operator<std::uint8_t>({.is_signed = false,
+                                                          .per_channel = false,
+                                                          .asymmetric_weights = true,
+                                                          .seed = 2,
+                                                          .requantize = how,
+                                                          .power_of_two = power_of_two}));
+    }
+}
+
 BOOST_AUTO_TEST_CASE(demo_network_on_this_machine, *needs_program("gcc")) {
   const Firmware firmware = demo_firmware(20);
   check_on_this_machine(firmware);
@@ -200,12 +213,30 @@ BOOST_AUTO_TEST_CASE(on_boards, *needs_program("arm-none-eabi-gcc") * needs_prog
   check_on_board(demo, "cortex-m3", "mps2-an385");
   check_on_board(demo, "cortex-m7", "mps2-an500");
   check_on_board(every_operator<std::int8_t>({}), "cortex-m3", "mps2-an385");
+  for (const auto how : {fat::Requantization::half_even, fat::Requantization::tflite})
+    check_on_board(every_operator<std::int8_t>({.requantize = how, .power_of_two = true}), "cortex-m3", "mps2-an385");
 }
 
 BOOST_AUTO_TEST_CASE(networks_take_many_codes) {
   check_variety(fat::test::every_operator({}));
   check_variety(fat::test::every_operator({.is_signed = false, .per_channel = false, .seed = 2}));
   check_variety(fat::test::every_operator({.asymmetric_weights = true, .seed = 3}));
+  for (const auto how : {fat::Requantization::half_even, fat::Requantization::tflite})
+    check_variety(fat::test::every_operator({.requantize = how, .power_of_two = true}));
+}
+
+/// Kernels of other roundings are not in a header that does not need them, and the other way round.
+BOOST_AUTO_TEST_CASE(a_header_has_the_rounding_of_its_network) {
+  const auto text = [](fat::Requantization how) {
+    return fat::c_source(fat::test::every_operator({.requantize = how}), "net");
+  };
+  const std::string up = text(fat::Requantization::half_up), even = text(fat::Requantization::half_even),
+                    lite = text(fat::Requantization::tflite);
+  const auto has = [](const std::string& header, const char* words) { return header.find(words) != std::string::npos; };
+  BOOST_TEST((has(up, "nearest integer, halves up") && !has(up, "halves to") && !has(up, "rounded twice")));
+  BOOST_TEST(
+      (has(even, "nearest integer, halves to even") && !has(even, "integer, halves up") && !has(even, "code 0")));
+  BOOST_TEST((has(lite, "rounded twice") && has(lite, "net_dense(&") && !has(lite, "halves to")));
 }
 
 BOOST_AUTO_TEST_CASE(needs_no_library_and_no_floating_point, *needs_program("arm-none-eabi-gcc")) {

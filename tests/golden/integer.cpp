@@ -6,6 +6,7 @@
 #include "support/golden.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -110,6 +111,10 @@ BOOST_AUTO_TEST_CASE(layers_give_the_sums_and_codes, *fat::test::needs_golden("0
       fat::reference::finish(sums.data(), layer.g.rows(), layer.g.out_channels, layer.stage, codes.data(),
                              fat::DoubleRounding{});
       check_equal(codes, layer.expected("_q31"));
+      // a mantissa of 31 bits is the multiplier as far as these sums can tell
+      fat::reference::finish(sums.data(), layer.g.rows(), layer.g.out_channels, layer.stage, codes.data(),
+                             fat::SingleHalfEven{});
+      check_equal(codes, layer.expected("_f64"));
       for (std::size_t i = 0; i != sums.size(); ++i)
         codes[i] = layer.code(fat::requantize(sums[i], layer.real[i % layer.g.out_channels], fat::FloatHalfEven{}));
       check_equal(codes, layer.expected("_f32"));
@@ -148,6 +153,8 @@ BOOST_AUTO_TEST_CASE(tables_of_both_roundings, *fat::test::needs_golden("09_inte
       const auto multiplier = fat::FixedPointMultiplier::from_real(real[m]);
       BOOST_TEST(fat::requantize(acc[i], multiplier, fat::DoubleRounding{}) == twice[m * acc.size() + i]);
       BOOST_TEST(fat::requantize(acc[i], multiplier, fat::SingleRounding{}) == once[m * acc.size() + i]);
+      if (multiplier.real() == real[m] && std::abs(product) < 4503599627370496.0)  // product is exact below 2^52
+        BOOST_TEST(fat::requantize(acc[i], multiplier, fat::SingleHalfEven{}) == std::nearbyint(product));
       ++compared;
     }
   BOOST_TEST(compared > 5000U);

@@ -7,6 +7,7 @@
 #include <demo/pictures.hpp>
 
 #include <cstddef>
+#include <string>
 #include <vector>
 
 #include <boost/test/unit_test.hpp>
@@ -31,8 +32,38 @@ BOOST_AUTO_TEST_CASE(demo_network) {
   }
 }
 
+/// Halves of means, too, go the way of the integers, whatever the sign of the codes, where floats can tell them; and
+/// of two roundings the simulation takes both.
+BOOST_AUTO_TEST_CASE(means_and_double_roundings_are_simulated) {
+  std::vector<float> image(8 * 8 * 16);
+  for (std::size_t i = 0; i != image.size(); ++i) image[i] = 0.02F * static_cast<float>(i * 37 % 101) - 1.0F;
+  for (const auto how : {fat::Requantization::half_up, fat::Requantization::half_even, fat::Requantization::tflite})
+    for (const bool is_signed : {true, false}) {
+      const std::string label = std::string{fat::name_of(how)} + (is_signed ? ", signed" : ", unsigned");
+      fat::test::CodeNetwork exact{{8, 8, 16}, {.is_signed = is_signed, .requantize = how, .power_of_two = true}};
+      const fat::Window pair{{2, 1}, {2, 1}, {1, 1}, {}};
+      fat::ValueId x = exact.add(fat::Pool{fat::Pool::Kind::average, pair, false}, {exact.input()});
+      x = exact.add(fat::Resize{fat::Resize::Kind::bilinear, fat::Resize::Coordinates::asymmetric}, {x}, {8, 16, 16});
+      x = exact.convolution(x, 64, {});
+      x = exact.add(fat::Add{}, {x, exact.add(fat::ClampLayer{}, {x})});
+      fat::CodeDifferences none{exact.finish(exact.add(fat::GlobalAveragePool{}, {x}))};
+      none.add(image);
+      for (const fat::CodeDifference& each : none.layers()) BOOST_TEST(each.differing == 0U, label);
+
+      fat::test::CodeNetwork net{{8, 8, 16}, {.is_signed = is_signed, .requantize = how}};
+      x = net.depthwise(net.convolution(net.input(), 64, {}), {{3, 3}, {1, 1}, {1, 1}, {1, 1, 1, 1}});
+      x = net.add(fat::Multiply{}, {x, net.add(fat::Add{}, {x, net.add(fat::ClampLayer{}, {x})})});
+      fat::CodeDifferences few{net.finish(net.dense(net.add(fat::GlobalAveragePool{}, {x}), 20))};
+      few.add(image);
+      for (std::size_t n = 0; n != few.layers().size(); ++n)
+        BOOST_TEST(few.layers()[n].share() <= 0.001, label << ": " << few.layers()[n].differing << " of "
+                                                           << few.layers()[n].codes << " codes of "
+                                                           << few.graph().nodes[n].name << " differ");
+    }
+}
+
 BOOST_AUTO_TEST_CASE(differences_are_counted) {
-  // Means of two codes often lie half-way: integers round them up, the simulation to the even code.
+  // Means of two codes often lie half-way: there the last bit of a float decides in the simulation.
   fat::test::CodeNetwork net{{8, 8, 4}};
   const fat::Window pair{{2, 1}, {2, 1}, {1, 1}, {}};
   fat::CodeDifferences differences{
@@ -42,7 +73,7 @@ BOOST_AUTO_TEST_CASE(differences_are_counted) {
   differences.add(image);
   const fat::CodeDifference& found = differences.layers()[0];
   BOOST_TEST(found.codes == 128U);
-  BOOST_TEST(found.differing > 10U);
+  BOOST_TEST(found.differing > 4U);
   BOOST_TEST(found.differing < 64U);
   BOOST_TEST(found.largest == 1);
 }

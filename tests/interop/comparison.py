@@ -127,11 +127,11 @@ class Exported:
             np.save(self.path("_in_last.npy"), first_axis_last(inputs) if self.channels_first() else inputs)
             yield inputs, first_axis_last(codes) if self.channels_first() else codes
 
-    def engine_codes(self, kind):
+    def engine_codes(self, kind, *options):
         """Output codes of `fat run`, the integer engine, as int8."""
         last = kind == "tflite" or not self.channels_first()
         command(self.fat, "run", self.path(f".{kind}"), "--input", self.path("_in_last.npy" if last else "_in.npy"), "--codes", "-o",
-                self.path("_out.npy"))
+                self.path("_out.npy"), *options)
         return as_int8(np.load(self.path("_out.npy")))
 
     def reference_codes(self, rounding):
@@ -224,13 +224,15 @@ def compare_one(model, lines):
     runtimes = {"built-in kernels": (OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES, "litert"), "XNNPACK": (OpResolverType.BUILTIN, "single")}
     layers = {label: {} for label in runtimes}
     outputs = {(label, beside): Tally() for label in runtimes for beside in ("litert", "engine")}
-    device, interpreters, tensors = Tally(), {}, 0
+    device, followed, interpreters, tensors = Tally(), Tally(), {}, 0
     for inputs, codes in model.chunks():
         engine = model.engine_codes("npz")
         for kind in ("onnx", "tflite"):
             model.failures.expect((model.engine_codes(kind).reshape(-1) == engine.reshape(-1)).all(), f"{model.name}: the .{kind} file read again gives other codes")
         reference = {rounding: model.reference_codes(rounding) for rounding in ("litert", "single")}
         found = litert(model.path(".tflite"), codes, OpResolverType.BUILTIN_REF, True)
+        for kind in ("npz", "onnx", "tflite"):
+            followed.add_outputs(found[""], model.engine_codes(kind, "--requantize", "tflite"))
         tensors = sum(name in reference["litert"] for name in found)
         for name, values in found.items():
             if name in reference["litert"]:
@@ -258,6 +260,8 @@ def compare_one(model, lines):
     lines.append("read again by fat (.onnx, .tflite): the same output codes")
     lines.append(f"LiteRT reference kernels beside those here (two roundings, FULLY_CONNECTED one): {device.text()} ({tensors} tensors)")
     model.failures.expect(device.differing == 0 and tensors > 3, f"{model.name}: {device.differing} codes differ from LiteRT's reference kernels")
+    lines.append(f"LiteRT reference kernels beside the integer engine with --requantize tflite (.npz, .onnx, .tflite), output codes: {followed.text()}")
+    model.failures.expect(followed.differing == 0, f"{model.name}: --requantize tflite: {followed.differing} output codes differ from LiteRT's reference kernels")
     for label in runtimes:
         check_layers(model, f"LiteRT with {label}", layers[label], True, lines)
         for beside, words in (("litert", "two roundings"), ("engine", "the integer engine")):

@@ -3,6 +3,7 @@
 
 Quantizes real networks with `fat quantize`, writes .npz, .onnx and .tflite, and compares
   * LiteRT's reference kernels with the reference kernels here (two roundings; one in FULLY_CONNECTED): every tensor, no code may differ;
+  * LiteRT's reference kernels with the integer engine under --requantize tflite: whole networks, no output code may differ;
   * LiteRT's built-in kernels and XNNPACK with the integer engine: every layer on the same input codes, output codes, top-1;
   * ONNX Runtime with the integer engine: every layer, fused as in the whole network, on the same input codes (at most 0.1 % of the
     codes may differ, by one), output codes, top-1; with session.x64quantprecision 0 and 1;

@@ -23,6 +23,8 @@ struct CodeStyle {
   bool per_channel = true;          ///< one weight step a channel, or one a layer
   bool asymmetric_weights = false;  ///< weight zero points other than 0
   std::uint32_t seed = 1;
+  Requantization requantize = Requantization::half_up;
+  bool power_of_two = false;  ///< every step: results often lie half-way between two codes
 };
 
 /// Steps are chosen so that outputs spread over the codes: weights of about 73 and activations of about 74 codes (the
@@ -31,6 +33,7 @@ class CodeNetwork {
  public:
   explicit CodeNetwork(const Extent& input, const CodeStyle& style = {}) : style_(style), random_(style.seed) {
     result_.graph.name = "codes";
+    result_.requantize = style.requantize;
     result_.graph.input = result_.graph.add_value("input", input);
     result_.activations.push_back(encoding(0.02F));
   }
@@ -44,7 +47,7 @@ class CodeNetwork {
   /// Any grid of 8 bits with this step.
   ActivationEncoding encoding(float step) {
     ActivationEncoding e;
-    e.step = step;
+    e.step = step_near(step);
     if (!style_.is_signed) e.code_min = 0, e.code_max = 255;
     e.zero_point = static_cast<std::int32_t>(below(60)) - 30 + (style_.is_signed ? 0 : 128);
     return e;
@@ -81,6 +84,7 @@ class CodeNetwork {
     if (std::holds_alternative<Sigmoid>(op) || std::holds_alternative<HardSigmoid>(op) ||
         std::holds_alternative<Softmax>(op))
       e.step = 1.0F / 256.0F, e.zero_point = e.code_min;
+    e.step = step_near(e.step);
     return append(std::move(op), std::move(inputs), declared, grid.value_or(e), std::nullopt);
   }
 
@@ -90,6 +94,8 @@ class CodeNetwork {
   }
 
  private:
+  float step_near(float step) const { return style_.power_of_two ? std::exp2(std::round(std::log2(step))) : step; }
+
   template <class Layer>
   ValueId weighted(ValueId x, Layer op, const Shape& shape) {
     const std::size_t channels = shape[Layer::channel_axis], depth = shape.elements() / channels;
@@ -97,7 +103,7 @@ class CodeNetwork {
     w.codes = array<std::int8_t>(shape);
     for (std::int8_t& code : w.codes) code = static_cast<std::int8_t>(static_cast<int>(below(255)) - 127);
     for (std::size_t c = 0; c != (style_.per_channel ? channels : 1); ++c) {
-      w.step.push_back(0.001F * (1.0F + static_cast<float>(below(100)) / 100.0F));
+      w.step.push_back(step_near(0.001F * (1.0F + static_cast<float>(below(100)) / 100.0F)));
       w.zero_point.push_back(style_.asymmetric_weights ? static_cast<std::int32_t>(below(40)) - 20 : 0);
     }
     w.bias = array<std::int32_t>(Shape{channels});

@@ -51,6 +51,11 @@ class ReferenceNetwork {
   std::uint8_t* y() { return values_[node_->output].data(); }
   const Extent& in(std::size_t i = 0) const { return model_.graph.extent(node_->inputs[i]); }
   const Extent& out() const { return model_.graph.extent(node_->output); }
+  /// Halves up, away from code 0 of int8 (TFLite), or to even real multiples.
+  MeanRounding means() const {
+    if constexpr (std::is_same_v<Rounding, SingleHalfEven>) return {y_.zero, true};
+    return {std::is_same_v<Rounding, DoubleRounding> ? 128 : -1, false};
+  }
   Bytes regridded(std::size_t i) const {
     Bytes codes(x(i).size());
     reference::requantize(x(i).data(), codes.size(), detail::regrid_stage(grids_[i], y_), codes.data(), Rounding{});
@@ -100,11 +105,11 @@ class ReferenceNetwork {
   }
   template <class Function>
   void layer(const Function& op) {
-    const detail::ByteTable table = detail::function_table(op, grids_[0], y_);
+    const detail::ByteTable table = detail::function_table<Function>(op, grids_[0], y_, Requantization::half_up);
     for (std::size_t i = 0; i != x().size(); ++i) y()[i] = table[x()[i]];
   }
   void layer(const HardSwish& op) {
-    if constexpr (std::is_same_v<Rounding, SingleRounding>) {
+    if constexpr (!std::is_same_v<Rounding, DoubleRounding>) {
       layer<HardSwish>(op);
     } else {  // as the runtime that rounds twice does it: in 16 bits
       HardSwishStage stage = HardSwishStage::from_steps(grids_[0].step, y_.step);
@@ -125,12 +130,7 @@ class ReferenceNetwork {
       reference::max_pool(x().data(), g, y_.low, y_.high, y());
       return;
     }
-    // on int8 codes, as TFLite has them: where halves go away from 0, that is not the byte 0
-    std::vector<std::int32_t> codes(x().begin(), x().end()), means(out().size());
-    for (std::int32_t& code : codes) code -= 128;
-    reference::average_pool(codes.data(), g, op.count_padding, grids_[0].zero - 128, y_.low - 128, y_.high - 128,
-                            means.data(), Rounding{});
-    for (std::size_t i = 0; i != means.size(); ++i) y()[i] = static_cast<std::uint8_t>(means[i] + 128);
+    reference::average_pool(x().data(), g, op.count_padding, grids_[0].zero, y_.low, y_.high, y(), means());
   }
   void layer(const GlobalAveragePool&) {
     reference::mean(x().data(), in().height * in().width, in().channels, detail::regrid_stage(grids_[0], y_), y(),
@@ -144,7 +144,7 @@ class ReferenceNetwork {
     for (std::size_t i = 0; i != node_->inputs.size(); ++i) {
       const std::size_t width = inner(in(i));
       reference::concat(x(i).data(), x(i).size() / width, width, inner(out()), before,
-                        detail::regrid_stage(grids_[i], y_), y());
+                        detail::regrid_stage(grids_[i], y_), y(), Rounding{});
       before += width;
     }
   }
@@ -172,7 +172,7 @@ class ReferenceNetwork {
                                 columns.size(), y());
     else
       reference::resize_bilinear(codes.data(), in().width, in().channels, rows.data(), rows.size(), columns.data(),
-                                 columns.size(), 128, y(), Rounding{});
+                                 columns.size(), means(), y());
   }
 
   const QuantizedModel& model_;

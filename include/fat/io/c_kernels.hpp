@@ -4,6 +4,8 @@
 
 #include <fat/config.hpp>
 
+#include <fat/kernel/requantize.hpp>
+
 #include <string_view>
 
 namespace fat::inline FAT_ABI {
@@ -93,6 +95,21 @@ static inline void @_convolution(const @_product *p, const uint8_t *x, uint8_t *
     }
 }
 )"},
+    {"dense", " product ", R"(/* Dense layer of a network whose other layers round twice: once, halves up. */
+static inline void @_dense(const @_product *p, const uint8_t *x, uint8_t *y) {
+  const int32_t depth = p->window.in_channels;
+  const int8_t *w = p->weights;
+  for (int32_t c = 0; c < p->window.out_channels; ++c, w += depth) {
+    const int32_t w_zero = p->weight_zeros != NULL ? p->weight_zeros[c] : 0, right = p->shifts[c * p->step];
+    int32_t sum = p->bias[c];
+    int64_t value;
+    for (int32_t k = 0; k < depth; ++k) sum += (x[k] - p->in_zero) * (w[k] - w_zero);
+    value = (int64_t)sum * p->multipliers[c * p->step] + ((int64_t)1 << (right - 1));
+    value = value >= 0 ? value >> right : ~(~value >> right);
+    y[c] = @_code(value > 255 ? 255 : value < -255 ? -255 : (int32_t)value, p->out_zero, p->low, p->high);
+  }
+}
+)"},
     {"depthwise", " product ",
      R"(/* Depthwise convolution. Weights [height][width][out]; output channel c reads input channel c / (out / in). */
 static inline void @_depthwise(const @_product *p, const uint8_t *x, uint8_t *y) {
@@ -158,10 +175,10 @@ static inline void @_max_pool(const @_window *g, int32_t low, int32_t high, cons
 }
 )"},
     {"average_pool", " code window inside ",
-     R"(/* Mean of the codes under the window, halves up. outside: the byte that taps outside the image count as, or -1 where they
-   do not count. */
-static inline void @_average_pool(const @_window *g, int32_t outside, int32_t low, int32_t high, const uint8_t *x,
-                                  uint8_t *y) {
+     R"(/* Mean of the codes under the window, halves away from the byte `origin`: up where that is -1.
+   outside: the byte that taps outside the image count as, or -1 where they do not count. */
+static inline void @_average_pool(const @_window *g, int32_t origin, int32_t outside, int32_t low, int32_t high,
+                                  const uint8_t *x, uint8_t *y) {
   for (int32_t oy = 0; oy < g->out_height; ++oy)
     for (int32_t ox = 0; ox < g->out_width; ++ox)
       for (int32_t c = 0; c < g->in_channels; ++c) {
@@ -171,12 +188,12 @@ static inline void @_average_pool(const @_window *g, int32_t outside, int32_t lo
         int32_t sum = 0, count = 0;
         for (int32_t ky = @_first(top, g->dilation_height); ky < bottom; ++ky)
           for (int32_t kx = @_first(left, g->dilation_width); kx < right; ++kx, ++count)
-            sum += x[@_tap(g, oy, ox, ky, kx) * g->in_channels + c];
+            sum += x[@_tap(g, oy, ox, ky, kx) * g->in_channels + c] - origin;
         if (outside >= 0) {
           const int32_t taps = g->kernel_height * g->kernel_width;
-          sum += (taps - count) * outside, count = taps;
+          sum += (taps - count) * (outside - origin), count = taps;
         }
-        *y++ = @_code((sum + count / 2) / count, 0, low, high);
+        *y++ = @_code((sum > 0 ? sum + count / 2 : sum - count / 2) / count, origin, low, high);
       }
 }
 )"},
@@ -225,18 +242,21 @@ static inline void @_resize(int32_t in_width, int32_t channels, int32_t out_heig
       @_copy(1, channels, 0, table, x + (rows[oy] * in_width + columns[ox]) * channels, y);
 }
 )"},
-    {"interpolate", "", R"(/* Bilinear: between rows[3 oy] and rows[3 oy + 1], rows[3 oy + 2] / 1024 of the way; halves up. */
+    {"interpolate", "",
+     R"(/* Bilinear: between rows[3 oy] and rows[3 oy + 1], rows[3 oy + 2] / 1024 of the way; halves away from the
+   byte `origin`: up where that is -1. */
 static inline void @_interpolate(int32_t in_width, int32_t channels, int32_t out_height, int32_t out_width, const uint16_t *rows,
-                                 const uint16_t *columns, const uint8_t *x, uint8_t *y) {
+                                 const uint16_t *columns, int32_t origin, const uint8_t *x, uint8_t *y) {
   for (int32_t oy = 0; oy < out_height; ++oy, rows += 3) {
     const uint8_t *const top = x + rows[0] * in_width * channels, *const bottom = x + rows[1] * in_width * channels;
     for (int32_t ox = 0; ox < out_width; ++ox, y += channels) {
       const int32_t left = columns[3 * ox] * channels, right = columns[3 * ox + 1] * channels;
       const int32_t across = columns[3 * ox + 2], down = rows[2];
       for (int32_t c = 0; c < channels; ++c) {
-        const int32_t upper = top[left + c] * (1024 - across) + top[right + c] * across;
-        const int32_t lower = bottom[left + c] * (1024 - across) + bottom[right + c] * across;
-        y[c] = (uint8_t)((upper * (1024 - down) + lower * down + 524288) / 1048576);
+        const int32_t upper = (top[left + c] - origin) * (1024 - across) + (top[right + c] - origin) * across;
+        const int32_t lower = (bottom[left + c] - origin) * (1024 - across) + (bottom[right + c] - origin) * across;
+        const int32_t sum = upper * (1024 - down) + lower * down;
+        y[c] = (uint8_t)((sum + (sum > 0 ? 524288 : -524288)) / 1048576 + origin);
       }
     }
   }
@@ -309,6 +329,92 @@ static inline void @_softmax(int32_t rows, int32_t channels, int32_t multiplier,
 }
 )"},
 };
+
+/// A piece of c_kernels as networks with another rounding than halves up have it: the same calls with another meaning.
+struct CKernelVariant {
+  Requantization how;
+  CKernel kernel;
+};
+
+inline constexpr CKernelVariant c_kernel_variants[] = {
+    {Requantization::half_even,
+     {"scale", "",
+      R"(/* value * multiplier / 2^right to the nearest integer, halves to even, held in 32 bits; 1 <= right <= 62. */
+static inline int32_t @_scale(int32_t value, int32_t multiplier, int32_t right) {
+  const int64_t product = (int64_t)value * multiplier;
+  const int64_t whole = product >= 0 ? product >> right : ~(~product >> right);
+  const int64_t sum = product + ((int64_t)1 << (right - 1)) - 1 + (whole & 1);
+  const int64_t result = sum >= 0 ? sum >> right : ~(~sum >> right);
+  return result > INT32_MAX ? INT32_MAX : result < INT32_MIN ? INT32_MIN : (int32_t)result;
+}
+)"}},
+    {Requantization::half_even,
+     {"average_pool", " code window inside ",
+      R"(/* Mean of the codes under the window, halves to an even number of codes from `zero`, the byte of real 0.
+   outside: the byte that taps outside the image count as, or -1 where they do not count. */
+static inline void @_average_pool(const @_window *g, int32_t zero, int32_t outside, int32_t low, int32_t high,
+                                  const uint8_t *x, uint8_t *y) {
+  for (int32_t oy = 0; oy < g->out_height; ++oy)
+    for (int32_t ox = 0; ox < g->out_width; ++ox)
+      for (int32_t c = 0; c < g->in_channels; ++c) {
+        const int32_t top = oy * g->stride_height - g->pad_top, left = ox * g->stride_width - g->pad_left;
+        const int32_t bottom = @_last(top, g->kernel_height, g->dilation_height, g->in_height);
+        const int32_t right = @_last(left, g->kernel_width, g->dilation_width, g->in_width);
+        int32_t sum = 0, count = 0, mean, twice_rest;
+        for (int32_t ky = @_first(top, g->dilation_height); ky < bottom; ++ky)
+          for (int32_t kx = @_first(left, g->dilation_width); kx < right; ++kx, ++count)
+            sum += x[@_tap(g, oy, ox, ky, kx) * g->in_channels + c] - zero;
+        if (outside >= 0) {
+          const int32_t taps = g->kernel_height * g->kernel_width;
+          sum += (taps - count) * (outside - zero), count = taps;
+        }
+        mean = sum / count - (sum % count < 0), twice_rest = 2 * (sum - mean * count);
+        *y++ = @_code(mean + (twice_rest > count || (twice_rest == count && mean % 2 != 0)), zero, low, high);
+      }
+}
+)"}},
+    {Requantization::half_even,
+     {"interpolate", "",
+      R"(/* Bilinear: between rows[3 oy] and rows[3 oy + 1], rows[3 oy + 2] / 1024 of the way; halves to an even number of codes
+   from `zero`, the byte of real 0. */
+static inline void @_interpolate(int32_t in_width, int32_t channels, int32_t out_height, int32_t out_width, const uint16_t *rows,
+                                 const uint16_t *columns, int32_t zero, const uint8_t *x, uint8_t *y) {
+  for (int32_t oy = 0; oy < out_height; ++oy, rows += 3) {
+    const uint8_t *const top = x + rows[0] * in_width * channels, *const bottom = x + rows[1] * in_width * channels;
+    for (int32_t ox = 0; ox < out_width; ++ox, y += channels) {
+      const int32_t left = columns[3 * ox] * channels, right = columns[3 * ox + 1] * channels;
+      const int32_t across = columns[3 * ox + 2], down = rows[2];
+      for (int32_t c = 0; c < channels; ++c) {
+        const int32_t upper = (top[left + c] - zero) * (1024 - across) + (top[right + c] - zero) * across;
+        const int32_t lower = (bottom[left + c] - zero) * (1024 - across) + (bottom[right + c] - zero) * across;
+        const int32_t sum = upper * (1024 - down) + lower * down;
+        const int32_t mean = sum / 1048576 - (sum % 1048576 < 0), rest = sum - mean * 1048576;
+        y[c] = (uint8_t)(mean + (rest > 524288 || (rest == 524288 && mean % 2 != 0)) + zero);
+      }
+    }
+  }
+}
+)"}},
+    {Requantization::tflite,
+     {"scale", "",
+      R"(/* value * multiplier / 2^right rounded twice: to a multiple of 2^-31 of the value shifted to the left where right < 31, halves
+   up, then by the shift to the right, halves away from zero; 1 <= right <= 62. */
+static inline int32_t @_scale(int32_t value, int32_t multiplier, int32_t right) {
+  const int32_t left = right < 31 ? 31 - right : 0, exponent = right > 31 ? right - 31 : 0;
+  const int64_t product = (int64_t)(int32_t)((uint32_t)value << left) * multiplier + ((int64_t)1 << 30);
+  const int64_t high = product >= 0 ? product >> 31 : ~(~product >> 31);
+  const int64_t half = exponent == 0 ? 0 : (int64_t)1 << (exponent - 1);
+  return (int32_t)(high < 0 ? -((half - high) >> exponent) : (high + half) >> exponent);
+}
+)"}},
+};
+
+/// The text of a piece in a network with that rounding.
+constexpr std::string_view text_of(const CKernel& kernel, Requantization how) {
+  for (const CKernelVariant& variant : c_kernel_variants)
+    if (variant.how == how && variant.kernel.name == kernel.name) return variant.kernel.text;
+  return kernel.text;
+}
 
 }  // namespace detail
 }  // namespace fat::inline FAT_ABI

@@ -108,7 +108,7 @@ class CWriter {
                        "\n#define $_OUTPUT_ZERO_POINT (" + std::to_string(out.zero_point) + ")\n#define $_ARENA_SIZE " +
                        std::to_string(std::max<std::size_t>(plan_.size, 1)) + "\n";
     for (const CKernel& kernel : c_kernels)
-      if (kernels_.contains(kernel.name)) text += "\n" + std::string{kernel.text};
+      if (kernels_.contains(kernel.name)) text += "\n" + std::string{text_of(kernel, model_.requantize)};
     const std::string first = at(graph.input), last = at(graph.output);
     text += constants_ +
             "\nstatic uint8_t @_arena[$_ARENA_SIZE];\n\n"
@@ -185,7 +185,7 @@ class CWriter {
   }
   /// NULL where the table changes no code that the value can hold: all of the network's input, else those of its grid.
   std::string regrid(std::size_t input) {
-    const ByteTable all = regrid_table(x_[input], y_);
+    const ByteTable all = regrid_table(x_[input], y_, product_rounding(model_.requantize, node_->op));
     const bool given = node_->inputs[input] == model_.graph.input;
     const std::int32_t low = given ? 0 : x_[input].low, high = given ? 255 : x_[input].high;
     for (std::int32_t code = low; code <= high; ++code)
@@ -239,7 +239,9 @@ class CWriter {
   void layer(const Dense& op) {
     Geometry g;
     g.in_channels = in(0).size(), g.out_channels = out().channels;
-    product("convolution", g, op.clamp);
+    // the piece "scale" rounds as the other layers do
+    const bool apart = product_rounding(model_.requantize, op) != product_rounding(model_.requantize, Convolution{});
+    product(apart ? "dense" : "convolution", g, op.clamp);
   }
   void layer(const DepthwiseConvolution& op) {
     const Geometry g = geometry(op.window, in(0), out());
@@ -300,10 +302,10 @@ class CWriter {
     y_.clamp_to(op.clamp);
     tabulated(regrid(0));
   }
-  void layer(const HardSwish& op) { tabulated(table(function_table(op, x_[0], y_))); }
-  void layer(const HardSigmoid& op) { tabulated(table(function_table(op, x_[0], y_))); }
-  void layer(const Sigmoid& op) { tabulated(table(function_table(op, x_[0], y_))); }
-  void layer(const Function& op) { tabulated(table(function_table(op, x_[0], y_))); }
+  void layer(const HardSwish& op) { tabulated(table(function_table(op, x_[0], y_, model_.requantize))); }
+  void layer(const HardSigmoid& op) { tabulated(table(function_table(op, x_[0], y_, model_.requantize))); }
+  void layer(const Sigmoid& op) { tabulated(table(function_table(op, x_[0], y_, model_.requantize))); }
+  void layer(const Function& op) { tabulated(table(function_table(op, x_[0], y_, model_.requantize))); }
   template <OwnOperator Op>
   void layer(const Op&) {
     fail("C source: layer '", std::string_view{node_->name}, "' is a ", Op::kind,
@@ -366,17 +368,13 @@ class CWriter {
     };
     const std::string rows = samples("rows", in(0).height, out().height);
     const std::string columns = samples("columns", in(0).width, out().width);
-    std::vector<std::string> arguments{std::to_string(in(0).width),
-                                       std::to_string(in(0).channels),
-                                       std::to_string(out().height),
-                                       std::to_string(out().width),
-                                       rows,
-                                       columns};
-    if (nearest) arguments.push_back(regrid(0));
-    arguments.insert(arguments.end(), {at(node_->inputs[0]), at(node_->output)});
-    call(nearest ? "resize" : "interpolate", arguments);
+    call(nearest ? "resize" : "interpolate",
+         {std::to_string(in(0).width), std::to_string(in(0).channels), std::to_string(out().height),
+          std::to_string(out().width), rows, columns, nearest ? regrid(0) : number(means().origin),
+          at(node_->inputs[0]), at(node_->output)});
   }
 
+  MeanRounding means() const { return mean_rounding(model_.requantize, y_.zero); }
   void layer(const Pool& op) {
     expect_one_grid("pool");
     constants_ += "static const @_window " + symbol_ + " = " + window_text(geometry(op.window, in(0), out())) + ";\n";
@@ -391,8 +389,8 @@ class CWriter {
                       columns = op.count_padding ? k.width : std::min(k.width, in(0).width);
     expects(rows * columns <= std::size_t{1} << 22U, "C source: pool '", std::string_view{node_->name}, "' averages ",
             rows * columns, " values; sums of 32 bits hold 2^22");
-    call("average_pool",
-         {"&" + symbol_, op.count_padding ? number(x_[0].zero) : "-1", ends[0], ends[1], ends[2], ends[3]});
+    call("average_pool", {"&" + symbol_, number(means().origin), op.count_padding ? number(x_[0].zero) : "-1", ends[0],
+                          ends[1], ends[2], ends[3]});
   }
   void layer(const GlobalAveragePool&) {
     const RequantizeStage s = regrid_stage(x_[0], y_);

@@ -20,6 +20,7 @@ namespace fat::inline FAT_ABI {
 //   graph                     uint8, UTF-8 JSON text: bytes(z['graph']) in Python
 //   activation.step           float32 [V], 0 for a tensor that stays float
 //   activation.zero_point, .code_min, .code_max, .bits, .symmetric   int32 [V]
+//   requantize                uint8, one of half-up, half-even, tflite as text; absent: half-up
 //   layer0007.codes           int8, the layout of the layer; .step float32, .zero_point int32, .bits int32 [1],
 //                             .bias int32
 //   layer0007.weights, .offset   float32, of a layer that stays float
@@ -107,6 +108,10 @@ inline NpyArrays quantized_to_arrays(const QuantizedModel& model) {
   graph["version"] = 1;
   const std::string text = graph.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
   arrays["graph"] = NpyArray{Shape{text.size()}, reinterpret_cast<const std::uint8_t*>(text.data())};
+  if (model.requantize != Requantization::half_up) {
+    const std::string_view how = name_of(model.requantize);
+    arrays["requantize"] = NpyArray{Shape{how.size()}, reinterpret_cast<const std::uint8_t*>(how.data())};
+  }
   std::vector<float> step;
   std::vector<std::int32_t> zero_point, low, high, bits, symmetric;
   for (const auto& encoding : model.activations) {
@@ -153,6 +158,12 @@ inline QuantizedModel quantized_from_arrays(const NpyArrays& arrays, std::string
       graph.value("format", nlohmann::json{}) == "fat quantized model" && graph.value("version", nlohmann::json{}) == 1,
       path, ": the file is no quantized model of version 1; write it again with `fat quantize`");
   QuantizedModel model{graph_from_json(graph), {}, {}};
+  if (file.has("requantize")) {
+    const std::vector<std::uint8_t> word = file.vector<std::uint8_t>("requantize");
+    const auto how = requantization_named({reinterpret_cast<const char*>(word.data()), word.size()});
+    expects(how.has_value(), path, ": array 'requantize' is none of half-up, half-even, tflite; the file is damaged");
+    model.requantize = *how;
+  }
   detail::read_activations(file, model);
   model.weights.resize(model.graph.nodes.size());
   for (std::size_t n = 0; n != model.graph.nodes.size(); ++n)

@@ -5,8 +5,11 @@
 #include <fat/core/error.hpp>
 
 #include <bit>
+#include <concepts>
 #include <cstdint>
 #include <limits>
+#include <optional>
+#include <string_view>
 
 namespace fat::inline FAT_ABI {
 
@@ -43,6 +46,8 @@ struct FixedPointMultiplier {
 struct DoubleRounding {};
 /// One rounding of the exact product, halves up. The default.
 struct SingleRounding {};
+/// One rounding of the exact product, halves to even: what ONNX's QuantizeLinear says.
+struct SingleHalfEven {};
 /// Product in float, rounded half to even: XNNPACK, FBGEMM.
 struct FloatHalfEven {};
 /// Product in double, rounded half to even: the nearest thing to exact.
@@ -75,6 +80,15 @@ constexpr std::int32_t requantize(std::int32_t value, FixedPointMultiplier multi
   const int right = 31 - multiplier.shift;
   const std::int64_t product = static_cast<std::int64_t>(value) * multiplier.mantissa;
   return saturate_to_int32((product + (1LL << (right - 1))) >> right);
+}
+
+/// value * multiplier to the nearest integer, halves to even, saturated to int32: halves up, less one where the exact
+/// product is a half and the integer below it even.
+constexpr std::int32_t requantize(std::int32_t value, FixedPointMultiplier multiplier, SingleHalfEven) noexcept {
+  const int right = 31 - multiplier.shift;
+  const std::int64_t product = static_cast<std::int64_t>(value) * multiplier.mantissa;
+  const std::int64_t odd = (product >> right) & 1;
+  return saturate_to_int32((product + (1LL << (right - 1)) - 1 + odd) >> right);
 }
 
 /// value * multiplier, rounded twice: to a multiple of 2^-31 of the shifted value, then by the right shift. A left
@@ -117,6 +131,59 @@ constexpr std::int32_t requantize(std::int32_t value, double multiplier, DoubleH
 /// requantize with the default, SingleRounding.
 constexpr std::int32_t requantize(std::int32_t value, FixedPointMultiplier multiplier) noexcept {
   return requantize(value, multiplier, SingleRounding{});
+}
+
+/// Which rounding the requantizations of a whole network take, operator by operator (model/requantization.hpp):
+/// SingleRounding everywhere; SingleHalfEven everywhere; what LiteRT's reference kernels do.
+enum class Requantization { half_up, half_even, tflite };
+
+/// The word for it on the command line and in files.
+constexpr std::string_view name_of(Requantization how) noexcept {
+  return how == Requantization::half_up ? "half-up" : how == Requantization::half_even ? "half-even" : "tflite";
+}
+/// The choice of that name, or nothing.
+constexpr std::optional<Requantization> requantization_named(std::string_view name) noexcept {
+  for (const Requantization how : {Requantization::half_up, Requantization::half_even, Requantization::tflite})
+    if (name == name_of(how)) return how;
+  return std::nullopt;
+}
+
+/// The policy of one operator's requantizations as a value: SingleRounding, SingleHalfEven, DoubleRounding.
+enum class ProductRounding { once_up, once_even, twice };
+
+/// Calls f with the policy.
+template <class Function>
+constexpr decltype(auto) with_rounding(ProductRounding rounding, Function f) {
+  if (rounding == ProductRounding::once_even) return f(SingleHalfEven{});
+  return rounding == ProductRounding::twice ? f(DoubleRounding{}) : f(SingleRounding{});
+}
+
+/// Whether value * multiplier can be a half for any |value| <= largest: only there do halves up and to even differ.
+/// An exact half is an odd multiple of 2^(30 - shift), and the mantissa gives so many of its factors 2 as it has.
+constexpr bool has_halves(FixedPointMultiplier multiplier, std::int64_t largest) noexcept {
+  if (multiplier.mantissa == 0) return false;
+  const int missing = 30 - multiplier.shift - std::countr_zero(static_cast<std::uint32_t>(multiplier.mantissa));
+  return missing >= 0 && missing < 62 && std::int64_t{1} << missing <= largest;
+}
+
+/// How a mean of codes that stays on their grid is rounded (average pools, bilinear resizes): to the nearest code,
+/// halves away from the code `origin`, or to the one that is an even number of codes from it.
+struct MeanRounding {
+  std::int32_t origin = 0;
+  bool to_even = false;
+  bool operator==(const MeanRounding&) const = default;
+};
+
+/// sum / count to the nearest integer, halves away from zero; count > 0, |sum| + count / 2 in range.
+template <std::signed_integral Int>
+constexpr Int mean_half_away(Int sum, Int count) noexcept {
+  return (sum > 0 ? sum + count / 2 : sum - count / 2) / count;
+}
+/// The same, halves to even; 2 * count in range.
+template <std::signed_integral Int>
+constexpr Int mean_half_even(Int sum, Int count) noexcept {
+  const Int whole = sum / count - (sum % count < 0 ? 1 : 0), twice_rest = 2 * (sum - whole * count);
+  return whole + (twice_rest > count || (twice_rest == count && whole % 2 != 0) ? 1 : 0);
 }
 
 }  // namespace fat::inline FAT_ABI

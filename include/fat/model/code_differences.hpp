@@ -3,12 +3,13 @@
 #define FAT_MODEL_CODE_DIFFERENCES_HPP_INCLUDED
 
 #include <fat/model/integer.hpp>
+#include <fat/model/simulated_rounding.hpp>
 
 #include <algorithm>
-#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -25,7 +26,7 @@ struct CodeDifference {
 };
 
 /// Runs images through IntegerModel and every layer once more in float: on the reals of the very codes that the integer
-/// layer read, its result quantized to the nearest code, halves to even. So differences do not build up along the
+/// layer read, its result quantized to the nearest code as Simulation does it. So differences do not build up along the
 /// network. A layer that touches a float tensor has no codes to compare.
 class CodeDifferences {
  public:
@@ -37,6 +38,10 @@ class CodeDifferences {
         found_(model_.nodes.size()) {
     layers_.reserve(model_.nodes.size());
     for (const Node& node : model_.nodes) layers_.emplace_back(model_, node);
+    for (std::size_t n = 0; n != model_.nodes.size(); ++n) {
+      roundings_.emplace_back();
+      if (activations_[model_.nodes[n].output]) roundings_.back().emplace(quantized, model_, n);
+    }
   }
 
   /// One NHWC image of floats. Errors: another size than the model's input.
@@ -69,12 +74,10 @@ class CodeDifferences {
     const std::vector<std::uint8_t>& made = codes_[node.output];
     std::vector<float> expected(made.size()), scratch(layers_[n].scratch() + 1);
     layers_[n].run(pointers, expected.data(), 0, layers_[n].parts(), scratch.data());
-    const detail::ByteGrid grid{*activations_[node.output]};
-    const float units = 1.0F / activations_[node.output]->step;
+    roundings_[n]->apply(expected.data(), expected.size());
+    const int raise = detail::ByteGrid{*activations_[node.output]}.raise;
     for (std::size_t i = 0; i != made.size(); ++i) {
-      const float code = std::nearbyint(expected[i] * units) + static_cast<float>(grid.zero);
-      const int held = static_cast<int>(std::clamp(code, static_cast<float>(grid.low), static_cast<float>(grid.high)));
-      const int difference = std::abs(held - made[i]);
+      const int difference = std::abs(quantize_one(expected[i], roundings_[n]->grid()) + raise - made[i]);
       found_[n].differing += difference != 0 ? 1 : 0;
       found_[n].largest = std::max(found_[n].largest, difference);
     }
@@ -85,6 +88,7 @@ class CodeDifferences {
   Model model_;
   IntegerModel engine_;
   std::vector<FloatLayer> layers_;
+  std::vector<std::optional<SimulatedRounding>> roundings_;
   std::vector<std::vector<std::uint8_t>> codes_;
   std::vector<CodeDifference> found_;
 };

@@ -184,6 +184,7 @@ inline ModelGrids model_grids(const Model& model, std::span<const Interval<float
 inline QuantizedModel encode_model(const Model& model, const ModelGrids& grids, const QuantizeOptions& options,
                                    std::vector<EncodingNotes>* notes = nullptr) {
   QuantizedModel quantized{model, {}, {}};
+  quantized.requantize = options.requantize;
   for (const auto& grid : grids.activations) {
     quantized.activations.emplace_back();
     if (grid) quantized.activations.back() = encoding_of(*grid, options.scheme);

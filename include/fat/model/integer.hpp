@@ -32,8 +32,8 @@ struct IntegerOptions {
 
 /// A quantized network ready to run: weights packed, multipliers and memory planned. Keeps nothing of the
 /// QuantizedModel but a copy of its graph. Results do not depend on the kernels or the number of threads. Layers that
-/// touch a tensor without an encoding run in float, with codes converted at their borders. Requantization rounds once,
-/// halves up.
+/// touch a tensor without an encoding run in float, with codes converted at their borders. Requantization rounds as
+/// the model says; halves up are the fastest, and halves to even as fast where a layer cannot meet one.
 class IntegerModel {
  public:
   explicit IntegerModel(const QuantizedModel& quantized, const IntegerOptions& options = {})
@@ -63,7 +63,8 @@ class IntegerModel {
         floats = std::max(floats, needed + 64);
       } else {
         const WeightEncoding* weights = quantized.weights[n] ? &*quantized.weights[n] : nullptr;
-        step.integer = integer_layer(float_model_, node, activations_, weights, kernels, threads_.size());
+        step.integer =
+            integer_layer(float_model_, node, activations_, weights, kernels, threads_.size(), quantized.requantize);
         bytes = std::max(bytes, step.integer->scratch_bytes());
         words = std::max(words, step.integer->scratch_words());
       }

@@ -4,10 +4,12 @@
 
 #include <fat/kernel/geometry.hpp>
 #include <fat/kernel/reference/elementwise.hpp>
+#include <fat/kernel/reference/hard_swish.hpp>
 #include <fat/kernel/reference/resize.hpp>
 #include <fat/kernel/reference/softmax.hpp>
 #include <fat/model/float_layer.hpp>
 #include <fat/model/quantized_model.hpp>
+#include <fat/model/requantization.hpp>
 
 #include <algorithm>
 #include <array>
@@ -84,15 +86,21 @@ inline SoftmaxStage softmax_stage(const ByteGrid& x, const ByteGrid& y, std::str
 /// An output code for every byte.
 using ByteTable = std::array<std::uint8_t, 256>;
 
-/// Every code of one grid as a code of another.
-inline ByteTable regrid_table(const ByteGrid& x, const ByteGrid& y) {
-  ByteTable table{};
-  const RequantizeStage stage = regrid_stage(x, y);
-  for (unsigned code = 0; code != 256; ++code) {
-    const auto byte = static_cast<std::uint8_t>(code);
-    reference::requantize(&byte, 1, stage, &table[code]);
-  }
+/// The output code of every byte, by f(bytes, count, codes).
+template <class Function>
+ByteTable table_of(Function f) {
+  ByteTable bytes{}, table{};
+  for (std::size_t code = 0; code != bytes.size(); ++code) bytes[code] = static_cast<std::uint8_t>(code);
+  f(bytes.data(), bytes.size(), table.data());
   return table;
+}
+
+/// Every code of one grid as a code of another.
+inline ByteTable regrid_table(const ByteGrid& x, const ByteGrid& y, ProductRounding rounding) {
+  return table_of([&](const std::uint8_t* bytes, std::size_t count, std::uint8_t* codes) {
+    with_rounding(rounding,
+                  [&](auto policy) { reference::requantize(bytes, count, regrid_stage(x, y), codes, policy); });
+  });
 }
 
 /// Where the output rows (or columns) of a resize read the input's.
@@ -114,16 +122,25 @@ inline double real_function(const HardSigmoid& op, double v) {
 }
 inline double real_function(const Sigmoid&, double v) { return 1.0 / (1.0 + std::exp(-v)); }
 
-/// The codes nearest to a function of the input's reals.
 inline double real_function(const Function& op, double v) { return op.at(v); }
 
+/// The codes nearest to a function of the input's reals, whatever the rounding of the network.
 template <class Function>
-ByteTable function_table(const Function& op, const ByteGrid& x, const ByteGrid& y) {
+ByteTable function_table(const Function& op, const ByteGrid& x, const ByteGrid& y, Requantization) {
   ByteTable table{};
   for (int code = 0; code != 256; ++code)
     table[static_cast<std::size_t>(code)] =
         static_cast<std::uint8_t>(y.nearest(real_function(op, (code - x.zero) * x.step)));
   return table;
+}
+/// Hard swish as short_hard_swish says; nearest where the input's step is so large that the 16 bits have no form.
+inline ByteTable function_table(const HardSwish& op, const ByteGrid& x, const ByteGrid& y, Requantization how) {
+  if (!short_hard_swish(how) || x.step >= 128.0 * y.step) return function_table<HardSwish>(op, x, y, how);
+  HardSwishStage stage = HardSwishStage::from_steps(x.step, y.step);
+  stage.zero_in = x.zero, stage.zero_out = y.zero, stage.low = y.low, stage.high = y.high;
+  return table_of([&](const std::uint8_t* bytes, std::size_t count, std::uint8_t* codes) {
+    reference::hard_swish(bytes, count, stage, codes);
+  });
 }
 
 }  // namespace detail

@@ -3,6 +3,7 @@
 #define FAT_MODEL_OPTIONS_HPP_INCLUDED
 
 #include <fat/core/error.hpp>
+#include <fat/kernel/requantize.hpp>
 
 #include <atomic>
 #include <concepts>
@@ -91,6 +92,8 @@ struct QuantizeOptions {
   BiasCorrection bias_correction = BiasCorrection::off;
   /// Of weights.
   WeightRounding rounding = WeightRounding::nearest;
+  /// How the result's integers round; halves up are the fastest.
+  Requantization requantize = Requantization::half_up;
   /// Tensors (or layers, standing for their output) that stay float. A layer that reads a float tensor keeps float
   /// weights.
   std::vector<std::string> keep_float{};

@@ -3,6 +3,7 @@
 #define FAT_MODEL_QUANTIZED_MODEL_HPP_INCLUDED
 
 #include <fat/core/tensor.hpp>
+#include <fat/kernel/requantize.hpp>
 #include <fat/model/model.hpp>
 
 #include <cstdint>
@@ -46,6 +47,8 @@ struct QuantizedModel {
   Model graph;
   std::vector<std::optional<ActivationEncoding>> activations;
   std::vector<std::optional<WeightEncoding>> weights;
+  /// How results become codes; everything that runs or writes the network follows it.
+  Requantization requantize = Requantization::half_up;
 
   /// Integer-only inference on NHWC images of floats or codes, any batch; defined in model/integer.hpp. Packs the
   /// weights at every call: keep an IntegerModel to run often. Errors: a model that is not valid, sizes that do not

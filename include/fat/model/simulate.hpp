@@ -5,6 +5,7 @@
 #include <fat/model/encodings.hpp>
 #include <fat/model/forward.hpp>
 #include <fat/model/metrics.hpp>
+#include <fat/model/simulated_rounding.hpp>
 #include <fat/model/simulation_model.hpp>
 
 #include <cstddef>
@@ -15,15 +16,18 @@
 namespace fat::inline FAT_ABI {
 
 /// Float arithmetic on the real values of the codes; every quantized value is moved onto its grid as soon as it is
-/// made. It differs from the integers by the rounding of the float sums only.
+/// made, rounded as SimulatedRounding says. It differs from the integers by the rounding of the float sums and of the
+/// integers' multipliers only.
 class Simulation {
  public:
   explicit Simulation(const QuantizedModel& quantized, std::size_t threads = 1)
       : model_(simulation_model(quantized)), runner_(model_, {.threads = threads}) {
     for (const auto& encoding : quantized.activations) {
-      grids_.emplace_back();
-      if (encoding) grids_.back() = grid_of(*encoding);
+      roundings_.emplace_back();
+      if (encoding) roundings_.back().emplace(*encoding);
     }
+    for (std::size_t n = 0; n != model_.nodes.size(); ++n)
+      if (auto& made = roundings_[model_.nodes[n].output]) made.emplace(quantized, model_, n);
   }
 
   const Model& model() const noexcept { return model_; }
@@ -33,7 +37,7 @@ class Simulation {
   void run(std::span<const float> images, std::size_t batch, std::span<float> outputs, Hook&& hook) {
     runner_.run(images, batch, outputs,
                 [&](ValueId value, std::size_t image, std::size_t worker, std::span<float> data) {
-                  if (grids_[value]) fake_quantize_run(data.data(), data.data(), data.size(), *grids_[value]);
+                  if (roundings_[value]) roundings_[value]->apply(data.data(), data.size());
                   hook(value, image, worker, data);
                 });
   }
@@ -44,7 +48,7 @@ class Simulation {
  private:
   Model model_;
   FloatRunner runner_;
-  std::vector<std::optional<Grid<float>>> grids_;
+  std::vector<std::optional<SimulatedRounding>> roundings_;
 };
 
 /// Values of one image, in the order of Model::values, from anything that runs like FloatRunner.

@@ -19,10 +19,9 @@ namespace fat::inline FAT_ABI {
 inline constexpr std::size_t deepest_sum = 262140;
 
 /// For every output channel the largest magnitude of its sums, on any input and at any point on the way: sum of |weight|
-/// times the largest |code - zero point| of a byte, and |bias|.
-inline std::vector<std::int64_t> largest_sums(const WeightEncoding& w, const Partition& parts,
-                                              const ActivationEncoding& input) {
-  const std::int64_t zero = input.zero_point + (input.is_signed() ? 128 : 0), farthest = std::max(zero, 255 - zero);
+/// times the largest |byte - zero|, and |bias|. zero: the byte of the input's real 0.
+inline std::vector<std::int64_t> largest_sums(const WeightEncoding& w, const Partition& parts, std::int64_t zero) {
+  const std::int64_t farthest = std::max(zero, 255 - zero);
   std::vector<std::int64_t> sums(parts.channels);
   for (std::size_t i = 0; i != w.codes.size(); ++i) {
     const std::size_t c = parts.channel(i);
@@ -30,6 +29,11 @@ inline std::vector<std::int64_t> largest_sums(const WeightEncoding& w, const Par
   }
   for (std::size_t c = 0; c != sums.size(); ++c) sums[c] = sums[c] * farthest + std::abs(std::int64_t{w.bias[c]});
   return sums;
+}
+
+inline std::vector<std::int64_t> largest_sums(const WeightEncoding& w, const Partition& parts,
+                                              const ActivationEncoding& input) {
+  return largest_sums(w, parts, std::int64_t{input.zero_point + (input.is_signed() ? 128 : 0)});
 }
 
 inline constexpr std::int64_t largest_int32 = std::numeric_limits<std::int32_t>::max();

@@ -35,16 +35,6 @@ void for_each_tap(const Geometry& g, std::size_t oy, std::size_t ox, Body body) 
       body(g.in_row(oy, ky) * g.in_width + g.in_column(ox, kx));
 }
 
-/// sum / count to the nearest integer, count >= 1. SingleRounding: halves up, so that codes and codes raised by any
-/// number have the same mean; DoubleRounding: halves away from zero, as TFLite's kernels have it.
-constexpr std::int32_t mean_of(std::int64_t sum, std::int64_t count, SingleRounding = {}) noexcept {
-  const std::int64_t twice = 2 * sum + count;
-  return static_cast<std::int32_t>(twice >= 0 ? twice / (2 * count) : -((2 * count - 1 - twice) / (2 * count)));
-}
-constexpr std::int32_t mean_of(std::int64_t sum, std::int64_t count, DoubleRounding) noexcept {
-  return static_cast<std::int32_t>(sum > 0 ? (sum + count / 2) / count : (sum - count / 2) / count);
-}
-
 /// Largest code under the window, between low and high; input and output share one grid. Every window meets the image.
 template <class Code>
 void max_pool(const Code* x, const Geometry& g, std::int32_t low, std::int32_t high, Code* y) {
@@ -60,20 +50,22 @@ void max_pool(const Code* x, const Geometry& g, std::int32_t low, std::int32_t h
         }
 }
 
-/// Mean of the codes under the window by mean_of; input and output share one grid. Taps outside the image are left out,
-/// or count as `zero_point` where count_padding.
-template <class Code, class Rounding = SingleRounding>
+/// Mean of the codes under the window, rounded as `rounding` says (by default halves away from code 0); input and output
+/// share one grid. Taps outside the image are left out, or count as `zero_point` where count_padding.
+template <class Code>
 void average_pool(const Code* x, const Geometry& g, bool count_padding, std::int32_t zero_point, std::int32_t low,
-                  std::int32_t high, Code* y, Rounding rounding = {}) {
+                  std::int32_t high, Code* y, MeanRounding rounding = {}) {
   for (std::size_t n = 0; n != g.batch; ++n, x += g.in_size())
     for (std::size_t oy = 0; oy != g.out_height; ++oy)
       for (std::size_t ox = 0; ox != g.out_width; ++ox)
         for (std::size_t c = 0; c != g.in_channels; ++c) {
           std::int64_t sum = 0, count = 0;
-          for_each_tap(g, oy, ox, [&](std::size_t tap) { sum += x[tap * g.in_channels + c], ++count; });
+          for_each_tap(g, oy, ox,
+                       [&](std::size_t tap) { sum += x[tap * g.in_channels + c] - rounding.origin, ++count; });
           const auto taps = static_cast<std::int64_t>(g.taps());
-          if (count_padding) sum += (taps - count) * zero_point, count = taps;
-          const std::int32_t mean = mean_of(sum, count, rounding);
+          if (count_padding) sum += (taps - count) * (zero_point - rounding.origin), count = taps;
+          const auto mean = static_cast<std::int32_t>(
+              rounding.origin + (rounding.to_even ? mean_half_even(sum, count) : mean_half_away(sum, count)));
           *y++ = static_cast<Code>(mean < low ? low : mean > high ? high : mean);
         }
 }

@@ -72,26 +72,24 @@ void resize_nearest(const Code* x, std::size_t in_width, std::size_t channels, c
       for (std::size_t c = 0; c != channels; ++c) *y++ = x[(rows[oy].low * in_width + columns[ox].low) * channels + c];
 }
 
-/// The mean of four neighbours to the nearest code. SingleRounding: halves up, whatever `zero` is; DoubleRounding: away
-/// from `zero`, what the codes are relative to (TFLite: 0, so rounding depends on the code's sign).
-template <class Code, class Rounding = SingleRounding>
+/// rounding: of the means, whose origin the codes are relative to (TFLite: halves away from code 0, so that they depend
+/// on the code's sign).
+template <class Code>
 void resize_bilinear(const Code* x, std::size_t in_width, std::size_t channels, const ResizeSample* rows,
-                     std::size_t out_height, const ResizeSample* columns, std::size_t out_width, std::int32_t zero,
-                     Code* y, Rounding = {}) {
+                     std::size_t out_height, const ResizeSample* columns, std::size_t out_width, MeanRounding rounding,
+                     Code* y) {
   for (std::size_t oy = 0; oy != out_height; ++oy)
     for (std::size_t ox = 0; ox != out_width; ++ox)
       for (std::size_t c = 0; c != channels; ++c) {
         const ResizeSample r = rows[oy], k = columns[ox];
         const auto at = [&](std::size_t row, std::size_t column) {
-          return x[(row * in_width + column) * channels + c] - zero;
+          return std::int32_t{x[(row * in_width + column) * channels + c]} - rounding.origin;
         };
-        const std::int64_t top =
-            std::int64_t{at(r.low, k.low)} * (1024 - k.weight) + std::int64_t{at(r.low, k.high)} * k.weight;
-        const std::int64_t bottom =
-            std::int64_t{at(r.high, k.low)} * (1024 - k.weight) + std::int64_t{at(r.high, k.high)} * k.weight;
-        const std::int64_t sum = top * (1024 - r.weight) + bottom * r.weight;
-        const std::int64_t up = (sum + (1 << 19)) >> 20, away = (sum + (sum > 0 ? 1 << 19 : -(1 << 19))) / (1 << 20);
-        *y++ = static_cast<Code>((std::is_same_v<Rounding, SingleRounding> ? up : away) + zero);
+        const std::int32_t top = at(r.low, k.low) * (1024 - k.weight) + at(r.low, k.high) * k.weight;
+        const std::int32_t bottom = at(r.high, k.low) * (1024 - k.weight) + at(r.high, k.high) * k.weight;
+        const std::int32_t sum = top * (1024 - r.weight) + bottom * r.weight;  // below 2^29, as codes have 8 bits
+        const std::int32_t mean = rounding.to_even ? mean_half_even(sum, 1 << 20) : mean_half_away(sum, 1 << 20);
+        *y++ = static_cast<Code>(mean + rounding.origin);
       }
 }
 

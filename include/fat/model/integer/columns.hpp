@@ -2,13 +2,14 @@
 #ifndef FAT_MODEL_INTEGER_COLUMNS_HPP_INCLUDED
 #define FAT_MODEL_INTEGER_COLUMNS_HPP_INCLUDED
 
-#include <fat/kernel/reference/convolution.hpp>
+#include <fat/kernel/requantize_rows.hpp>
 #include <fat/model/integer/layer.hpp>
 
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 namespace fat::inline FAT_ABI {
@@ -27,16 +28,19 @@ inline int stage_shift(FixedPointMultiplier m) { return m.mantissa == 0 ? 1 : -1
 class ColumnTable {
  public:
   ColumnTable() = default;
-  /// column_sum(c) adds up the weights of channel c, place(c) says where it lies.
+  /// column_sum(c) adds up the weights of channel c, place(c) says where it lies; largest: the magnitude that the sums
+  /// of each channel can reach.
   template <class Sum, class Place>
-  ColumnTable(const ByteGrid& x, const WeightEncoding& w, const ByteGrid& y, const ColumnLayout& layout, Sum column_sum,
-              Place place)
-      : y_(y), start_(layout.size + 64, 0), mantissa_(layout.size + 64, 0), shift_(layout.size + 64, 1) {
+  ColumnTable(const IntegerSite& site, const WeightEncoding& w, const ColumnLayout& layout,
+              const std::vector<std::int64_t>& largest, Sum column_sum, Place place)
+      : y_(site.y), start_(layout.size + 64, 0), mantissa_(layout.size + 64, 0), shift_(layout.size + 64, 1) {
     asymmetric_ = layout.zeros_in_weights &&
                   std::any_of(w.zero_point.begin(), w.zero_point.end(), [](std::int32_t z) { return z != 0; });
-    fast_ = !asymmetric_;
+    fast_ = !asymmetric_ && site.rounding != ProductRounding::twice;
+    const ByteGrid& x = site.x[0];
+    std::vector<FixedPointMultiplier> multipliers;
     for (std::size_t c = 0; c != layout.channels; ++c) {
-      const auto m = product_multiplier(x, w, c, y);
+      const auto m = product_multiplier(x, w, c, y_);
       const std::int64_t zero = w.channel_zero_point(c);
       std::int64_t start = std::int64_t{w.bias[c]} + std::int64_t{layout.offset - x.zero} * column_sum(c);
       if (layout.zeros_in_weights) start += std::int64_t{x.zero} * zero * static_cast<std::int64_t>(layout.terms);
@@ -47,11 +51,14 @@ class ColumnTable {
       // |sum| <= 255 * 255 * terms + |bias|
       const double bound = 65025.0 * static_cast<double>(layout.terms) + std::abs(static_cast<double>(w.bias[c]));
       if (left > 15 || std::ldexp(bound, left) >= 2147483647.0) fast_ = false;
+      // without halves there is nothing that the kernels, which round them up, could do wrong
+      if (site.rounding == ProductRounding::once_even && has_halves(m, largest[c])) fast_ = false;
       mantissa_[place(c)] = m.mantissa;
       shift_[place(c)] = static_cast<std::int8_t>(std::clamp(shift, -100, 100));
-      multipliers_.push_back(m);
+      multipliers.push_back(m);
       if (asymmetric_) weight_zeros_.push_back(w.channel_zero_point(c));
     }
+    rows_ = {std::move(multipliers), site.rounding};
   }
 
   /// Whether the kernels' requantization holds for every column; if not, sums are finished by finish().
@@ -70,20 +77,20 @@ class ColumnTable {
   /// Codes of `channels` sums from a channel on, for each of `rows`.
   void finish(const std::int32_t* sums, std::size_t rows, std::size_t channel, std::size_t channels,
               std::uint8_t* y) const {
-    reference::finish(sums, rows, channels, {multipliers_.data() + channel, false, y_.zero, y_.low, y_.high}, y);
+    rows_.finish(sums, rows, channel, channels, y_.zero, y_.low, y_.high, y);
   }
   /// For layers that never call finish().
-  void forget_multipliers() { multipliers_ = std::vector<FixedPointMultiplier>{}; }
+  void forget_multipliers() { rows_ = {}; }
 
   std::size_t memory() const noexcept {
-    return (start_.size() + mantissa_.size()) * 4 + shift_.size() + multipliers_.size() * sizeof(FixedPointMultiplier);
+    return (start_.size() + mantissa_.size()) * 4 + shift_.size() + rows_.memory();
   }
 
  private:
   ByteGrid y_;
   std::vector<std::int32_t> start_, mantissa_, weight_zeros_;
   std::vector<std::int8_t> shift_;
-  std::vector<FixedPointMultiplier> multipliers_;
+  RowRequantizer rows_;
   bool fast_ = false, asymmetric_ = false, left_ = false;
 };
 

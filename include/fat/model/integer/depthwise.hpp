@@ -2,8 +2,8 @@
 #ifndef FAT_MODEL_INTEGER_DEPTHWISE_HPP_INCLUDED
 #define FAT_MODEL_INTEGER_DEPTHWISE_HPP_INCLUDED
 
-#include <fat/kernel/reference/convolution.hpp>
 #include <fat/model/integer/columns.hpp>
+#include <fat/model/sums.hpp>
 
 #include <algorithm>
 #include <cstddef>
@@ -25,6 +25,7 @@ class IntegerDepthwise final : public IntegerLayer {
     const auto weight = [&](std::size_t t, std::size_t c) {
       return w.codes[t * channels + c] - w.channel_zero_point(c);
     };
+    const std::vector<std::int64_t> largest = largest_sums(w, partition(w.codes.shape(), 3), site_.x[0].zero);
     bool narrow = true;  // weights less their zero point are bytes again
     for (std::size_t t = 0; t != taps; ++t)
       for (std::size_t c = 0; c != channels; ++c) {
@@ -38,7 +39,7 @@ class IntegerDepthwise final : public IntegerLayer {
     const auto place = [&](std::size_t c) {
       return by_columns ? c / block * block + kernel::place_in_block(c % block, lanes) : c;
     };
-    columns_ = {site_.x[0], w, site_.y, {channels, channels + 64, taps}, [&](std::size_t c) { return sums[c]; }, place};
+    columns_ = {site_, w, {channels, channels + 64, taps}, largest, [&](std::size_t c) { return sums[c]; }, place};
     if (by_columns && columns_.fast()) {
       way_ = Way::columns;
       window_columns_.assign((channels + block - 1) / block * block * 12, 0);
@@ -54,19 +55,18 @@ class IntegerDepthwise final : public IntegerLayer {
           taps_[((t / 2) * channels + c) * 2 + t % 2] = static_cast<std::int16_t>(weight(t, c));
       scratch_bytes_ = channels + 64 + (taps + 1) * sizeof(void*) + 64;
     } else {
-      weights_ = w.codes;
-      for (std::size_t c = 0; c != channels; ++c) {
-        weight_zeros_.push_back(w.channel_zero_point(c));
-        bias_.push_back(w.bias[c]);
-      }
+      weights_.resize(taps * channels);
+      for (std::size_t t = 0; t != taps; ++t)
+        for (std::size_t c = 0; c != channels; ++c)
+          weights_[t * channels + c] = static_cast<std::int16_t>(weight(t, c));
+      bias_.assign(w.bias.begin(), w.bias.end());
       scratch_words_ = g_.out_width * channels;
     }
     if (way_ != Way::plain) columns_.forget_multipliers();
   }
 
   std::size_t memory() const noexcept override {
-    return columns_.memory() + taps_.size() * 2 + window_columns_.size() + weights_.size() +
-           (bias_.size() + weight_zeros_.size()) * 4;
+    return columns_.memory() + taps_.size() * 2 + window_columns_.size() + weights_.size() * 2 + bias_.size() * 4;
   }
 
   void run(const std::uint8_t* const* x, std::uint8_t* y, std::size_t oy, std::uint8_t* bytes,
@@ -135,21 +135,42 @@ class IntegerDepthwise final : public IntegerLayer {
   }
 
   void run_plain(const std::uint8_t* x, std::uint8_t* y, std::size_t oy, std::int32_t* words) const {
-    Geometry row = g_;
-    row.out_height = 1;
-    row.pad_top = g_.pad_top - oy * g_.stride_height;  // wraps: input rows are counted from this output row
-    reference::depthwise(x, site_.x[0].zero, weights_.data(), weight_zeros_.data(), bias_.data(), row, words);
+    detail::vectorized([ =, this ]() __attribute__((always_inline)) {
+      for (std::size_t ox = 0; ox != g_.out_width; ++ox) {
+        std::int32_t* const sums = words + ox * g_.out_channels;
+        std::copy(bias_.begin(), bias_.end(), sums);
+        for (std::size_t ky = 0; ky != g_.kernel_height; ++ky)
+          for (std::size_t kx = 0; kx != g_.kernel_width; ++kx) {
+            const std::size_t row = g_.in_row(oy, ky), column = g_.in_column(ox, kx);
+            if (row < g_.in_height && column < g_.in_width)
+              add_tap(x + (row * g_.in_width + column) * g_.in_channels,
+                      weights_.data() + (ky * g_.kernel_width + kx) * g_.out_channels, sums);
+          }
+      }
+    });
     columns_.finish(words, g_.out_width, 0, g_.out_channels, y);
+  }
+
+  /// sums[c] += (pixel[c / multiplier] - zero point) * weights[c].
+  [[gnu::always_inline]] void add_tap(const std::uint8_t* pixel, const std::int16_t* weights,
+                                      std::int32_t* sums) const {
+    const std::size_t channels = g_.out_channels, multiplier = channels / g_.in_channels;
+    const std::int32_t zero = site_.x[0].zero;
+    if (multiplier == 1)
+      detail::each(
+          channels, [=](std::size_t c) __attribute__((always_inline)) { sums[c] += (pixel[c] - zero) * weights[c]; });
+    else
+      for (std::size_t c = 0; c != channels; ++c) sums[c] += (pixel[c / multiplier] - zero) * weights[c];
   }
 
   Geometry g_;
   Way way_ = Way::plain;
   detail::ColumnTable columns_;
   aligned_vector<std::int8_t>
-      window_columns_;              ///< of a block of channels: the windows' columns, three rows and a 0 each
-  std::vector<std::int16_t> taps_;  ///< weights in pairs of taps
-  array<std::int8_t> weights_;
-  std::vector<std::int32_t> weight_zeros_, bias_;
+      window_columns_;                 ///< of a block of channels: the windows' columns, three rows and a 0 each
+  std::vector<std::int16_t> taps_;     ///< weights in pairs of taps
+  std::vector<std::int16_t> weights_;  ///< less their zero points, by tap
+  std::vector<std::int32_t> bias_;
 };
 
 }  // namespace fat::inline FAT_ABI

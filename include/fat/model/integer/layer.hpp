@@ -24,20 +24,26 @@ struct IntegerSite {
   Extent out;
   const kernel::Kernels* kernels = nullptr;
   std::size_t threads = 1;
+  Requantization requantize = Requantization::half_up;  ///< of the network
+  ProductRounding rounding = ProductRounding::once_up;  ///< of this operator
 
   IntegerSite(const Model& model, const Node& node, const std::vector<std::optional<ActivationEncoding>>& activations,
-              const kernel::Kernels& chosen, std::size_t workers)
+              const kernel::Kernels& chosen, std::size_t workers, Requantization how)
       : name(node.name),
         y(*activations[node.output]),
         out(model.extent(node.output)),
         kernels(&chosen),
-        threads(workers) {
+        threads(workers),
+        requantize(how),
+        rounding(product_rounding(how, node.op)) {
     for (const ValueId input : node.inputs) {
       in.push_back(model.extent(input));
       x.emplace_back(*activations[input]);
     }
   }
 
+  /// Of means of codes that stay on the output's grid.
+  MeanRounding means() const noexcept { return mean_rounding(requantize, y.zero); }
   /// Errors: an output whose codes stand for other reals than the input's.
   void expect_one_grid(std::string_view what) const {
     expects(x[0].same_reals(y), "IntegerModel: input and output of ", what, " '", name, "' must share one grid");

@@ -77,7 +77,7 @@ class IntegerMoves final : public IntegerLayer {
     for (std::size_t i = 0; i != site_.out.size(); ++i)
       append(static_cast<std::size_t>(found[1][i]) * part + static_cast<std::size_t>(found[0][i]));
     for (const detail::ByteGrid& x : site_.x) {
-      tables_.push_back(detail::regrid_table(x, site_.y));
+      tables_.push_back(detail::regrid_table(x, site_.y, site_.rounding));
       bool same = true;
       for (std::size_t code = 0; code != tables_.back().size(); ++code) same = same && tables_.back()[code] == code;
       same_grid_.push_back(same ? 1 : 0);
@@ -115,7 +115,7 @@ class IntegerMoves final : public IntegerLayer {
   std::uint8_t outside_ = 0;
 };
 
-/// Bilinear; a part is an output row. reference::resize_bilinear in 32 bits, 255 * 1024 * 1024 being below 2^31.
+/// Bilinear; a part is an output row. reference::resize_bilinear in 32 bits, 255 * 1024 * 1024 being below 2^29.
 class IntegerResize final : public IntegerLayer {
  public:
   IntegerResize(IntegerSite where, const Resize& op) : IntegerLayer(std::move(where)) {
@@ -125,6 +125,16 @@ class IntegerResize final : public IntegerLayer {
     parts_ = site_.out.height;
   }
   void run(const std::uint8_t* const* x, std::uint8_t* y, std::size_t oy, std::uint8_t*, std::int32_t*) const override {
+    if (site_.means().to_even)
+      interpolate(x, y, oy, mean_half_even<std::int32_t>);
+    else
+      interpolate(x, y, oy, mean_half_away<std::int32_t>);
+  }
+
+ private:
+  template <class Mean>
+  void interpolate(const std::uint8_t* const* x, std::uint8_t* y, std::size_t oy, Mean mean) const {
+    const std::int32_t origin = site_.means().origin;
     const ResizeSample& row = rows_[oy];
     const std::size_t channels = site_.out.channels, width = site_.in[0].width * channels;
     const std::uint8_t *const top = x[0] + row.low * width, *const bottom = x[0] + row.high * width;
@@ -133,15 +143,15 @@ class IntegerResize final : public IntegerLayer {
       const std::size_t left = column.low * channels, right = column.high * channels;
       const std::int32_t down = row.weight, across = column.weight;
       for (std::size_t c = 0; c != channels; ++c) {
-        const std::int32_t upper = top[left + c] * (1024 - across) + top[right + c] * across,
-                           lower = bottom[left + c] * (1024 - across) + bottom[right + c] * across;
-        y[c] = static_cast<std::uint8_t>((upper * (1024 - down) + lower * down + (1 << 19)) >> 20);
+        const std::int32_t upper = (top[left + c] - origin) * (1024 - across) + (top[right + c] - origin) * across,
+                           lower =
+                               (bottom[left + c] - origin) * (1024 - across) + (bottom[right + c] - origin) * across;
+        y[c] = static_cast<std::uint8_t>(mean(upper * (1024 - down) + lower * down, 1 << 20) + origin);
       }
       y += channels;
     }
   }
 
- private:
   std::vector<ResizeSample> rows_, row_;
 };
 

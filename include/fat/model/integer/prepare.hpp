@@ -32,13 +32,15 @@ inline bool has_integer_form(const Operator& op) {
       op);
 }
 
-/// The integer layer of a node whose inputs and output are quantized. weights: the node's, null where it has none.
+/// The integer layer of a node whose inputs and output are quantized. weights: the node's, null where it has none. how:
+/// the rounding of the network.
 /// Errors: a layer whose weights are not codes, sums that can pass 32 bits, grids that the operator does not have in integers, a batch normalization.
 inline std::unique_ptr<IntegerLayer> integer_layer(const Model& model, const Node& node,
                                                    const std::vector<std::optional<ActivationEncoding>>& activations,
                                                    const WeightEncoding* weights, const kernel::Kernels& kernels,
-                                                   std::size_t threads = 1) {
-  IntegerSite site{model, node, activations, kernels, threads};
+                                                   std::size_t threads = 1,
+                                                   Requantization how = Requantization::half_up) {
+  IntegerSite site{model, node, activations, kernels, threads, how};
   const auto codes = [&]() -> const WeightEncoding& {
     expects(weights != nullptr, "IntegerModel: layer '", node.name,
             "' has float weights between quantized tensors; quantize it, or keep its input and output in float");

@@ -55,8 +55,11 @@ class IntegerProduct final : public IntegerLayer {
       }
       product.sums(a, padded, count, columns_.start(group * padded_), wide, words, width);
       if (columns_.asymmetric()) subtract_weight_zeros(a, padded, product.depth(), count, group * width, width, words);
-      for (std::size_t row = 0; row != count; ++row)
-        columns_.finish(words + row * width, 1, group * width, width, out + row * g_.out_channels);
+      if (g_.groups == 1)
+        columns_.finish(words, count, 0, width, out);
+      else
+        for (std::size_t row = 0; row != count; ++row)
+          columns_.finish(words + row * width, 1, group * width, width, out + row * g_.out_channels);
     }
   }
 
@@ -66,14 +69,15 @@ class IntegerProduct final : public IntegerLayer {
     const std::size_t depth = g_.taps() * g_.in_channels / g_.groups, width = g_.out_channels / g_.groups;
     expects(depth <= deepest_sum, "IntegerModel: layer '", site_.name, "' sums ", depth, " products, at most ",
             deepest_sum, " are possible; keep it float");
+    const std::vector<std::int64_t> largest = largest_sums(w, partition(w.codes.shape(), 0), site_.x[0].zero);
     for (std::size_t group = 0; group != g_.groups; ++group)
       products_.emplace_back(*site_.kernels,
                              kernel::WeightView{w.codes.data() + group * width * depth, depth, width, 1, depth});
     padded_ = products_[0].columns_padded();
-    columns_ = {site_.x[0],
+    columns_ = {site_,
                 w,
-                site_.y,
                 {g_.out_channels, padded_ * g_.groups, depth, site_.kernels->offset, true},
+                largest,
                 [&](std::size_t c) { return products_[c / width].column_sums()[c % width]; },
                 [&](std::size_t c) { return c / width * padded_ + c % width; }};
     if (columns_.fast()) columns_.forget_multipliers();
