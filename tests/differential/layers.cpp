@@ -278,8 +278,11 @@ BOOST_AUTO_TEST_CASE(steps_that_are_powers_of_two_give_the_codes_of_the_simulati
 }
 
 BOOST_AUTO_TEST_CASE(bad_networks_are_refused_before_any_work) {
-  rejects([] { fat::IntegerModel engine{dense(262141, 2)}; }, "sums 262141 products, at most 262140 are possible");
-  fat::QuantizedModel model = dense(4, 2);
+  fat::QuantizedModel model = dense(262141, 2);
+  rejects([&] { fat::IntegerModel engine{model}; }, "can pass 32 bits");
+  for (std::int8_t& code : model.weights[0]->codes) code = 0;
+  rejects([&] { fat::IntegerModel engine{model}; }, "sums 262141 products, at most 262140 are possible");
+  model = dense(4, 2);
   model.activations[0]->zero_point = 200;
   rejects([&] { fat::IntegerModel engine{model}; }, "zero point");
   model = dense(4, 2);
