@@ -76,8 +76,8 @@ Importer::Placed Importer::window(const Extent& in, Pair kernel, bool pooling) {
   if (automatic == "SAME_UPPER" || automatic == "SAME_LOWER") {
     const bool upper = automatic == "SAME_UPPER";
     // With a stride far above the window the formula's padding is negative, and ONNX Runtime crops the image by it: of
-    // `over` rows that no window reads, a pool leaves out over / 2 at the front, a convolution (over - 1) / 2; the other
-    // half lies at the end, and is rounded up with SAME_LOWER. Pools are padded for their kernel without its gaps.
+    // `over` rows that no window reads, a pool leaves out over / 2 at the front, a convolution (over - 1) / 2; the
+    // other half lies at the end, and is rounded up with SAME_LOWER. Pools are padded for their kernel without its gaps.
     const auto same = [&](std::size_t size, std::size_t stride, std::size_t needed, std::size_t& before,
                           std::size_t& after, std::size_t& cropped) {
       const std::size_t covered = ((size + stride - 1) / stride - 1) * stride + needed;

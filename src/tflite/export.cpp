@@ -554,8 +554,8 @@ class Exporter {
   void add(std::size_t node, const HardSwish&) {
     add_operator(OperatorCode::hard_swish, 1, {in(node)}, {out(node)}, schema::CreateHardSwishOptions(builder_));
   }
-  // The format has no hard sigmoid: slope * x + intercept is a depthwise convolution of one pixel, its clamp to 0..1 the
-  // range of the output's codes or a fused activation.
+  // The format has no hard sigmoid: slope * x + intercept is a depthwise convolution of one pixel, its clamp to 0..1
+  // the range of the output's codes or a fused activation.
   void add(std::size_t node, const HardSigmoid& layer) {
     const Extent& extent = in_extent(node);
     require(!extent.vector, node, "is a hard sigmoid of a vector; the format has it for images only, reshape after it");
