@@ -598,7 +598,7 @@ class Exporter {
     require(layer.slope > 0.0F, node, "is a hard sigmoid with slope ", layer.slope,
             "; only rising ones can be written");
     const detail::ByteGrid from{x}, to{y};
-    const detail::ByteTable wanted = detail::function_table(layer, from, to);
+    const detail::ByteTable wanted = detail::function_table(layer, from, to, model_.requantize);
     std::pair<std::int8_t, std::int32_t> best{0, 0};
     int most = -1;
     for (int code = 127; code >= 32; --code) {
