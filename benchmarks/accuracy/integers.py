@@ -37,7 +37,7 @@ def main():
             with tempfile.TemporaryDirectory() as folder:
                 int8, figures = os.path.join(folder, "model.npz"), os.path.join(folder, "figures.json")
                 run("quantize", model, "--images", os.path.join(images, "calibration"), "--calibration", arguments.calibration,
-                    "--seed", seed, "--scheme", scheme, "--finetune", "none", "--rescale", "none", "-o", int8)
+                    "--seed", seed, "--scheme", scheme, "--quality", "fast", "--rescale", "none", "--bias-correction", "off", "-o", int8)
                 found = {}
                 for way, option in (("integers", []), ("simulation", ["--simulate"])):
                     run("evaluate", int8, "--images", os.path.join(images, "evaluation"), "--labels", os.path.join(images, "labels.txt"),

@@ -13,7 +13,7 @@ import time
 
 import support
 
-PLAIN = ["--finetune", "none", "--rescale", "none"]
+PLAIN = ["--quality", "fast", "--bias-correction", "off", "--rescale", "none"]
 
 # name: options of `fat quantize`
 WAYS = {
@@ -26,17 +26,17 @@ WAYS = {
 # What can be added to plain quantization, one after another; trained, where it is, on the calibration images alone.
 CORRECTED = ["--rescale", "auto", "--bias-correction", "auto", "--rounding", "learned"]
 PIPELINES = {
-    "rescale": ["--rescale", "depthwise", "--finetune", "none"],
-    "equalize": ["--rescale", "equalize", "--finetune", "none"],
-    "rescale, bias correction": ["--rescale", "depthwise", "--bias-correction", "on", "--finetune", "none"],
-    "balance": ["--rescale", "balance", "--finetune", "none"],
-    "balance, bias correction": ["--rescale", "balance", "--bias-correction", "on", "--finetune", "none"],
+    "rescale": ["--quality", "fast", "--bias-correction", "off", "--rescale", "depthwise"],
+    "equalize": ["--quality", "fast", "--bias-correction", "off", "--rescale", "equalize"],
+    "rescale, bias correction": ["--quality", "fast", "--rescale", "depthwise", "--bias-correction", "on"],
+    "balance": ["--quality", "fast", "--bias-correction", "off", "--rescale", "balance"],
+    "balance, bias correction": ["--quality", "fast", "--rescale", "balance", "--bias-correction", "on"],
     "balance, bias correction, learned rounding": ["--rescale", "balance", "--bias-correction", "on", "--rounding", "learned",
                                                    "--finetune", "none"],
     "auto, bias correction, learned rounding": [*CORRECTED, "--finetune", "none"],
     "auto, bias correction, learned rounding, thresholds": [*CORRECTED, "--finetune", "thresholds"],
-    "rescale, thresholds": ["--rescale", "depthwise", "--finetune", "thresholds"],
-    "rescale, thresholds and factors": ["--rescale", "depthwise", "--finetune", "both"],
+    "rescale, thresholds": ["--quality", "fast", "--bias-correction", "off", "--rescale", "depthwise", "--finetune", "thresholds"],
+    "rescale, thresholds and factors": ["--quality", "fast", "--bias-correction", "off", "--rescale", "depthwise", "--finetune", "both"],
     "all": [*CORRECTED, "--finetune", "both"],
 }
 BASES = {name: options[:4] for name, options in WAYS.items()}

@@ -53,6 +53,9 @@ const std::map<std::string, Finetuning> finetunings{{"none", Finetuning::none},
                                                     {"pointwise", Finetuning::pointwise},
                                                     {"both", Finetuning::both}};
 
+const std::map<std::string, Quality> qualities{
+    {"fast", Quality::fast}, {"balanced", Quality::balanced}, {"best", Quality::best}};
+
 const std::map<std::string, fat::TrainingLoss> losses{{"rmse", fat::TrainingLoss::batch_rmse},
                                                       {"element-rmse", fat::TrainingLoss::element_rmse},
                                                       {"absolute", fat::TrainingLoss::absolute}};
@@ -211,10 +214,18 @@ void choose_for_tensorrt(Settings& s, bool scheme_given) {
   o.signed_activations = true;
 }
 
+/// What a quality does: seconds; the best of what needs no long training; the same with a longer one.
+void choose_quality(fat::QuantizeOptions& o, Quality quality) {
+  o.rescale = Rescaling::automatic;
+  o.bias_correction = BiasCorrection::automatic;
+  o.rounding = quality == Quality::fast ? WeightRounding::nearest : WeightRounding::learned;
+  o.finetune = quality == Quality::fast ? Finetuning::none : Finetuning::thresholds;
+  if (quality == Quality::best) o.epochs = 3 * fat::QuantizeOptions{}.epochs;
+}
+
 void add_quantize_options(CLI::App& app, Settings& s) {
   fat::QuantizeOptions& o = s.options;
-  o.rescale = Rescaling::automatic;
-  o.finetune = Finetuning::thresholds;
+  choose_quality(o, Quality::balanced);
   const CLI::Option* const scheme = choice(app, "--scheme", o.scheme, schemes, "of activations");
   choice(app, "--weight-scheme", o.weight_scheme, schemes, "of weights");
   choice(app, "--granularity", o.granularity, granularities, "of weights");
@@ -224,8 +235,9 @@ void add_quantize_options(CLI::App& app, Settings& s) {
   app.add_option("--percentile", o.percentile, "percent of the values the percentile observer keeps [99.99]")
       ->check(CLI::Range(std::nextafter(50.0, 51.0), 100.0))
       ->check(positive_number);
-  choice(app, "--bias-correction", o.bias_correction, corrections, "move biases so that mean outputs are kept");
-  choice(app, "--rounding", o.rounding, roundings, "of weights");
+  const CLI::Option* const correction =
+      choice(app, "--bias-correction", o.bias_correction, corrections, "move biases so that mean outputs are kept");
+  const CLI::Option* const rounding = choice(app, "--rounding", o.rounding, roundings, "of weights");
   choice(app, "--requantize", o.requantize, requantizations, "how the int8 network rounds its results to codes");
   app.add_option("--keep-float", o.keep_float, "tensors or layers that stay float")->delimiter(',');
   app.add_option_function<std::vector<std::string>>(
@@ -243,12 +255,15 @@ void add_quantize_options(CLI::App& app, Settings& s) {
   app.add_option("--calibration", o.calibration, "images to observe ranges on, drawn by the seed [100]")
       ->check(CLI::Range(1, 1 << 30));
   app.add_option("--train", o.train, "images to train on [all]")->check(CLI::Range(1, 1 << 30));
-  choice(app, "--rescale", o.rescale, rescalings, "change the float network first");
+  const CLI::Option* const rescale =
+      choice(app, "--rescale", o.rescale, rescalings, "change the float network first");
   app.add_option("--rescale-lock", o.rescale_lock, "ReLU6: channels that reach this are not rescaled [5.9, balance 5]")
       ->check(positive_number)
       ->check(CLI::Range(0.0, 6.0));
-  choice(app, "--finetune", o.finetune, finetunings, "what to train");
-  app.add_option("--epochs", o.epochs, "passes over the training images [6]")->check(CLI::Range(1, 1 << 20));
+  const CLI::Option* const finetune = choice(app, "--finetune", o.finetune, finetunings, "what to train");
+  const CLI::Option* const epochs =
+      app.add_option("--epochs", o.epochs, "passes over the training images [6]")->check(CLI::Range(1, 1 << 20));
+  choice(app, "--quality", s.quality, qualities, "what is done where no option says otherwise");
   app.add_option("--batch", o.batch, "images a training step [16]")->check(CLI::Range(1, 4096));
   app.add_option("--patience", o.patience,
                  "end the training after N epochs without a smaller loss on held-out images [never]")
@@ -268,7 +283,22 @@ void add_quantize_options(CLI::App& app, Settings& s) {
   app.add_option("--labels", s.labels, "file of `path class` lines, for --evaluate")->needs(evaluate);
   app.add_flag("--tensorrt", s.tensorrt,
                "for TensorRT: symmetric int8 activations, softmax in float; .onnx files have float biases");
-  app.final_callback([&s, scheme] {
+  app.final_callback([&s, scheme, correction, rounding, rescale, finetune, epochs] {
+    fat::QuantizeOptions chosen = s.options;
+    choose_quality(chosen, s.quality);
+    const auto follow = [](const CLI::Option* given, auto& value, const auto& preset) {
+      if (given->count() == 0) value = preset;
+    };
+    follow(rescale, s.options.rescale, chosen.rescale);
+    follow(finetune, s.options.finetune, chosen.finetune);
+    follow(epochs, s.options.epochs, chosen.epochs);
+    // Analytic correction and trained weights are for weights at their nearest codes.
+    const auto trains = [](const fat::LayerOptions& layer) { return layer.train_weights.value_or(false); };
+    const bool nearest = s.options.bias_correction == BiasCorrection::analytic ||
+                         (s.options.finetune != Finetuning::none && s.options.finetune != Finetuning::thresholds) ||
+                         std::any_of(s.options.layers.begin(), s.options.layers.end(), trains);
+    follow(rounding, s.options.rounding, nearest ? WeightRounding::nearest : chosen.rounding);
+    follow(correction, s.options.bias_correction, chosen.bias_correction);
     if (s.tensorrt) choose_for_tensorrt(s, scheme->count() != 0);
   });
   app.add_option("--report", s.report, "write the per-layer table as a web page");

@@ -12,6 +12,9 @@
 
 namespace cli {
 
+/// How much is done where no option says otherwise.
+enum class Quality { fast, balanced, best };
+
 /// One invocation. Every command reads the members it documents.
 struct Settings {
   std::string command;
@@ -36,6 +39,7 @@ struct Settings {
   bool codes = false;
   std::optional<fat::Requantization> requantize;  ///< convert, run: in place of the model's
   bool tensorrt = false;  ///< quantize: what TensorRT can express, and .onnx files as it takes them
+  Quality quality = Quality::balanced;
   fat::QuantizeOptions options;
 };
 

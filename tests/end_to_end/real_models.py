@@ -19,7 +19,7 @@ class MobileNetV2(ProgramTest):
 
     def quantize(self, out, images, *options):
         return self.figures("quantize", V2, "--images", IMAGES / "calibration", "--evaluate", images, "--class-offset", 1,
-                            "--calibration", 50, "--finetune", "none", "--rescale", "none", "--threads", 2, *options, "-o", out)
+                            "--calibration", 50, "--quality", "fast", "--rescale", "none", "--bias-correction", "off", "--threads", 2, *options, "-o", out)
 
     def test_float_accuracy(self):
         found = self.figures("evaluate", V2, "--images", IMAGES / "evaluation", "--labels", LABELS, "--class-offset", 1,
@@ -73,7 +73,7 @@ PICTURES = DATA / "cifar10" / "calibration"
 @unittest.skipUnless(RESNET8.exists() and PICTURES.exists(), f"{RESNET8} or {PICTURES} is absent; set FAT_DATA_DIR")
 class ResNet8(ProgramTest):
     def quantize(self, *words):
-        return self.figures("quantize", RESNET8, "--images", PICTURES, "--preprocess", "raw", "--rescale", "none", "--finetune", "none",
+        return self.figures("quantize", RESNET8, "--images", PICTURES, "--preprocess", "raw", "--quality", "fast", "--rescale", "none", "--bias-correction", "off",
                             "--threads", 1, *words)
 
     def evaluated(self, path):

@@ -11,6 +11,7 @@
 #include <fat/quantizer/run.hpp>
 
 #include <algorithm>
+#include <atomic>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
@@ -119,6 +120,7 @@ class IntegerModel {
             " are needed");
     expect_codes<In>(float_model_.input);
     expect_codes<Out>(float_model_.output);
+    const OneCaller only{*busy_};
     const std::size_t shared = threads_.size() == 1 ? batch : batch / threads_.size() * threads_.size();
     threads_.run(shared, [&](std::size_t image, std::size_t worker) {
       run_image(images.data() + image * in, outputs.data() + image * out, image, worker, false, hook);
@@ -128,6 +130,17 @@ class IntegerModel {
   }
 
  private:
+  /// Two callers at once would work in the same memory.
+  struct OneCaller {
+    explicit OneCaller(std::atomic<bool>& flag) : busy(flag) {
+      expects(!busy.exchange(true),
+              "IntegerModel: a second thread calls run while the first one is in it; give each thread a model of its own");
+    }
+    OneCaller(const OneCaller&) = delete;
+    OneCaller& operator=(const OneCaller&) = delete;
+    ~OneCaller() { busy.store(false); }
+    std::atomic<bool>& busy;
+  };
   struct Step {
     std::unique_ptr<IntegerLayer> integer;
     std::unique_ptr<FloatLayer> real;
@@ -259,6 +272,7 @@ class IntegerModel {
   ArenaPlan plan_;
   std::vector<Step> steps_;
   std::vector<Worker> workers_;
+  std::unique_ptr<std::atomic<bool>> busy_ = std::make_unique<std::atomic<bool>>(false);
 };
 
 template <Tensor In, MutableTensor Out>
