@@ -223,11 +223,12 @@ void Builder::read_inputs() {
   }
   expects(total < static_cast<std::size_t>(most_elements), graph_.file, ": the inputs have more than ", most_elements,
           " elements");
-  const auto order_of = [](const Input& input) { return input.first ? Order{0, 2, 3, 1} : Order{}; };
-  const auto tensor_of = [&](const Input& input, ValueId value) {
-    const Order order = order_of(input);
-    return order.empty() ? fresh(value, input.dims) : fresh(value, input.dims, order);
+  const auto order_of = [](const Input& input) {
+    Order order(input.dims.size());
+    std::iota(order.begin(), order.end(), std::size_t{0});
+    return input.first ? Order{0, 2, 3, 1} : order;
   };
+  const auto tensor_of = [&](const Input& input, ValueId value) { return fresh(value, input.dims, order_of(input)); };
   const auto port_of = [&](const Input& input, std::size_t offset) {
     Port port{input.file->name, {}, offset, input.first};
     for (const std::int64_t dim : input.dims) port.dims.push_back(static_cast<std::size_t>(dim));
@@ -239,8 +240,7 @@ void Builder::read_inputs() {
     const Input& only = read[0];
     model_.channels_first = only.first || only.dims.size() != 4 ? !graph_.channels_last : false;
     Tensor tensor = tensor_of(only, 0);
-    const auto order = axis_order(tensor);
-    model_.input = model_.add_value(fresh_name(only.file->name), natural(tensor, *order));
+    model_.input = model_.add_value(fresh_name(only.file->name), natural(tensor, order_of(only)));
     tensor.value = model_.input;
     const bool usual = only.dims.size() == 4 || (only.dims.size() == 2 && only.dims[0] == 1);
     if (!usual) model_.inputs = {port_of(only, 0)};
@@ -254,7 +254,7 @@ void Builder::read_inputs() {
     place.outputs = {input.file->name};
     const auto size = static_cast<std::size_t>(count(input.dims));
     Tensor tensor = tensor_of(input, 0);
-    tensor.value = emit(View{{size}, {1}, offset}, {model_.input}, natural(tensor, *axis_order(tensor)));
+    tensor.value = emit(View{{size}, {1}, offset}, {model_.input}, natural(tensor, order_of(input)));
     model_.inputs.push_back(port_of(input, offset));
     offset += size;
     tensors_.emplace(input.file->name, std::move(tensor));
@@ -455,7 +455,7 @@ void Builder::write_outputs() {
     const Order last{0, 2, 3, 1};
     const bool image = t.rank() == 4 && port.dims[0] == 1;
     Order order = file_order;
-    const bool as_file = is_stored(t, file_order), as_image = is_stored(t, last);
+    const bool as_file = is_stored(t, file_order), as_image = image && is_stored(t, last);
     if (image && (as_file ? as_image && model_.channels_first : as_image || model_.channels_first)) {
       port.channels_first = true;
       order = last;
