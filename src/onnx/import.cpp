@@ -313,7 +313,7 @@ Model read(std::string_view file, std::string_view name, const ReadOptions& opti
       ::onnx::ModelProto simple = model;
       Model result = Importer{simple, name, false}.run();
       in_file(name, [&] { validate(result); });
-      return result;
+      if (result.output != result.input) return result;  // else the output's name is lost
     } catch (const error&) {
       // what this importer of one input, one output and few operators refuses is for the general one
     }
