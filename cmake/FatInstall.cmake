@@ -24,6 +24,9 @@ write_basic_package_version_file(fat-config-version.cmake COMPATIBILITY SameMino
 install(FILES ${CMAKE_CURRENT_BINARY_DIR}/fat-config.cmake ${CMAKE_CURRENT_BINARY_DIR}/fat-config-version.cmake
               ${CMAKE_CURRENT_LIST_DIR}/FatDependencies.cmake
         DESTINATION ${package_dir})
+if(TARGET fat_engine_shared)
+  install(TARGETS fat_engine_shared LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
+endif()
 if(TARGET example_cli)
   install(TARGETS example_cli RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 endif()

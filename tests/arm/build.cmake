@@ -6,7 +6,7 @@ file(CREATE_LINK ${JSON}/nlohmann ${BINARY}/boost/nlohmann SYMBOLIC)
 execute_process(
   COMMAND ${CMAKE_COMMAND} -S ${SOURCE} -B ${BINARY} -G Ninja --toolchain ${SOURCE}/cmake/aarch64-linux-gnu.cmake
           -DCMAKE_PROJECT_fat_INCLUDE=${SOURCE}/tests/arm/standins.cmake -DFAT_BOOST_INCLUDE_DIR=${BINARY}/boost
-          -DFAT_TEST_FOLDERS=golden|differential -DFAT_BUILD_PROGRAM=OFF -DFAT_BUILD_EXAMPLES=OFF
+          -DFAT_TEST_FOLDERS=golden|differential -DFAT_BUILD_PROGRAM=OFF -DFAT_BUILD_ENGINE=OFF -DFAT_BUILD_EXAMPLES=OFF
           -DFAT_BUILD_BENCHMARKS=OFF -DFAT_INSTALL=OFF
   COMMAND_ERROR_IS_FATAL ANY)
 execute_process(COMMAND ${CMAKE_COMMAND} --build ${BINARY} COMMAND_ERROR_IS_FATAL ANY)

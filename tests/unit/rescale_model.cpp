@@ -9,6 +9,9 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <functional>
+#include <string>
+#include <utility>
 #include <random>
 #include <vector>
 
@@ -377,8 +380,75 @@ BOOST_AUTO_TEST_CASE(what_stands_between_two_layers_decides_whether_they_are_a_p
     b.add("dense",
           fat::Dense{{}, fat::test::normal({3, size * size * 4}, random, 0.5F), fat::test::normal({3}, random, 0.1F)},
           {dw});
-    BOOST_TEST(fat::scalable_pairs(b.take(), true).size() == (size == 1 ? 1U : 0U));
+    const auto pairs = fat::scalable_pairs(b.take(), true);
+    BOOST_TEST(pairs.size() == 1U);
+    BOOST_TEST(pairs[0].readers.size() == (size == 1 ? 0U : 1U));
   }
+}
+
+/// Factors go through whatever commutes with them, to every reader; the network computes the same afterwards.
+BOOST_AUTO_TEST_CASE(factors_pass_concatenations_pools_flattening_and_several_readers) {
+  std::mt19937 random{7};
+  const auto uneven = [&](std::size_t out, std::size_t in) {
+    fat::array<float> weights = fat::test::normal({out, 3, 3, in}, random, 0.5F);
+    for (std::size_t i = 0; i != weights.size(); ++i)
+      weights[i] *= std::pow(10.0F, -static_cast<float>(i / (9 * in) % 4));
+    return fat::Convolution{{{3, 3}, {1, 1}, {1, 1}, {1, 1, 1, 1}}, 1, fat::relu, std::move(weights),
+                            fat::test::normal({out}, random, 0.1F)};
+  };
+  const auto dense = [&](std::size_t out, std::size_t in) {
+    return fat::Dense{{}, fat::test::normal({out, in}, random, 0.5F), fat::test::normal({out}, random, 0.1F)};
+  };
+  const auto pixel = [&](std::size_t out, std::size_t in) {
+    return fat::Convolution{{}, 1, {}, fat::test::normal({out, 1, 1, in}, random, 0.5F), fat::array<float>{{out}}};
+  };
+  using Build = std::function<void(fat::test::Builder&)>;
+  const std::vector<std::pair<std::size_t, Build>> networks{
+      {2,
+       [&](fat::test::Builder& b) {
+         const fat::ValueId x = b.add("a", uneven(4, 4), {0}), y = b.add("b", uneven(8, 4), {0});
+         b.add("last", pixel(3, 12), {b.add("joined", fat::Concat{2}, {x, y})});
+       }},
+      {1,
+       [&](fat::test::Builder& b) {
+         const fat::ValueId x = b.add("a", uneven(8, 4), {0});
+         const fat::ValueId p = b.add("p", pixel(3, 8), {x}), q = b.add("q", pixel(3, 8), {x});
+         b.add("sum", fat::Add{}, {p, q});
+       }},
+      {1,
+       [&](fat::test::Builder& b) {
+         const fat::ValueId x = b.add("a", uneven(8, 4), {0});
+         b.add("last", dense(5, 8), {b.add("mean", fat::GlobalAveragePool{}, {x}, {1, 1, 8, true})});
+       }},
+      {1,
+       [&](fat::test::Builder& b) {
+         const fat::ValueId x = b.add("a", uneven(8, 4), {0});
+         const fat::ValueId small = b.add("max", fat::Pool{fat::Pool::Kind::max, {{2, 2}, {2, 2}, {1, 1}, {}}, false}, {x});
+         b.add("last", dense(5, 72), {b.add("flat", fat::Reshape{true}, {small}, {1, 1, 72, true})});
+       }},
+  };
+  for (std::size_t n = 0; n != networks.size(); ++n) {
+    fat::test::Builder b{{6, 6, 4}};
+    networks[n].second(b);
+    const fat::Model model = b.take();
+    BOOST_TEST(fat::scalable_pairs(model, true).size() == networks[n].first, "network " << n);
+    const std::vector<float> images = some_images(model);
+    fat::Threads threads{1};
+    for (const bool balances : {false, true}) {
+      fat::Model changed = model;
+      const fat::ModelRescaling done = balances ? fat::balance_model(changed, images, threads)
+                                                : fat::equalize_model(changed, images, threads);
+      BOOST_TEST(done.pairs.size() == networks[n].first);
+      BOOST_TEST(done.pairs[0].first_sqnr_after > done.pairs[0].first_sqnr_before + 1.0, "network " << n);
+      BOOST_TEST(relative_distance(outputs(model, images), outputs(changed, images)) < 1e-5, "network " << n);
+    }
+  }
+  // What does not commute is named.
+  fat::test::Builder b{{6, 6, 4}};
+  b.add("last", pixel(3, 4), {b.add("swish", fat::HardSwish{}, {b.add("a", uneven(4, 4), {0})})});
+  std::vector<std::string> refused;
+  BOOST_TEST(fat::scalable_pairs(b.take(), true, &refused).empty());
+  BOOST_TEST(refused == std::vector<std::string>{"'a': 'swish' (hard swish) reads it"}, boost::test_tools::per_element());
 }
 
 BOOST_AUTO_TEST_CASE(a_convolution_with_one_input_a_group_is_depthwise) {

@@ -129,7 +129,7 @@ inline void limit_multipliers(const Model& model, const TensorPlan& plan, ModelG
 inline void check_depths(const Model& model, const QuantizeOptions& options) {
   const TensorPlan plan = plan_tensors(model, options.keep_float);
   for (const Node& node : model.nodes) {
-    if (!plan.quantized[node.inputs[0]]) continue;
+    if (node.inputs.empty() || !plan.quantized[node.inputs[0]]) continue;
     with_weighted(node.op, [&](const auto& layer) {
       const std::size_t depth = layer.weights().size() / std::max<std::size_t>(layer.bias().size(), 1);
       expects(depth <= deepest_sum, "quantize_model: layer '", std::string_view{node.name}, "' sums ", depth,
@@ -170,7 +170,7 @@ inline ModelGrids model_grids(const Model& model, std::span<const Interval<float
   for (const Node& node : model.nodes) {
     const LayerOptions& mine = choices[node.output];
     std::vector<Grid<float>>& of_layer = grids.weights.emplace_back();
-    if (grids.activations[node.inputs[0]])
+    if (!node.inputs.empty() && grids.activations[node.inputs[0]])
       with_weighted(node.op, [&](const auto& layer) {
         for (const Interval<float>& range : weight_ranges(layer, *mine.granularity))
           of_layer.push_back(weight_grid(range, *mine.weight_scheme, *mine.bits));

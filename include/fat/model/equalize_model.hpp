@@ -59,7 +59,7 @@ inline void absorb_biases(Model& model, std::span<const ScalablePair> pairs, std
   const auto ranges = channel_ranges(model, first_nodes(pairs), images, threads);
   for (std::size_t p = 0; p != pairs.size(); ++p) {
     const Node& first = model.nodes[pairs[p].first];
-    if (sole_reader(model, first.output) != pairs[p].second || !unpadded(model.nodes[pairs[p].second].op)) continue;
+    if (!pairs[p].readers.empty() || sole_reader(model, first.output) != pairs[p].second || !unpadded(model.nodes[pairs[p].second].op)) continue;
     std::vector<double> minima;
     for (const Interval<float>& range : ranges[p])
       minima.push_back(static_cast<double>(range.high) >= locked[p] ? 0.0 : static_cast<double>(range.low));

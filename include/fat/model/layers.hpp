@@ -159,6 +159,19 @@ concept OwnOperator = requires {
   { Op::kind } -> std::convertible_to<std::string_view>;
 };
 
+/// Whether an operator is computed with integers where its inputs and output are quantized; else it runs in float, its
+/// codes converted at its borders.
+inline bool has_integer_form(const Operator& op) {
+  return std::visit(
+      []<class Op>(const Op&) {
+        if constexpr (OwnOperator<Op>)
+          return Op::moves_only || std::is_same_v<Op, Function>;
+        else
+          return true;
+      },
+      op);
+}
+
 /// Layers with weights() and bias(): what is quantized per output channel.
 template <class Layer>
 concept WeightedLayer =

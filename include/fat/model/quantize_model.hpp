@@ -162,6 +162,14 @@ QuantizedModel quantize_model(const Model& model, const Images& images, const Qu
     told.rescaling = choose_rescaling(network, block, wanted, options);
     for (std::string& message : detail::rescaling_messages(told.rescaling, options))
       told.messages.push_back(std::move(message));
+    std::vector<std::string> refused;
+    scalable_pairs(network, true, &refused);
+    std::string places;
+    constexpr std::size_t most_named = 3;
+    for (std::size_t i = 0; i != std::min(refused.size(), most_named); ++i) places += (i == 0 ? "" : "; ") + refused[i];
+    if (!refused.empty())
+      told.messages.push_back("rescale: " + std::to_string(refused.size()) + " layers cannot be rescaled: " + places +
+                              (refused.size() > most_named ? "; ..." : ""));
     told.seconds["rescale"] = rescaling.seconds();
   }
   const detail::Stopwatch calibrating;

@@ -74,6 +74,8 @@ inline std::vector<PairRescaling> begin_report(const Model& model, std::span<con
     PairRescaling each;
     each.first = model.nodes[pair.first].name;
     each.second = model.nodes[pair.second].name;
+    for (const ChannelReader& reader : pair.readers)
+      if (reader.node != pair.second) each.second += ", " + model.nodes[reader.node].name;
     each.node = pair.first;
     each.first_sqnr_before = weights_sqnr(model.nodes[pair.first].op);
     each.second_sqnr_before = weights_sqnr(model.nodes[pair.second].op);

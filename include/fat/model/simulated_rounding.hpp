@@ -30,6 +30,7 @@ class SimulatedRounding {
   SimulatedRounding(const QuantizedModel& quantized, const Model& network, std::size_t n)
       : SimulatedRounding(*quantized.activations[network.nodes[n].output]) {
     const Node& node = network.nodes[n];
+    if (!has_integer_form(node.op)) return;
     std::vector<detail::ByteGrid> x;
     for (const ValueId input : node.inputs) {
       if (!quantized.activations[input]) return;

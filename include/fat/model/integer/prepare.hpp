@@ -19,19 +19,6 @@
 
 namespace fat::inline FAT_ABI {
 
-/// Whether an operator is computed with integers where its inputs and output are quantized; else it runs in float, its
-/// codes converted at its borders.
-inline bool has_integer_form(const Operator& op) {
-  return std::visit(
-      []<class Op>(const Op&) {
-        if constexpr (OwnOperator<Op>)
-          return Op::moves_only || std::is_same_v<Op, Function>;
-        else
-          return true;
-      },
-      op);
-}
-
 /// The integer layer of a node whose inputs and output are quantized. weights: the node's, null where it has none. how:
 /// the rounding of the network.
 /// Errors: a layer whose weights are not codes, sums that can pass 32 bits, grids that the operator does not have in integers, a batch normalization.
