@@ -20,6 +20,17 @@ std::string dims_text(const Dims& dims) {
   return text;
 }
 
+/// Inputs that an operator cannot be without: what rules and idioms look at unasked. Damaged files lack some.
+std::size_t least_inputs(const std::string& op) {
+  static const std::unordered_set<std::string> two{"Add",    "And",    "Conv",  "ConvTranspose", "Div",  "Equal",
+                                                   "Expand", "Gather", "Gemm",  "Greater",       "Less", "MatMul",
+                                                   "Mul",    "Or",     "PRelu", "Pow",           "Sub",  "Tile"};
+  static const std::unordered_set<std::string> one{
+      "Clip",    "Concat", "Erf",      "HardSigmoid", "Max", "Mean", "Min",       "ReduceL2",     "ReduceMean",
+      "Sigmoid", "Split",  "Softplus", "Sqrt",        "Sum", "Tanh", "Transpose", "SpaceToBatch", "BatchToSpace"};
+  return two.contains(op) ? 2 : one.contains(op) ? 1 : 0;
+}
+
 }  // namespace
 
 const std::unordered_map<std::string, Builder::Rule>& Builder::rules() {
@@ -125,6 +136,10 @@ const std::unordered_map<std::string, Builder::Rule>& Builder::rules() {
 Model Builder::run() {
   model_.name = graph_.name;
   for (const FileNode& node : graph_.nodes) {
+    const std::size_t needed = least_inputs(node.op);
+    for (std::size_t i = 0; i != needed; ++i)
+      expects(i < node.inputs.size() && !node.inputs[i].empty(), graph_.file, ": ", label(node), ": input ", i,
+              " is missing; export the model again");
     for (const std::string& output : node.outputs)
       if (!output.empty()) makers_.emplace(output, &node);
     for (const std::string& input : node.inputs) ++reads_[input];
@@ -276,16 +291,20 @@ void Builder::set_constant(Data data, std::size_t output) {
 void Builder::read_node(const FileNode& node) {
   expects(!node.outputs.empty(), "has no output; export the model again");
   bool constant = !node.inputs.empty();
+  const std::string* lost = nullptr;
   for (const std::string& input : node.inputs) {
     if (input.empty()) continue;
-    if (const auto lost = missing_.find(input); lost != missing_.end()) {
-      if (node.op == "BatchToSpace" && dilated_idiom()) return;
-      throw Unsupported{lost->second};
-    }
+    const auto missing = missing_.find(input);
+    if (missing != missing_.end() && lost == nullptr) lost = &missing->second;
+    if (missing != missing_.end()) continue;
     const auto found = tensors_.find(input);
     expects(found != tensors_.end(), "reads '", std::string_view{input},
             "', which no earlier node makes; the file is damaged");
     constant = constant && found->second.constant();
+  }
+  if (lost != nullptr) {
+    if (node.op == "BatchToSpace" && dilated_idiom()) return;
+    throw Unsupported{*lost};
   }
   if (!node.domain.empty() && node.domain != "ai.onnx")
     unsupported("operators of '", std::string_view{node.domain}, "' are not supported");

@@ -157,7 +157,7 @@ class Builder {
   bool quotient_idiom();
   bool dilated_idiom();
   void factors(const std::string& name, Product& product, int depth) const;
-  std::optional<std::pair<std::string, float>> hard_sigmoid_of(const std::string& name) const;
+  std::optional<std::pair<std::string, float>> hard_sigmoid_of(const std::string& name, int depth = 0) const;
   std::optional<float> number(const std::string& name) const;
 
   // rules_moves.cpp

@@ -46,9 +46,9 @@ void Builder::factors(const std::string& name, Product& product, int depth) cons
 }
 
 /// (x, k) where the tensor is k * hard sigmoid of x with slope 1/6.
-std::optional<std::pair<std::string, float>> Builder::hard_sigmoid_of(const std::string& name) const {
+std::optional<std::pair<std::string, float>> Builder::hard_sigmoid_of(const std::string& name, int depth) const {
   const FileNode* const made = maker(name);
-  if (made == nullptr || made->inputs.empty()) return std::nullopt;
+  if (made == nullptr || made->inputs.empty() || depth == 4) return std::nullopt;
   const auto bound = [&](std::size_t input, const char* attribute) -> std::optional<float> {
     if (input < made->inputs.size() && !made->inputs[input].empty()) return number(made->inputs[input]);
     return made->has(attribute) ? std::optional{made->real(attribute, 0.0F)} : std::nullopt;
@@ -68,7 +68,7 @@ std::optional<std::pair<std::string, float>> Builder::hard_sigmoid_of(const std:
     for (const std::size_t i : {std::size_t{1}, std::size_t{0}}) {
       const auto by = number(made->inputs[i]);
       if (!by || (made->op == "Div" && i == 0) || *by == 0.0F) continue;
-      if (auto inner = hard_sigmoid_of(made->inputs[1 - i]))
+      if (auto inner = hard_sigmoid_of(made->inputs[1 - i], depth + 1))
         return std::pair{inner->first, made->op == "Mul" ? inner->second * *by : inner->second / *by};
     }
   return std::nullopt;

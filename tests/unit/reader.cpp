@@ -348,6 +348,34 @@ BOOST_AUTO_TEST_CASE(nothing_left_is_an_error) {
   BOOST_TEST(message.find("Unheard") != std::string::npos, message);
 }
 
+BOOST_AUTO_TEST_CASE(nodes_without_their_inputs_are_errors) {
+  for (const char* op : {"Add", "Mul", "Div", "Sub", "MatMul", "Conv", "Gather", "PRelu"})
+    for (const std::vector<std::string>& inputs : {std::vector<std::string>{}, {"x"}, {"x", ""}, {"", "x"}}) {
+      const FileGraph file = graph({{"x", {1, 4}}}, {node(op, inputs, {"y"})}, {"y"});
+      const std::string message = message_of([&] { read_graph(file, {}); });
+      BOOST_TEST(message.find("is missing") != std::string::npos, message);
+    }
+  // Whatever a node looks back at: a square root of nothing, a mean of nothing.
+  for (const char* op : {"Sqrt", "ReduceL2", "Clip", "Tanh", "Sigmoid"}) {
+    const FileGraph file = graph({{"x", {1, 4}}}, {node(op, {}, {"a"}), node("Div", {"x", "a"}, {"y"})}, {"y"});
+    BOOST_TEST(message_of([&] { read_graph(file, {}); }).find("missing") != std::string::npos);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(tensors_that_nothing_makes_are_errors_behind_a_cut_too) {
+  const FileGraph file =
+      graph({{"x", {1, 4}}}, {node("Unheard", {"x"}, {"a"}), node("Add", {"a", "nowhere"}, {"y"})}, {"y"});
+  const std::string message = message_of([&] { read_graph(file, {}); });
+  BOOST_TEST(message.find("reads 'nowhere'") != std::string::npos, message);
+}
+
+BOOST_AUTO_TEST_CASE(a_node_that_makes_what_it_reads_is_an_error) {
+  FileGraph file = graph({{"x", {1, 4}}}, {node("Mul", {"x", "c"}, {"x"}), node("Mul", {"x", "x"}, {"y"})}, {"y"});
+  add_reals(file, "c", {{}, {2.0F}});
+  const std::string message = message_of([&] { read_graph(file, {}); });
+  BOOST_TEST(message.find("two tensors are called 'x'") != std::string::npos, message);
+}
+
 BOOST_AUTO_TEST_CASE(the_network_ends_where_it_is_told_to) {
   ReadOptions options;
   options.end_at = {"b", "a"};
