@@ -140,6 +140,18 @@ BOOST_AUTO_TEST_CASE(convolutions) {
   });
 }
 
+/// Kernels that saturate widen the rows of groups with large weights, and of those alone.
+BOOST_AUTO_TEST_CASE(groups_of_small_and_of_large_weights) {
+  for (const bool large_first : {false, true}) {
+    CodeNetwork net{{30, 30, 8}};
+    fat::QuantizedModel model = net.finish(net.convolution(net.input(), 4, {{3, 3}, {1, 1}, {1, 1}, {}}, 2));
+    fat::array<std::int8_t>& codes = model.weights.back()->codes;
+    for (std::size_t i = 0; i != codes.size(); ++i)
+      codes[i] = static_cast<std::int8_t>((i < codes.size() / 2) == large_first ? 127 : codes[i] / 8);
+    compare(model, 1);
+  }
+}
+
 BOOST_AUTO_TEST_CASE(pointwise_convolutions) {
   fuzz([](CodeNetwork& net, fat::ValueId x) { return net.convolution(x, 1 + net.below(150), {}, 1, some_clamp(net)); });
 }

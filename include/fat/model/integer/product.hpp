@@ -90,7 +90,9 @@ class IntegerProduct final : public IntegerLayer {
       column_parts_ = std::min(site_.threads, products_[0].panels());
     parts_ = column_parts_ > 1 ? needed * column_parts_
                                : std::min(rows, (needed + site_.threads - 1) / site_.threads * site_.threads);
-    scratch_bytes_ = at_once * (products_[0].depth_padded() + g_.out_channels) + products_[0].scratch() * 2 + 256;
+    std::size_t widened = 0;  // whether rows are depends on a group's weights
+    for (const kernel::PackedProduct& product : products_) widened = std::max(widened, product.scratch());
+    scratch_bytes_ = at_once * (products_[0].depth_padded() + g_.out_channels) + widened * 2 + 256;
     scratch_words_ = at_once * (width + 1);
   }
 
