@@ -1,5 +1,6 @@
 // The walk over the graph of a file.
 #include "../reader/read_graph.hpp"
+#include "external.hpp"
 #include "file_graph.hpp"
 #include "importer.hpp"
 
@@ -306,14 +307,15 @@ void Importer::remove_unused() {
   narrowed = std::move(narrow);
 }
 
-Model read(std::string_view file, std::string_view name, const ReadOptions& options) {
-  ::onnx::ModelProto model = parse(file, name);
+namespace {
+
+Model read_model(const ::onnx::ModelProto& model, std::string_view name, const ReadOptions& options) {
   if (options == ReadOptions{}) {
     try {
       ::onnx::ModelProto simple = model;
       Model result = Importer{simple, name, false}.run();
       in_file(name, [&] { validate(result); });
-      return result;
+      if (result.output != result.input) return result;  // else the output's name is lost
     } catch (const error&) {
       // what this importer of one input, one output and few operators refuses is for the general one
     }
@@ -321,6 +323,16 @@ Model read(std::string_view file, std::string_view name, const ReadOptions& opti
   return reader::read_graph(file_graph(model, name), options);
 }
 
-Model load(const std::string& path, const ReadOptions& options) { return read(read_file(path), path, options); }
+}  // namespace
+
+Model read(std::string_view file, std::string_view name, const ReadOptions& options) {
+  return read_model(parse(file, name), name, options);
+}
+
+Model load(const std::string& path, const ReadOptions& options) {
+  ::onnx::ModelProto model = parse(read_file(path), path);
+  read_external_data(model, path);
+  return read_model(model, path, options);
+}
 
 }  // namespace fat::inline FAT_ABI::onnx

@@ -77,7 +77,8 @@ Constant decode(const TensorProto& tensor, std::string_view file) {
   result.dims.assign(tensor.dims().begin(), tensor.dims().end());
   result.type = tensor.data_type();
   expects(tensor.data_location() != TensorProto::EXTERNAL, where,
-          " keeps its data in another file; save the model with its data inside");
+          " keeps its data in another file, which a model in memory cannot have; load it by its path, or save it with "
+          "its data inside");
   const auto size = static_cast<std::size_t>(count(result.dims, where));
   result.integral = true;
   switch (tensor.data_type()) {

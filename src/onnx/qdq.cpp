@@ -251,16 +251,15 @@ void Importer::keep_codes(Layer& layer, const Constant& w, const Constant* bias,
   encoding.bias = array<std::int32_t>{Shape{channels}};
   for (std::size_t c = 0; c != channels; ++c) {
     const double step = static_cast<double>(input_step) * static_cast<double>(encoding.channel_step(c));
-    if (bias != nullptr && bias->steps) {
+    if (bias != nullptr && bias->steps && bias->type == TensorProto::INT32) {
       const std::size_t at = bias->steps->step.size() == 1 ? 0 : c;
       const auto stated = static_cast<double>(bias->steps->step[at]);
-      require((at != 0 || c == 0 || steps == 1) && std::abs(stated - step) <= 1e-4 * step &&
-                  bias->steps->zero_point[at] == 0 && bias->type == TensorProto::INT32,
-              "bias ", c, " is not int32 with zero point 0 and a step of ", step,
-              " (input times weights); its step is ", stated);
-      encoding.bias[c] = static_cast<std::int32_t>(bias->integers[c]);
-      continue;
+      if (std::abs(stated - step) <= 1e-4 * step && bias->steps->zero_point[at] == 0) {
+        encoding.bias[c] = static_cast<std::int32_t>(bias->integers[c]);
+        continue;
+      }
     }
+    // Other codes are a constant that is encoded again.
     const double code = std::nearbyint(bias_real(c) / step);
     require(std::abs(code) <= 2147483647.0, "bias ", c, " does not fit 32 bits in steps of ", step);
     encoding.bias[c] = static_cast<std::int32_t>(code);

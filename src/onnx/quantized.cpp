@@ -1,4 +1,5 @@
 // From a QDQ file to a QuantizedModel: clamps join their layers, and what has no integer form is kept in float.
+#include "external.hpp"
 #include "importer.hpp"
 
 #include <fat/io/file.hpp>
@@ -175,8 +176,9 @@ bool has_quantized_activations(const ::onnx::ModelProto& file) {
 
 bool is_quantized(const std::string& path) { return has_quantized_activations(parse(read_file(path), path)); }
 
-QuantizedModel read_quantized(std::string_view file, std::string_view name) {
-  ::onnx::ModelProto proto = parse(file, name);
+namespace {
+
+QuantizedModel read_proto(::onnx::ModelProto proto, std::string_view name) {
   expects(has_quantized_activations(proto), name, ": has no QuantizeLinear on an activation; load it as a float model");
   Importer importer{proto, name, true};
   QuantizedModel model{importer.run(), {}, {}};
@@ -193,6 +195,16 @@ QuantizedModel read_quantized(std::string_view file, std::string_view name) {
   return model;
 }
 
-QuantizedModel load_quantized(const std::string& path) { return read_quantized(read_file(path), path); }
+}  // namespace
+
+QuantizedModel read_quantized(std::string_view file, std::string_view name) {
+  return read_proto(parse(file, name), name);
+}
+
+QuantizedModel load_quantized(const std::string& path) {
+  ::onnx::ModelProto proto = parse(read_file(path), path);
+  read_external_data(proto, path);
+  return read_proto(std::move(proto), path);
+}
 
 }  // namespace fat::inline FAT_ABI::onnx

@@ -201,17 +201,19 @@ void Builder::transposed_convolution() {
     const bool absent = axes == 1 && i == 0;
     std::int64_t total = 0;
     if (!asked.empty() || automatic == "SAME_UPPER" || automatic == "SAME_LOWER") {
-      const std::int64_t target = !asked.empty() ? asked[i] : size[i] * strides[i];
-      total = full - target;
-      before[i] = automatic == "SAME_LOWER" ? total - total / 2 : total / 2;
+      const std::int64_t target = !asked.empty() ? asked[i] : std::min(size[i] * strides[i], full);
+      // What is asked for beyond the full result is the bias alone, behind it.
+      total = std::max<std::int64_t>(full - target, 0);
+      before[i] = automatic == "SAME_UPPER" ? total / 2 : total - total / 2;
+      wanted[i] = target;
     } else if (!absent && automatic != "VALID") {
       const std::size_t at = axes == 1 ? 0 : i;
       before[i] = pads[at];
       total = pads[at] + pads[at + axes];
     }
-    wanted[i] = full - total;
-    if (before[i] < 0 || total < 0) unsupported("an output larger than the full result is not supported");
-    expects(wanted[i] > 0, "the padding leaves nothing of the output");
+    if (wanted[i] == 0) wanted[i] = full - total;
+    if (before[i] < 0 || total < 0) unsupported("negative padding is not supported");
+    expects(wanted[i] > 0 && wanted[i] <= largest_step, "an output of ", wanted[i], "; the padding leaves nothing of it");
   }
   std::size_t windows[2], places[2];
   for (std::size_t i = 0; i != 2; ++i) {

@@ -182,7 +182,7 @@ void Builder::gather() {
   Tensor x = plain(whole), result;
   Dims dims = x.dims();
   dims[axis] = static_cast<std::int64_t>(at.size());
-  if (regular && dims == x.dims() && at[0] == 0) {
+  if (regular && step == 1 && dims == x.dims() && at[0] == 0) {
     result = x;
   } else if (regular) {
     Dims steps(dims.size(), 1), begins(dims.size(), 0);

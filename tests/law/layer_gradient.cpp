@@ -51,8 +51,7 @@ void expect_near(double found, double wanted, const char* what, std::size_t at) 
              what << " " << at << ": " << found << " for " << wanted);
 }
 
-void expect_gradients(Case c) {
-  std::vector<Values> x = fat::test::inputs_of(c);
+void expect_gradients(Case c, std::vector<Values> x) {
   const Values seed = noise(c.model.output_extent().size(), 3);
   const Values y = forward(c, x);
   const fat::LayerGradient layer{c.model, c.node()};
@@ -108,6 +107,8 @@ void expect_gradients(Case c) {
       c.node().op);
 }
 
+void expect_gradients(Case c) { expect_gradients(c, fat::test::inputs_of(c)); }
+
 void expect_gradients(const fat::test::OperatorCases& cases) {
   for (const Case& each : cases) expect_gradients(each);
 }
@@ -124,10 +125,23 @@ BOOST_AUTO_TEST_CASE(what_moves_values_about) { expect_gradients(fat::test::plac
 BOOST_AUTO_TEST_CASE(resizing) { expect_gradients(fat::test::resize_cases()); }
 BOOST_AUTO_TEST_CASE(activations) { expect_gradients(fat::test::activation_cases()); }
 
+BOOST_AUTO_TEST_CASE(functions) { expect_gradients(fat::test::function_cases()); }
+BOOST_AUTO_TEST_CASE(functions_of_positive_numbers) {
+  for (Case& each : fat::test::narrow_function_cases()) {
+    std::vector<Values> x = fat::test::inputs_of(each);
+    for (std::size_t which = 0; which != x.size(); ++which)
+      for (float& value : x[which]) value = 0.7F + 0.02F * static_cast<float>(which) + 0.15F * std::fabs(value);
+    expect_gradients(each, x);
+  }
+}
+BOOST_AUTO_TEST_CASE(operators_of_their_own) { expect_gradients(fat::test::own_operator_cases()); }
+
 /// A new operator needs its cases here and in the comparison with PyTorch.
 BOOST_AUTO_TEST_CASE(every_operator_has_a_case) {
   std::vector<bool> seen(std::variant_size_v<fat::Operator>, false);
-  for (Case& each : fat::test::operator_cases()) seen[each.node().op.index()] = true;
+  for (const auto& cases : {fat::test::operator_cases(), fat::test::function_cases(), fat::test::own_operator_cases()})
+    for (const Case& each : cases) seen[each.model.nodes[0].op.index()] = true;
+  seen[fat::Operator{fat::Constant{}}.index()] = true;  // has no input
   for (std::size_t kind = 0; kind != seen.size(); ++kind) BOOST_TEST(seen[kind], "operator number " << kind);
 }
 

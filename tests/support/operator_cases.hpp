@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <random>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -162,6 +163,60 @@ inline OperatorCases activation_cases() {
           operator_case(fat::BatchNormalization{weights({5}, 1), weights({5}, 2), weights({5}, 3),
                                                 fat::array<float>{fat::Shape{5}, 0.7F}, 1e-3},
                         {{3, 4, 5}})};
+}
+/// The layers that tell their own extents, outputs and gradients. Functions that jump are left out: differences step over
+/// what gradients leave out.
+inline OperatorCases function_cases() {
+  using F = fat::Function::Name;
+  OperatorCases cases;
+  for (const auto& [name, a, b] : std::vector<std::tuple<F, float, float>>{{F::leaky_relu, 0.1F, 0.0F},
+                                                                           {F::elu, 0.7F, 0.0F},
+                                                                           {F::selu, 1.6F, 1.05F},
+                                                                           {F::celu, 0.8F, 0.0F},
+                                                                           {F::gelu, 0.0F, 0.0F},
+                                                                           {F::gelu_tanh, 0.0F, 0.0F},
+                                                                           {F::silu, 0.0F, 0.0F},
+                                                                           {F::mish, 0.0F, 0.0F},
+                                                                           {F::softplus, 0.0F, 0.0F},
+                                                                           {F::softsign, 0.0F, 0.0F},
+                                                                           {F::tanh, 0.0F, 0.0F},
+                                                                           {F::erf, 0.0F, 0.0F},
+                                                                           {F::abs, 0.0F, 0.0F},
+                                                                           {F::square, 0.0F, 0.0F},
+                                                                           {F::pow, 3.0F, 0.0F},
+                                                                           {F::sin, 0.0F, 0.0F},
+                                                                           {F::cos, 0.0F, 0.0F}})
+    cases.push_back(operator_case(fat::Function{name, a, b}, {{2, 3, 4}}));
+  return cases;
+}
+/// Functions that want their inputs above 0, small, or different.
+inline OperatorCases narrow_function_cases() {
+  using F = fat::Function::Name;
+  OperatorCases cases;
+  for (const auto& [name, a] : std::vector<std::pair<F, float>>{
+           {F::exp, 0.0F}, {F::log, 0.0F}, {F::sqrt, 0.0F}, {F::reciprocal, 0.0F}, {F::pow, -1.5F}})
+    cases.push_back(operator_case(fat::Function{name, a, 0.0F}, {{2, 3, 4}}));
+  using B = fat::Binary::Name;
+  for (const auto name : {B::divide, B::pow, B::maximum, B::minimum})
+    cases.push_back(operator_case(fat::Binary{name}, {{2, 3, 4}, {2, 3, 4}}));
+  return cases;
+}
+inline OperatorCases own_operator_cases() {
+  using N = fat::Normalize::Method;
+  OperatorCases cases{operator_case(fat::View{{3, 2, 4}, {4, 12, 1}, 0}, {{2, 3, 4}}, {3, 2, 4}),
+                      operator_case(fat::View{{2, 3}, {-12, 5}, 13}, {{2, 3, 4}}, {1, 1, 6, true}),
+                      operator_case(fat::View{{3, 24}, {0, 1}, 0}, {{2, 3, 4}}, {3, 6, 4}),
+                      operator_case(fat::Gather{3, 4, {2, 0, 0, 1}}, {{2, 3, 4}}, {2, 4, 4}),
+                      operator_case(fat::PRelu{{0.1F, 0.2F, 0.3F, -0.4F}}, {{2, 3, 4}}),
+                      operator_case(fat::Where{}, {{2, 3, 4}, {2, 3, 4}, {2, 3, 4}}),
+                      operator_case(fat::MatMul{}, {{2, 3, 4}, {2, 4, 5}}),
+                      operator_case(fat::JoinedOutputs{}, {{2, 3, 4}, {1, 1, 5, true}, {1, 2, 2}})};
+  for (const auto method : {N::standard, N::rms, N::l2}) {
+    cases.push_back(operator_case(fat::Normalize{method, 4, 1, 1e-2F}, {{2, 3, 4}}));
+    cases.push_back(operator_case(fat::Normalize{method, 3, 4, 1e-2F}, {{2, 3, 4}}));
+  }
+  cases.push_back(operator_case(fat::Binary{fat::Binary::Name::subtract}, {{2, 3, 4}, {2, 3, 4}}));
+  return cases;
 }
 
 inline OperatorCases operator_cases() {

@@ -18,16 +18,18 @@ bool is_quantized(const std::string& path);
 /// Reads a float model of operator sets 7 to 28. Images become NHWC, weights OHWI; the batch is left open. Batch
 /// normalization, clamps and sums with constants stay layers of their own; constants are computed. What cannot be read
 /// ends the network there (Model::notes says so) unless options.strict.
-/// Errors: an unreadable, truncated or malformed file, dimensions left open (options.shapes gives them), an operator or
+/// Data in other files is read from the model's folder and those below it, never through links.
+/// Errors: an unreadable, truncated or malformed file, data outside its folder, missing or short, dimensions left open (options.shapes gives them), an operator or
 /// attribute that is not supported where nothing is left before it, sizes beyond 2^31 elements.
 Model load(const std::string& path, const ReadOptions& options = {});
 
-/// The same from memory; `name` is for messages.
+/// The same from memory, without data in other files; `name` is for messages.
 Model read(std::string_view file, std::string_view name, const ReadOptions& options = {});
 
 /// Reads a model whose layers stand between DequantizeLinear and QuantizeLinear operators (QDQ) as it is: codes, steps,
 /// zero points and int32 biases are taken over. Clamps before a QuantizeLinear belong to the layer before them.
-/// Errors: those of load, weights or biases without steps, a bias whose step is not that of input times weights.
+/// Biases with a step of their own are encoded again with that of input times weights.
+/// Errors: those of load, weights without steps, a bias that 32 bits do not hold.
 QuantizedModel load_quantized(const std::string& path);
 QuantizedModel read_quantized(std::string_view file, std::string_view name);
 

@@ -36,7 +36,7 @@ namespace detail {
 /// Without the grids of weights whose layer reads a float tensor: encode_model leaves those float.
 inline ModelGrids used_grids(const Model& model, ModelGrids grids) {
   for (std::size_t n = 0; n != model.nodes.size(); ++n)
-    if (!grids.activations[model.nodes[n].inputs[0]]) grids.weights[n].clear();
+    if (!grids.weights[n].empty() && !grids.activations[model.nodes[n].inputs[0]]) grids.weights[n].clear();
   return grids;
 }
 
