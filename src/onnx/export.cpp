@@ -395,7 +395,7 @@ class Exporter {
     const auto inputs = parameters(op, {number(s[0]), number(depth), number(s[1]), number(s[2])}, [=](std::size_t i) {
       return (i / (area * depth) * area + i % area) * depth + i / area % depth;
     });
-    auto& node = layer("Conv", inputs);
+    auto& node = convolution_node(inputs);
     set_window(node, op.window);
     if (op.groups != 1) set(node, "group", number(op.groups));
   }
@@ -404,9 +404,24 @@ class Exporter {
     const std::size_t area = s[1] * s[2], out = s[3];
     const auto inputs = parameters(op, {number(out), 1, number(s[1]), number(s[2])},
                                    [=](std::size_t i) { return i % area * out + i / area; });
-    auto& node = layer("Conv", inputs);
+    auto& node = convolution_node(inputs);
     set_window(node, op.window);
     set(node, "group", number(out / op.multiplier));
+  }
+  /// Conv knows images only: a vector is one pixel of all channels.
+  ::onnx::NodeProto& convolution_node(std::vector<std::string> inputs) {
+    if (in_extent().vector) {
+      const std::string pixel = fresh(node_->name + ":pixel");
+      add("Reshape", fresh_node(node_->name + ":to_pixel"),
+          {inputs[0], integers(node_->name + ":pixel:shape", {0, -1, 1, 1})}, pixel);
+      inputs[0] = converted(node_->inputs[0], pixel, node_->name + ":pixel");
+    }
+    if (!out_extent().vector) return layer("Conv", inputs);
+    const std::string made = fresh(node_->name + ":made");
+    auto& node = add("Conv", node_->name, inputs, made);
+    add("Flatten", fresh_node(node_->name + ":to_vector"), {converted(node_->output, made, node_->name + ":made")},
+        target_);
+    return node;
   }
   void write(const Dense& op) {  // columns in HWC order to CHW
     const Shape& s = kernel_shape(op);
@@ -424,13 +439,17 @@ class Exporter {
     const std::string wanted = node_->name + ":flat";
     std::string flat = fresh(wanted);
     add("Flatten", fresh_node(wanted + "ten"), {tensors_[v]}, flat);
-    if (!model_.activations[v]) return flat;
+    return converted(v, flat, wanted);
+  }
+  /// A tensor with the codes of value v, between converters of its own so that runtimes keep it in codes.
+  std::string converted(ValueId v, const std::string& tensor, const std::string& wanted) {
+    if (!model_.activations[v]) return tensor;
     const ActivationEncoding& e = *model_.activations[v];
     const std::string step = real(wanted + ":step", e.step);
     const std::string zero = zero_point(wanted + ":zero_point", e);
     const std::string codes = fresh(wanted + ":codes");
     std::string result = fresh(wanted + ":dequantized");
-    add("QuantizeLinear", fresh_node(wanted + ":quantize"), {flat, step, zero}, codes);
+    add("QuantizeLinear", fresh_node(wanted + ":quantize"), {tensor, step, zero}, codes);
     add("DequantizeLinear", fresh_node(wanted + ":dequantize"), {codes, step, zero}, result);
     return result;
   }
@@ -449,11 +468,21 @@ class Exporter {
   }
 
   void write(const Concat& op) {
-    std::vector<std::string> inputs;
-    for (std::size_t i = 0; i != node_->inputs.size(); ++i) inputs.push_back(in(i));
-    const bool vector = in_extent().vector;
+    const auto is_vector = [&](ValueId v) { return graph_.extent(v).vector; };
+    const bool vector = std::any_of(node_->inputs.begin(), node_->inputs.end(), is_vector);
     require(!vector || op.axis == 2, "joins vectors along another axis than their channels, which ONNX does not have");
-    set(layer("Concat", inputs), "axis", op.axis == 2 ? std::int64_t{1} : number(op.axis + 2));
+    std::vector<std::string> inputs;
+    for (std::size_t i = 0; i != node_->inputs.size(); ++i)
+      inputs.push_back(vector && !is_vector(node_->inputs[i]) ? flattened(node_->inputs[i]) : in(i));
+    if (!vector || out_extent().vector) {
+      set(layer("Concat", inputs), "axis", op.axis == 2 ? std::int64_t{1} : number(op.axis + 2));
+      return;
+    }
+    const std::string row = fresh(node_->name + ":row");
+    set(add("Concat", node_->name, inputs, row), "axis", std::int64_t{1});
+    add("Reshape", fresh_node(node_->name + ":to_pixel"),
+        {converted(node_->output, row, node_->name + ":row"), integers(node_->name + ":pixel:shape", {0, -1, 1, 1})},
+        target_);
   }
   void write(const Pool& op) {
     const bool max = op.kind == Pool::Kind::max;

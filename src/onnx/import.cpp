@@ -45,7 +45,12 @@ Model Importer::run() {
   expects(!image || (output.layout == Layout::channels_first) == model_.channels_first, name_,
           ": input and output differ in the place of their channels; remove the transpose at one end");
   model_.output = output.value;
-  if (output.value != model_.input) model_.values[output.value].name = graph.output(0).name();
+  if (output.value == model_.input && graph.output(0).name() != model_.values[model_.input].name) {
+    model_.output = emit(Reshape{}, {model_.input}, extent(output));  // a name of its own
+    if (const auto found_codes = encodings.find(model_.input); found_codes != encodings.end())
+      encodings.emplace(model_.output, ActivationEncoding{found_codes->second});
+  }
+  if (model_.output != model_.input) model_.values[model_.output].name = graph.output(0).name();
   remove_unused();
   return std::move(model_);
 }
@@ -316,7 +321,7 @@ Model read_model(const ::onnx::ModelProto& model, std::string_view name, const R
       ::onnx::ModelProto simple = model;
       Model result = Importer{simple, name, false}.run();
       in_file(name, [&] { validate(result); });
-      if (result.output != result.input) return result;  // else the output's name is lost
+      return result;
     } catch (const error&) {
       // what this importer of one input, one output and few operators refuses is for the general one
     }

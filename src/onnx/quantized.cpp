@@ -55,8 +55,11 @@ class Settler {
     if (from == graph_.input) {
       if (!range) return;
       model_.activations[from] = model_.activations[to];
+      if (to == graph_.output) {  // which has a name of its own
+        graph_.nodes[n].op = Reshape{};
+        return;
+      }
       for (Node& node : graph_.nodes) std::replace(node.inputs.begin(), node.inputs.end(), to, from);
-      if (graph_.output == to) graph_.output = from;
       uses.drop(graph_, n);
       return;
     }

@@ -272,15 +272,38 @@ class Exporter {
     return {add_pad(node, tensor, window.padding), schema::Padding::VALID};
   }
 
+  // Another tensor with the values of the node's first input.
+  std::int32_t input_tensor(std::size_t node, const Extent& extent, const char* suffix) {
+    const std::string name = node_at(node).name + suffix;
+    return float_node(node) ? add_tensor(shape_of(extent), TensorType::FLOAT32, 0, name)
+                            : int8_tensor(extent, *model_.activations[node_at(node).inputs[0]], name);
+  }
+
+  // Convolutions know images only: a vector is one pixel.
+  std::int32_t as_image(std::size_t node, std::int32_t tensor) {
+    Extent extent = in_extent(node);
+    if (!extent.vector) return tensor;
+    extent.vector = false;
+    const std::int32_t target = input_tensor(node, extent, ":pixel");
+    add_reshape(node, tensor, extent, target);
+    return target;
+  }
+
+  void add_reshape(std::size_t node, std::int32_t from, const Extent& extent, std::int32_t to) {
+    std::vector<std::int32_t> shape = shape_of(extent);
+    shape[0] = -1;
+    const std::int32_t constant = add_tensor({static_cast<std::int32_t>(shape.size())}, TensorType::INT32,
+                                             add_buffer(shape), node_at(node).name + ":shape");
+    add_operator(OperatorCode::reshape, 1, {from, constant}, {to},
+                 schema::CreateReshapeOptions(builder_, builder_.CreateVector(shape)));
+  }
+
   // `lowest`: with the least value there is, which no maximum takes, instead of 0.
   std::int32_t add_pad(std::size_t node, std::int32_t tensor, const Padding& padding, bool lowest = false) {
     Extent extent = in_extent(node);
     extent.height += padding.top + padding.bottom;
     extent.width += padding.left + padding.right;
-    const std::string name = node_at(node).name + ":padded";
-    const std::int32_t target = float_node(node)
-                                    ? add_tensor(shape_of(extent), TensorType::FLOAT32, 0, name)
-                                    : int8_tensor(extent, *model_.activations[node_at(node).inputs[0]], name);
+    const std::int32_t target = input_tensor(node, extent, ":padded");
     if (lowest && (float_node(node) || as_int8(*model_.activations[node_at(node).inputs[0]]).zero_point != -128)) {
       add_operator(OperatorCode::padv2, version(node, 2), {tensor, amounts(node, padding), lowest_value(node)},
                    {target}, schema::CreatePadV2Options(builder_));
@@ -369,7 +392,7 @@ class Exporter {
 
   void add(std::size_t node, const Convolution& layer) {
     const auto constant = constants(node, layer);
-    const auto [tensor, padding] = padded(node, layer.window, in(node));
+    const auto [tensor, padding] = padded(node, layer.window, as_image(node, in(node)));
     const Window& w = layer.window;
     add_operator(OperatorCode::conv_2d, version(node, layer.groups > 1 ? 6 : 3),
                  {tensor, constant.weights, constant.bias}, {out(node)},
@@ -380,7 +403,7 @@ class Exporter {
 
   void add(std::size_t node, const DepthwiseConvolution& layer) {
     const auto constant = constants(node, layer);
-    const auto [tensor, padding] = padded(node, layer.window, in(node));
+    const auto [tensor, padding] = padded(node, layer.window, as_image(node, in(node)));
     const Window& w = layer.window;
     add_operator(
         OperatorCode::depthwise_conv_2d, version(node, 3), {tensor, constant.weights, constant.bias}, {out(node)},
@@ -426,8 +449,11 @@ class Exporter {
 
   void add(std::size_t node, const Concat& layer) {
     std::vector<std::int32_t> inputs;
-    for (std::size_t position = 0; position != node_at(node).inputs.size(); ++position)
+    for (std::size_t position = 0; position != node_at(node).inputs.size(); ++position) {
+      require(graph_.extent(node_at(node).inputs[position]).vector == out_extent(node).vector, node,
+              "joins vectors and images, which the format does not have");
       inputs.push_back(in_same_step(node, position));
+    }
     const std::int32_t axis = out_extent(node).vector ? 1 : number(layer.axis + 1);
     add_operator(OperatorCode::concatenation, version(node, 2), inputs, {out(node)},
                  schema::CreateConcatenationOptions(builder_, axis));
@@ -478,12 +504,7 @@ class Exporter {
     const Extent& from = in_extent(node);
     require(!layer.channels_first || from.height * from.width == 1 || from.channels == 1, node,
             "counts elements channels first; the format counts channels last");
-    std::vector<std::int32_t> shape = shape_of(out_extent(node));
-    shape[0] = -1;
-    const std::int32_t constant =
-        add_tensor({number(shape.size())}, TensorType::INT32, add_buffer(shape), node_at(node).name + ":shape");
-    add_operator(OperatorCode::reshape, 1, {in_same_step(node, 0), constant}, {out(node)},
-                 schema::CreateReshapeOptions(builder_, builder_.CreateVector(shape)));
+    add_reshape(node, in_same_step(node, 0), out_extent(node), out(node));
   }
 
   void add(std::size_t node, const Resize& layer) {

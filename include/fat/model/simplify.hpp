@@ -104,7 +104,7 @@ inline void drop_unused_values(Model& model) {
 }
 
 /// Removes nodes whose output nothing reads, and nodes that change nothing (empty padding, open clamp, reshape to the
-/// same extent, concatenation of one).
+/// same extent, concatenation of one), but one that is all between the model's input and its output.
 inline void drop_idle_nodes(Model& model) {
   detail::ModelUses uses{model};
   for (std::size_t n = model.nodes.size(); n-- != 0;)
@@ -115,7 +115,8 @@ inline void drop_idle_nodes(Model& model) {
     if (uses.dropped(n)) continue;
     Node& node = model.nodes[n];
     for (ValueId& input : node.inputs) input = source[input];
-    if (!detail::identity(model, node)) continue;
+    const bool whole = node.inputs.size() == 1 && node.inputs[0] == model.input && node.output == model.output;
+    if (whole || !detail::identity(model, node)) continue;  // the output keeps a name of its own
     source[node.output] = node.inputs[0];
     uses.drop(model, n);
   }
