@@ -41,12 +41,14 @@ int evaluate(const Settings& settings) {
   std::printf("%s: %zu images\n", printable(settings.model).c_str(), images.size());
   if (found.reference) print_metrics("float", *found.reference);
   print_metrics(quantized ? "quantized" : "float", found.metrics);
+  print_outputs(found.outputs);
   std::printf("%.2f ms per image on %zu threads, peak memory %.0f MiB\n", per_image, settings.options.threads,
               peak_rss_mib());
   Json json{{"model", settings.model}, {"images", images.size()}, {"skipped", images.skipped().size()}};
   if (found.reference) json["float"] = metrics_json(*found.reference);
   json[quantized ? "quantized" : "float"] = metrics_json(found.metrics);
   if (!quantized && found.reference) json["reference"] = metrics_json(*found.reference);
+  if (!found.outputs.empty()) json["outputs"] = outputs_json(found.outputs);
   json["seconds"] = {{"evaluate", found.seconds}};
   json["ms_per_image"] = per_image;
   json["peak_rss_mib"] = peak_rss_mib();

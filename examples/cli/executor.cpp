@@ -6,6 +6,7 @@
 #include <fat/model/integer.hpp>
 #include <fat/model/simulate.hpp>
 
+#include <algorithm>
 #include <chrono>
 #include <cstring>
 #include <utility>
@@ -84,6 +85,8 @@ Measurement measure(Executor& model, Executor* reference, const fat::ImageSet& i
   std::vector<float> wanted(reference != nullptr ? batch_size * outputs : 0);
   fat::Score score{class_offset};
   fat::Score reference_score{class_offset};
+  const std::vector<fat::Port>& ports = model.graph().outputs;
+  std::vector<fat::Distance> distances(reference != nullptr && ports.size() > 1 ? ports.size() : 0);
   double seconds = 0.0;
   fat::for_each_batch(
       images, chosen, images.image_size(), batch_size,
@@ -101,11 +104,20 @@ Measurement measure(Executor& model, Executor* reference, const fat::ImageSet& i
             naming(reference->path(), images.name(image), [&] { reference_score.add(theirs, images.label(image)); });
           }
           naming(model.path(), images.name(image), [&] { score.add(mine, images.label(image), theirs); });
+          for (std::size_t o = 0; o != distances.size(); ++o)
+            distances[o].add(theirs.subspan(ports[o].offset, ports[o].size()),
+                             mine.subspan(ports[o].offset, ports[o].size()));
         }
         tick(first + count);
       });
   Measurement result{score.metrics(), {}, seconds};
   if (reference != nullptr) result.reference = reference_score.metrics();
+  if (ports.size() > 1)
+    for (fat::Metrics* const metrics : {&result.metrics, result.reference ? &*result.reference : nullptr})
+      if (metrics != nullptr) metrics->top1 = metrics->top5 = metrics->agreement = std::nullopt;
+  for (std::size_t o = 0; o != distances.size(); ++o) result.outputs.push_back({ports[o].name, distances[o].sqnr_db()});
+  std::stable_sort(result.outputs.begin(), result.outputs.end(),
+                   [](const OutputMeasure& a, const OutputMeasure& b) { return a.sqnr_db < b.sqnr_db; });
   return result;
 }
 

@@ -3,6 +3,7 @@
 #define FAT_CLI_EXECUTOR_HPP_INCLUDED
 
 #include "files.hpp"
+#include "report.hpp"
 
 #include <fat/kernel/arch/types.hpp>
 #include <fat/model/metrics.hpp>
@@ -42,9 +43,10 @@ class Executor {
 
 /// What measure found, and how long the measured model took.
 struct Measurement {
-  fat::Metrics metrics;
+  fat::Metrics metrics;  ///< no classes (top-1, agreement) where there are several outputs
   std::optional<fat::Metrics> reference;
   double seconds = 0.0;
+  std::vector<OutputMeasure> outputs{};  ///< of several, the worst first; empty for one
 };
 
 /// Runs a model, and a reference beside it where given, over the chosen images. `tick` hears how many are done.

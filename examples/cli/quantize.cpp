@@ -230,6 +230,7 @@ void report_on(const Settings& settings, const Job& job, Problems& problems) {
               others ? "" : " (", where, others ? "" : ")");
   print_metrics("float", *found.reference);
   print_metrics("quantized", found.metrics);
+  print_outputs(found.outputs);
   for (const auto& [stage, seconds] : report.seconds) std::printf("%s %.1f s, ", stage.c_str(), seconds);
   std::printf("evaluate %.1f s, peak memory %.0f MiB\n", found.seconds, peak_rss_mib());
   for (const std::string& path : job.written) std::printf("wrote %s\n", printable(path).c_str());
@@ -239,6 +240,7 @@ void report_on(const Settings& settings, const Job& job, Problems& problems) {
             {"images_were", others ? "other images" : where},
             {"float", metrics_json(*found.reference)},
             {"quantized", metrics_json(found.metrics)}};
+  if (!found.outputs.empty()) json["outputs"] = outputs_json(found.outputs);
   json["seconds"] = report.seconds;
   json["seconds"]["evaluate"] = found.seconds;
   json["ms_per_image"] = 1000.0 * found.seconds / static_cast<double>(chosen.size());

@@ -69,17 +69,43 @@ void Table::add(std::vector<std::string> row) {
   rows_.push_back(std::move(row));
 }
 
+namespace {
+
+/// The beginning and the end of a text that is longer than `width` bytes; no character of several bytes is cut.
+std::string shortened(const std::string& text, std::size_t width) {
+  if (text.size() <= width) return text;
+  const auto inside = [&](std::size_t at) {
+    return at < text.size() && (static_cast<unsigned char>(text[at]) & 0xC0U) == 0x80U;
+  };
+  std::size_t front = (width - 2) / 2, back = text.size() - (width - 2 - front);
+  while (front != 0 && inside(front)) --front;
+  while (inside(back)) ++back;
+  return text.substr(0, front) + ".." + text.substr(back);
+}
+
+}  // namespace
+
 void Table::print() const {
+  constexpr std::size_t page = 120, least = 12;
   std::vector<std::size_t> widths;
   for (const auto& row : rows_) {
     widths.resize(std::max(widths.size(), row.size()), 0);
     for (std::size_t c = 0; c != row.size(); ++c) widths[c] = std::max(widths[c], row[c].size());
   }
+  std::size_t total = widths.empty() ? 0 : 2 * (widths.size() - 1);
+  for (const std::size_t width : widths) total += width;
+  // Long names give way, the longest first.
+  for (; total > page; --total) {
+    const auto widest = std::max_element(widths.begin(), widths.end());
+    if (*widest <= least) break;
+    --*widest;
+  }
   for (const auto& row : rows_) {
     std::string line;
     for (std::size_t c = 0; c != row.size(); ++c) {
-      const std::string gap(widths[c] - row[c].size(), ' ');
-      line += (c == 0 ? row[c] + gap : "  " + gap + row[c]);
+      const std::string cell = shortened(row[c], widths[c]);
+      const std::string gap(widths[c] - std::min(widths[c], cell.size()), ' ');
+      line += (c == 0 ? cell + gap : "  " + gap + cell);
     }
     line.erase(line.find_last_not_of(' ') + 1);
     std::printf("%s\n", line.c_str());
@@ -175,6 +201,20 @@ void print_metrics(const char* name, const fat::Metrics& metrics) {
   put("logit RMSE", "%.4f", metrics.logit_rmse);
   put("SQNR", "%.2f dB", metrics.sqnr_db);
   if (!line.empty()) std::printf("%-10s%s\n", name, line.c_str());
+}
+
+void print_outputs(const std::vector<OutputMeasure>& outputs) {
+  for (const OutputMeasure& output : outputs)
+    std::printf("output %s  SQNR %.2f dB\n", printable(output.name).c_str(), output.sqnr_db);
+}
+
+Json outputs_json(const std::vector<OutputMeasure>& outputs) {
+  Json list = Json::array();
+  for (const OutputMeasure& output : outputs) {
+    list.push_back({{"name", output.name}});
+    if (std::isfinite(output.sqnr_db)) list.back()["sqnr_db"] = output.sqnr_db;
+  }
+  return list;
 }
 
 double peak_rss_mib() {

@@ -57,6 +57,16 @@ Json options_json(const fat::QuantizeOptions& options);
 /// One line: `quantized  top-1 0.8850  top-5 0.9800  agreement 0.9650 ...`; none where nothing was measured.
 void print_metrics(const char* name, const fat::Metrics& metrics);
 
+/// How near one output of a network that has several is to the reference's.
+struct OutputMeasure {
+  std::string name;
+  double sqnr_db = 0.0;
+};
+
+/// A line for each output of a network that has several, and the same as JSON.
+void print_outputs(const std::vector<OutputMeasure>& outputs);
+Json outputs_json(const std::vector<OutputMeasure>& outputs);
+
 /// Peak resident memory of this process in MiB.
 double peak_rss_mib();
 

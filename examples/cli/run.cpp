@@ -151,7 +151,8 @@ int run(const Settings& settings) {
     fat::write_npz(path, arrays);
   else
     fat::write_npy(path, arrays.begin()->second);
-  std::printf("wrote %s: tensor %s of %zu images\n", printable(path).c_str(), printable(names_of(ports)).c_str(), batch);
+  std::printf("wrote %s: tensor %s of %zu images\n", printable(path).c_str(), printable(names_of(ports)).c_str(),
+              batch);
   return 0;
 }
 

@@ -315,7 +315,8 @@ void Importer::remove_unused() {
 namespace {
 
 Model read_model(const ::onnx::ModelProto& model, std::string_view name, const ReadOptions& options) {
-  if (options == ReadOptions{}) {
+  expects(!has_quantized_activations(model), name, ": the model is quantized; load it as a quantized model");
+  if (options.shapes.empty() && options.end_at.empty()) {
     try {
       ::onnx::ModelProto simple = model;
       Model result = Importer{simple, name, false}.run();

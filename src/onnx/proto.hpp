@@ -58,6 +58,9 @@ Constant decode(const ::onnx::TensorProto& tensor, std::string_view file);
 /// The version of the default operator set.
 std::int64_t operator_set(const ::onnx::ModelProto& model);
 
+/// Whether a QuantizeLinear reads an activation.
+bool has_quantized_activations(const ::onnx::ModelProto& file);
+
 /// The attributes of one node, by name.
 class Attributes {
  public:

@@ -165,6 +165,8 @@ class Settler {
   const std::set<ValueId>& narrowed_;
 };
 
+}  // namespace
+
 bool has_quantized_activations(const ::onnx::ModelProto& file) {
   std::unordered_set<std::string> constants;
   for (const auto& tensor : file.graph().initializer()) constants.insert(tensor.name());
@@ -174,8 +176,6 @@ bool has_quantized_activations(const ::onnx::ModelProto& file) {
   }
   return false;
 }
-
-}  // namespace
 
 bool is_quantized(const std::string& path) { return has_quantized_activations(parse(read_file(path), path)); }
 

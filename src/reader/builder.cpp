@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <numeric>
+#include <stdexcept>
 
 namespace fat::inline FAT_ABI::reader {
 
@@ -160,6 +161,8 @@ Model Builder::run() {
       if (text.starts_with(graph_.file)) throw;
       if (text.starts_with("model: ")) text.remove_prefix(7);
       fail(graph_.file, ": ", label(node), ": ", text);
+    } catch (const std::out_of_range&) {
+      fail(graph_.file, ": ", label(node), ": lacks an input, an output or an axis that it needs; the file is damaged");
     }
   }
   write_outputs();

@@ -121,6 +121,7 @@ class Builder {
   Tensor reduced(const Tensor& x, const Order& axes, bool keep, Pool::Kind kind);
   void softmax();
   void resize();
+  static void expect_pixels_of_ratio(const Resize& op, double scale, std::size_t in, std::size_t out);
   void instance_normalization();
   void layer_normalization();
   void group_normalization();

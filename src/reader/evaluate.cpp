@@ -98,6 +98,13 @@ struct Evaluator {
   const std::vector<const Data*>& inputs;
   std::size_t room;
 
+  /// Whether a constant is NaN or infinite already.
+  bool infinite() const {
+    for (const Data* each : inputs)
+      if (each != nullptr && !std::all_of(each->reals.begin(), each->reals.end(), [](float x) { return std::isfinite(x); }))
+        return true;
+    return false;
+  }
   const Data& input(std::size_t i) const {
     expects(i < inputs.size() && inputs[i] != nullptr, "input ", i, " is missing; export the model again");
     return *inputs[i];
@@ -647,7 +654,11 @@ std::vector<Data> Evaluator::run() const {
        }},
       {"Div",
        [](const Evaluator& e) {
-         return e.combine([](float a, float b) { return a / b; }, [](I a, I b) { return floor_divided(a, b); });
+         Data quotient = e.combine([](float a, float b) { return a / b; }, [](I a, I b) { return floor_divided(a, b); });
+         for (std::size_t i = 0; i != quotient.reals.size(); ++i)
+           expects(std::isfinite(quotient.reals[i]) || e.infinite(),
+                   "a constant becomes NaN or infinite (a division by 0?); export the model again");
+         return quotient;
        }},
       {"Mod",
        [](const Evaluator& e) {

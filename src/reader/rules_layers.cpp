@@ -510,6 +510,27 @@ void Builder::softmax() {
   set_output(result.dims() == dims ? result : regrouped(result, dims));
 }
 
+/// The layer takes the ratio of the sizes for the scale. One that is another number (0.4286 for 3 / 7) must take the
+/// same pixels. scale: 0 where the file has sizes.
+void Builder::expect_pixels_of_ratio(const Resize& op, double scale, std::size_t in, std::size_t out) {
+  const double ratio = static_cast<double>(out) / static_cast<double>(in);
+  if (scale == 0.0 || std::abs(scale - ratio) <= 1e-6 * ratio || op.coordinates == ResizeCoordinates::align_corners)
+    return;
+  const double half = op.coordinates == ResizeCoordinates::asymmetric ? 0.0 : 0.5;
+  for (std::size_t i = 0; i != out; ++i) {
+    const bool first = out == 1 && op.coordinates == ResizeCoordinates::pytorch_half_pixel;
+    const double place = first ? 0.0 : (static_cast<double>(i) + half) / scale - half;
+    const double pixel = op.pixel == NearestPixel::floor                ? std::floor(place)
+                         : op.pixel == NearestPixel::ceil               ? std::ceil(place)
+                         : op.pixel == NearestPixel::round_prefer_floor ? std::ceil(place - 0.5)
+                                                                        : std::floor(place + 0.5);
+    if (std::clamp(pixel, 0.0, static_cast<double>(in - 1)) !=
+        static_cast<double>(nearest_sample(i, in, out, op.coordinates, op.pixel)))
+      unsupported("scale ", scale, " takes other pixels than the ratio of the sizes, ", out, " / ", in,
+                  "; export with sizes, or with the exact scale");
+  }
+}
+
 void Builder::resize() {
   const Tensor given = activation(0), x = image(given);
   const bool plain_form = node_->op == "Upsample" || graph_.operator_set < 11;
@@ -526,6 +547,7 @@ void Builder::resize() {
     std::iota(axes.begin(), axes.end(), 0);
   }
   Dims out = dims;
+  std::vector<double> factors(rank, 0.0);  // where the file states them
   const std::size_t scales_input = plain_form ? 1 : 2;
   if (!plain_form && has(3) && constant(3, "the sizes").size() != 0) {
     const Data& sizes = constant(3, "the sizes");
@@ -537,6 +559,7 @@ void Builder::resize() {
     expects(scales.size() == axes.size(), axes.size(), " scales are needed");
     for (std::size_t i = 0; i != axes.size(); ++i) {
       const auto axis = static_cast<std::size_t>(axes[i]);
+      factors[axis] = static_cast<double>(scales[i]);
       const double wanted = static_cast<double>(dims[axis]) * static_cast<double>(scales[i]);
       expects(wanted >= 1.0 && wanted <= 1e6, "a bad scale");
       const double whole = std::floor(wanted + 1e-4);
@@ -581,6 +604,8 @@ void Builder::resize() {
       op.pixel = NearestPixel::round_prefer_floor;
     else
       unsupported("nearest_mode '", std::string_view{pixel}, "' is not known");
+    for (std::size_t axis = 2; axis != rank; ++axis)
+      expect_pixels_of_ratio(op, factors[axis], static_cast<std::size_t>(dims[axis]), static_cast<std::size_t>(out[axis]));
   }
   set_output(image_result(emit(op, {x.value}, wanted), given, in.channels));
 }

@@ -139,8 +139,10 @@ std::optional<Tensor> Builder::with_constant(const std::string& op, const Tensor
                                              std::string_view suffix) {
   const Dims dims = x.dims();
   if (c.dims.size() > dims.size() && c.size() != 1) return std::nullopt;
-  for (std::size_t i = 0; i != c.size(); ++i)
-    if (!std::isfinite(c.real(i)) || (op == "Div" && !first && c.real(i) == 0.0F)) return std::nullopt;
+  for (std::size_t i = 0; i != c.size(); ++i) {
+    expects(op != "Div" || first || c.real(i) != 0.0F, "divides by a constant that is 0; export the model again");
+    if (!std::isfinite(c.real(i))) return std::nullopt;
+  }
   std::vector<float> scale(c.size(), 1.0F), shift(c.size(), 0.0F);
   for (std::size_t i = 0; i != c.size(); ++i) {
     if (op == "Add") shift[i] = c.real(i);

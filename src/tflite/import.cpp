@@ -12,6 +12,7 @@
 #include <cstring>
 #include <limits>
 #include <map>
+#include <optional>
 #include <set>
 
 namespace fat::inline FAT_ABI::tflite {
@@ -516,13 +517,18 @@ class Importer : public TensorFile {
 }  // namespace
 
 Model read(std::span<const char> file, std::string_view name, const ReadOptions& options) {
-  if (options == ReadOptions{}) {
+  std::optional<Importer> importer;
+  try {
+    importer.emplace(file, name);
+  } catch (const error&) {
+    // what this importer of one input, one output and few operators refuses is for the general one
+  }
+  expects(!importer || !importer->quantized(), name, ": holds integer activations; read it as a quantized model");
+  if (importer && options.shapes.empty() && options.end_at.empty()) {
     try {
-      Importer importer{file, name};
-      expects(!importer.quantized(), name, ": holds integer activations; read it as a quantized model");
-      return std::move(importer.read(false).graph);
+      return std::move(importer->read(false).graph);
     } catch (const error&) {
-      // what this importer of one input, one output and few operators refuses is for the general one
+      // likewise
     }
   }
   return reader::read_graph(file_graph(file, name), options);

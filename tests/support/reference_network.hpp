@@ -103,9 +103,9 @@ class ReferenceNetwork {
     y_.clamp_to(op.clamp);
     values_[node_->output] = regridded(0);
   }
-  template <class Function>
-  void layer(const Function& op) {
-    const detail::ByteTable table = detail::function_table<Function>(op, grids_[0], y_, Requantization::half_up);
+  template <class Tabulated>
+  void layer(const Tabulated& op) {
+    const detail::ByteTable table = detail::function_table<Tabulated>(op, grids_[0], y_, Requantization::half_up);
     for (std::size_t i = 0; i != x().size(); ++i) y()[i] = table[x()[i]];
   }
   void layer(const HardSwish& op) {
@@ -153,6 +153,20 @@ class ReferenceNetwork {
                    out().height, out().width, static_cast<std::uint8_t>(y_.nearest(static_cast<double>(op.value))),
                    y());
   }
+  void layer(const View& op) {
+    const Bytes codes = regridded(0);
+    op.for_each([&](std::size_t from, std::size_t to) { y()[to] = codes[from]; });
+  }
+  void layer(const Gather& op) {
+    const Bytes codes = regridded(0);
+    for (std::size_t i = 0; i != out().size(); ++i) {
+      const std::size_t k = i % op.inner, at = i / op.inner % op.indices.size(), outer = i / op.inner / op.indices.size();
+      y()[i] = codes[(outer * op.axis + op.indices[at]) * op.inner + k];
+    }
+  }
+  template <OwnOperator Op>
+    requires(!Op::moves_only && !std::is_same_v<Op, Function>)
+  void layer(const Op&) { fail("ReferenceNetwork: a ", Op::kind, " has no form in integers"); }
   void layer(const Reshape& op) {
     const Bytes codes = regridded(0);
     const std::size_t from = in().height * in().width, to = out().height * out().width;

@@ -141,13 +141,15 @@ BOOST_AUTO_TEST_CASE(factors_reported_are_those_that_were_applied) {
   }
 }
 
-BOOST_AUTO_TEST_CASE(a_branch_between_the_layers_is_not_rescaled) {
+// Two convolutions read the depthwise layer: both take its factors back.
+BOOST_AUTO_TEST_CASE(a_branch_between_the_layers_is_rescaled_on_both_sides) {
   fat::Threads threads{1};
   fat::Model model = chain(fat::relu6, true);
   const std::vector<float> images = some_images(model);
   for (const Way way : ways) {
     fat::Model changed = model;
-    for (const fat::PairRescaling& pair : way(changed, images, threads).pairs) BOOST_TEST(pair.first != "dw");
+    way(changed, images, threads);
+    BOOST_TEST(relative_distance(outputs(model, images), outputs(changed, images)) < 1e-4);
   }
 }
 
@@ -439,7 +441,8 @@ BOOST_AUTO_TEST_CASE(factors_pass_concatenations_pools_flattening_and_several_re
       const fat::ModelRescaling done = balances ? fat::balance_model(changed, images, threads)
                                                 : fat::equalize_model(changed, images, threads);
       BOOST_TEST(done.pairs.size() == networks[n].first);
-      BOOST_TEST(done.pairs[0].first_sqnr_after > done.pairs[0].first_sqnr_before + 1.0, "network " << n);
+      const auto [least, most] = std::minmax_element(done.pairs[0].factors.begin(), done.pairs[0].factors.end());
+      BOOST_TEST(*most > 3.0 * *least, "network " << n);
       BOOST_TEST(relative_distance(outputs(model, images), outputs(changed, images)) < 1e-5, "network " << n);
     }
   }
