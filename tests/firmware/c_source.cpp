@@ -236,7 +236,7 @@ BOOST_AUTO_TEST_CASE(a_header_has_the_rounding_of_its_network) {
   BOOST_TEST((has(up, "nearest integer, halves up") && !has(up, "halves to") && !has(up, "rounded twice")));
   BOOST_TEST(
       (has(even, "nearest integer, halves to even") && !has(even, "integer, halves up") && !has(even, "code 0")));
-  BOOST_TEST((has(lite, "rounded twice") && has(lite, "net_dense(&") && !has(lite, "halves to")));
+  BOOST_TEST((has(lite, "rounded twice") && has(lite, "net_convolve(&") && has(lite, "net_convolution(&") && !has(lite, "halves to")));
 }
 
 BOOST_AUTO_TEST_CASE(needs_no_library_and_no_floating_point, *needs_program("arm-none-eabi-gcc")) {

@@ -1,0 +1,535 @@
+// The C99 text of the fast kernels of layers with weights, for plain C, Arm's DSP extension and Helium in one file.
+#ifndef FAT_IO_C_PRODUCT_KERNELS_HPP_INCLUDED
+#define FAT_IO_C_PRODUCT_KERNELS_HPP_INCLUDED
+
+#include <fat/io/c_kernels.hpp>
+
+namespace fat::inline FAT_ABI {
+namespace detail {
+
+/// Kernels for layers whose zero points are folded into the biases and whose multipliers are below 1/4, so that the upper
+/// half of a product of 64 bits decides the code. They follow the pieces of c_kernels.
+///
+/// Weights [out / 4][depth / 4][4][4]: four of a channel, four of the next; each run of taps that are neighbours in memory
+/// is filled up with weights of 0 to a multiple of four. depth: the weights of a channel, those included.
+/// Scratch memory: two windows of pixels, one byte each (plain C, Helium) or two (DSP).
+inline constexpr CKernel c_product_kernels[] = {
+    {"rescale", " target ", R"(/* floor(a * b / 2^32), b >= 0. Right shifts of negative numbers copy the sign, here as in every compiler for these
+   processors. */
+static inline int32_t @_high_word(int32_t a, int32_t b) {
+#if defined(__ARM_ARCH_6M__) || defined(__ARM_ARCH_8M_BASE__) /* no multiplication gives 64 bits */
+  const int32_t upper = a >> 16, lower = (int32_t)((uint32_t)a & 0xFFFFU), b_upper = b >> 16, b_lower = b & 0xFFFF;
+  const int32_t first = upper * b_lower + (int32_t)(((uint32_t)lower * (uint32_t)b_lower) >> 16);
+  const int32_t second = lower * b_upper + (first & 0xFFFF);
+  return upper * b_upper + (first >> 16) + (second >> 16);
+#else
+  return (int32_t)(((int64_t)a * b) >> 32);
+#endif
+}
+
+/* value * multiplier / 2^(33 + shift) to the nearest integer, halves up. */
+static inline int32_t @_rescale(int32_t value, int32_t multiplier, int32_t shift) {
+  return ((@_high_word(value, multiplier) >> shift) + 1) >> 1;
+}
+
+/* A code held between 0 and 255. */
+static inline int32_t @_byte(int32_t code) { return code < 0 ? 0 : code > 255 ? 255 : code; }
+)"},
+    {"sums", " rescale window ",
+     R"(/* A layer with weights: sums are shifted to the left, multiplied and shifted to the right. Multipliers and shifts: one for
+   each output channel, or one (step 0). Taps outside the image are in_zero. A window has kernel_height * runs runs of
+   `taps` taps that are neighbours in memory. */
+typedef struct {
+  @_window window;
+  int32_t depth, taps, runs, step, left, in_zero, out_zero, narrow, low, high; /* narrow: not 0 to 255 */
+  const uint32_t *weights;
+  const int32_t *bias, *multipliers;
+  const uint8_t *shifts;
+} @_sums;
+
+#if $_TARGET == 2
+static inline int32x4_t @_rescale_four(int32x4_t value, int32_t left, int32x4_t multiplier, int32x4_t shift) {
+  return vrshlq_s32(vmulhq_s32(vshlq_r_s32(value, left), multiplier), vmvnq_s32(shift));
+}
+#else
+/* Of one sum; without the bounds low and high. */
+static inline int32_t @_rescaled(const @_sums *p, int32_t m, uint32_t sum) {
+  const int32_t value = @_rescale((int32_t)(sum << p->left), p->multipliers[m], p->shifts[m]);
+  return @_byte(value + p->out_zero);
+}
+static inline int32_t @_within(const @_sums *p, int32_t code) {
+  return code < p->low ? p->low : code > p->high ? p->high : code;
+}
+#endif
+#if $_TARGET == 1
+static inline uint32_t @_word(const uint8_t *bytes) {
+  uint32_t word;
+  memcpy(&word, bytes, 4);
+  return word;
+}
+/* Bytes 0 and 2, bytes 1 and 3 of a word in 16 bits each. */
+static inline int16x2_t @_even(uint32_t word) { return __sxtb16((int8x4_t)word); }
+static inline int16x2_t @_odd(uint32_t word) {
+  int16x2_t result;
+  __asm__("sxtb16 %0, %1, ror #8" : "=r"(result) : "r"(word));
+  return result;
+}
+static inline uint32_t @_even_bytes(uint32_t word) { return (uint32_t)__uxtb16((uint8x4_t)word); }
+static inline uint32_t @_odd_bytes(uint32_t word) {
+  uint32_t result;
+  __asm__("uxtb16 %0, %1, ror #8" : "=r"(result) : "r"(word));
+  return result;
+}
+static inline uint32_t @_pairs(uint32_t x, int16x2_t w, uint32_t sum) {
+  return (uint32_t)__smlad((int16x2_t)x, w, (int32_t)sum);
+}
+/* The words at *from, of which *from moves on by `bytes`. */
+#define $_TWO_WORDS(words, from, bytes) \
+  __asm__ volatile("ldrd %Q0, %R0, [%1], #" #bytes : "=r"(words), "+r"(from) : : "memory")
+#endif
+)"},
+    {"gather", " sums ",
+     R"(/* How two windows lie in scratch memory: as bytes; as 16 bits in the order 0 2 1 3, four of a pixel and four of the next;
+   as signed bytes filled up with 0 to a multiple of 16. */
+#if $_TARGET == 1
+typedef uint32_t @_lane;
+#define $_NEXT_WINDOW(depth) 2
+#else
+typedef uint8_t @_lane;
+#define $_NEXT_WINDOW(depth) (((depth) + 15) / 16 * 16)
+#endif
+
+/* Bytes to one window; up to 15 more may be read and written. */
+static inline void @_take(int32_t size, const uint8_t *x, @_lane *to) {
+  int32_t i;
+#if $_TARGET == 2
+  for (i = 0; i < size; i += 16) vst1q_u8(to + i, veorq_u8(vld1q_u8(x + i), vdupq_n_u8(128)));
+#elif $_TARGET == 1
+  for (i = 0; i < size; i += 4) {
+    const uint32_t word = @_word(x + i);
+    to[i] = @_even_bytes(word), to[i + 1] = @_odd_bytes(word);
+  }
+#else
+  if ((((uintptr_t)x | (uintptr_t)to) & 3U) == 0) { /* the arena consists of words */
+    const uint32_t *from = (const uint32_t *)(const void *)x;
+    uint32_t *words = (uint32_t *)(void *)to;
+    for (i = 0; i < size; i += 4) *words++ = *from++;
+  } else
+    for (i = 0; i < size; ++i) to[i] = x[i];
+#endif
+}
+static inline void @_repeat(int32_t size, int32_t code, @_lane *to) {
+  int32_t i;
+#if $_TARGET == 1
+  for (i = 0; i < size; i += 4) to[i] = to[i + 1] = (uint32_t)(code * 0x10001);
+#else
+  const uint8_t byte = (uint8_t)($_TARGET == 2 ? code ^ 128 : code);
+#if $_TARGET == 2
+  for (i = 0; i < size; i += 16) vst1q_u8(to + i, vdupq_n_u8(byte));
+#else
+  for (i = 0; i < size; ++i) to[i] = byte;
+#endif
+#endif
+}
+static inline void @_put(int32_t at, int32_t code, @_lane *to) {
+#if $_TARGET == 1
+  const int32_t half = (at & 2) * 8;
+  uint32_t *const word = to + (at & ~3) + (at & 1);
+  *word = (*word & ~(0xFFFFU << half)) | (uint32_t)code << half;
+#else
+  to[at] = (uint8_t)($_TARGET == 2 ? code ^ 128 : code);
+#endif
+}
+
+/* The window of output pixel (oy, ox). */
+static $_KERNEL void @_gather(const @_sums *p, const uint8_t *x, int32_t oy, int32_t ox, @_lane *to) {
+  const @_window *const g = &p->window;
+  const int32_t channels = g->in_channels, taps = p->taps, size = taps * channels;
+  int32_t row = oy * g->stride_height - g->pad_top, ky, run, at;
+  for (ky = 0; ky < g->kernel_height; ++ky, row += g->dilation_height) {
+    int32_t column = ox * g->stride_width - g->pad_left;
+    for (run = 0; run < p->runs; ++run, column += g->dilation_width, to += (size + 3) & ~3) {
+      const int32_t start = (row * g->in_width + column) * channels;
+      if (row < 0 || row >= g->in_height || column + taps <= 0 || column >= g->in_width)
+        @_repeat(size, p->in_zero, to);
+      else if (column >= 0 && column + taps <= g->in_width)
+        @_take(size, x + start, to);
+      else {
+        const int32_t first = column < 0 ? -column * channels : 0;
+        const int32_t last = column + taps > g->in_width ? (g->in_width - column) * channels : size;
+        if (channels % 4 == 0) {
+          @_repeat(first, p->in_zero, to);
+          @_take(last - first, x + (start + first), to + first);
+          @_repeat(size - last, p->in_zero, to + last);
+        } else
+          for (at = 0; at < size; ++at) @_put(at, at < first || at >= last ? p->in_zero : x[start + at], to);
+      }
+    }
+  }
+#if $_TARGET == 2
+  if (p->depth % 16 != 0) vst1q_u8(to, vdupq_n_u8(0));
+#endif
+}
+)"},
+    {"convolve", " gather ",
+     R"(#if $_TARGET == 2
+/* The codes of two output pixels of which a and b are the windows; of one where `pixels` is 1. */
+static $_KERNEL void @_outputs(const @_sums *p, const uint8_t *a, const uint8_t *b, int32_t pixels, uint8_t *y) {
+  const int32_t channels = p->window.out_channels, depth = p->depth;
+  const int32_t *w = (const int32_t *)p->weights;
+  int32_t c;
+  for (c = 0; c < channels; c += 4, y += 4) {
+    const uint8_t *x = a, *z = b;
+    int32_t s00 = 0, s01 = 0, s02 = 0, s03 = 0, s10 = 0, s11 = 0, s12 = 0, s13 = 0, count = (depth + 15) / 16;
+    const int32_t *from = w;
+    int32x4_t first = vdupq_n_s32(0), second = first, bias, multiplier, shift;
+    int16x8_t codes = vdupq_n_s16(0);
+    __asm__ volatile(
+        "1: vldrb.8 q0, [%[x]], #16\n"
+        "vldrb.8 q1, [%[z]], #16\n"
+        "vld40.32 {q2, q3, q4, q5}, [%[w]]\n"
+        "vld41.32 {q2, q3, q4, q5}, [%[w]]\n"
+        "vld42.32 {q2, q3, q4, q5}, [%[w]]\n"
+        "vld43.32 {q2, q3, q4, q5}, [%[w]]!\n"
+        "vmladava.s8 %[s00], q0, q2\n"
+        "vmladava.s8 %[s10], q1, q2\n"
+        "vmladava.s8 %[s01], q0, q3\n"
+        "vmladava.s8 %[s11], q1, q3\n"
+        "vmladava.s8 %[s02], q0, q4\n"
+        "vmladava.s8 %[s12], q1, q4\n"
+        "vmladava.s8 %[s03], q0, q5\n"
+        "vmladava.s8 %[s13], q1, q5\n"
+        "subs %[count], #1\n"
+        "bne 1b\n"
+        : [x] "+r"(x), [z] "+r"(z), [w] "+r"(from), [count] "+r"(count), [s00] "+Te"(s00), [s01] "+Te"(s01),
+          [s02] "+Te"(s02), [s03] "+Te"(s03), [s10] "+Te"(s10), [s11] "+Te"(s11), [s12] "+Te"(s12), [s13] "+Te"(s13)
+        :
+        : "q0", "q1", "q2", "q3", "q4", "q5", "cc", "memory");
+    w += depth;
+    first = vsetq_lane_s32(s00, first, 0), first = vsetq_lane_s32(s01, first, 1);
+    first = vsetq_lane_s32(s02, first, 2), first = vsetq_lane_s32(s03, first, 3);
+    second = vsetq_lane_s32(s10, second, 0), second = vsetq_lane_s32(s11, second, 1);
+    second = vsetq_lane_s32(s12, second, 2), second = vsetq_lane_s32(s13, second, 3);
+    bias = vld1q_s32(p->bias + c);
+    if (p->step != 0) {
+      multiplier = vld1q_s32(p->multipliers + c);
+      shift = vreinterpretq_s32_u32(vldrbq_u32(p->shifts + c));
+    } else {
+      multiplier = vdupq_n_s32(*p->multipliers);
+      shift = vdupq_n_s32(*p->shifts);
+    }
+    first = @_rescale_four(vaddq_s32(first, bias), p->left, multiplier, shift);
+    second = @_rescale_four(vaddq_s32(second, bias), p->left, multiplier, shift);
+    codes = vqmovnbq_s32(codes, vaddq_n_s32(first, p->out_zero));
+    codes = vqmovntq_s32(codes, vaddq_n_s32(second, p->out_zero));
+    codes = vmaxq_s16(codes, vdupq_n_s16((int16_t)p->low));
+    codes = vminq_s16(codes, vdupq_n_s16((int16_t)p->high));
+    first = vreinterpretq_s32_s16(codes), second = vshrq_n_s32(first, 16);
+    if (c + 4 <= channels) {
+      vstrbq_s32((int8_t *)y, first);
+      if (pixels == 2) vstrbq_s32((int8_t *)y + channels, second);
+    } else {
+      const mve_pred16_t real = vctp32q((uint32_t)(channels - c));
+      vstrbq_p_s32((int8_t *)y, first, real);
+      if (pixels == 2) vstrbq_p_s32((int8_t *)y + channels, second, real);
+    }
+  }
+}
+#else
+#if $_TARGET == 1
+typedef uint32_t @_weight;
+#define $_WEIGHTS 1
+#else
+typedef int8_t @_weight;
+#define $_WEIGHTS 4
+#endif
+/* The codes of one output pixel, four at a time; a: its window. */
+static $_KERNEL void @_output_pixel(const @_sums *p, const @_lane *a, uint8_t *y) {
+  const int32_t channels = p->window.out_channels, step = p->step;
+  const @_lane *const end = a + p->depth;
+  const @_weight *w = (const @_weight *)p->weights;
+  int32_t c, m = 0;
+  for (c = 0; c < channels; c += 4, m += 4 * step) {
+    const int32_t *const bias = p->bias + c;
+    const @_lane *x = a;
+    uint32_t s0 = (uint32_t)bias[0], s1 = (uint32_t)bias[1], s2 = (uint32_t)bias[2], s3 = (uint32_t)bias[3];
+    int32_t c0, c1, c2, c3;
+#if $_TARGET == 1
+    $_UNROLL(2)
+    do {
+      uint64_t two, four;
+      $_TWO_WORDS(two, x, 16);
+      $_TWO_WORDS(four, w, 8);
+      s0 = @_pairs((uint32_t)two, @_even((uint32_t)four), s0);
+      s0 = @_pairs((uint32_t)(two >> 32), @_odd((uint32_t)four), s0);
+      s1 = @_pairs((uint32_t)two, @_even((uint32_t)(four >> 32)), s1);
+      s1 = @_pairs((uint32_t)(two >> 32), @_odd((uint32_t)(four >> 32)), s1);
+      $_TWO_WORDS(four, w, 8);
+      s2 = @_pairs((uint32_t)two, @_even((uint32_t)four), s2);
+      s2 = @_pairs((uint32_t)(two >> 32), @_odd((uint32_t)four), s2);
+      s3 = @_pairs((uint32_t)two, @_even((uint32_t)(four >> 32)), s3);
+      s3 = @_pairs((uint32_t)(two >> 32), @_odd((uint32_t)(four >> 32)), s3);
+    } while (x != end);
+#else
+    do {
+#define $_TAP(i)                                                                \
+  {                                                                             \
+    const int32_t x0 = x[i];                                                    \
+    s0 += (uint32_t)(x0 * w[i]), s1 += (uint32_t)(x0 * w[i + 4]);               \
+    s2 += (uint32_t)(x0 * w[i + 8]), s3 += (uint32_t)(x0 * w[i + 12]);          \
+    $_IN_ORDER(s0) $_IN_ORDER(s1) $_IN_ORDER(s2) $_IN_ORDER(s3)                 \
+  }
+      $_TAP(0) $_TAP(1) $_TAP(2) $_TAP(3)
+#undef $_TAP
+      x += 4, w += 16;
+    } while (x != end);
+#endif
+    c0 = @_rescaled(p, m, s0), c1 = @_rescaled(p, m + step, s1);
+    c2 = @_rescaled(p, m + 2 * step, s2), c3 = @_rescaled(p, m + 3 * step, s3);
+    if (p->narrow) c0 = @_within(p, c0), c1 = @_within(p, c1), c2 = @_within(p, c2), c3 = @_within(p, c3);
+    y[c] = (uint8_t)c0;
+    if (c + 1 < channels) y[c + 1] = (uint8_t)c1;
+    if (c + 2 < channels) y[c + 2] = (uint8_t)c2;
+    if (c + 3 < channels) y[c + 3] = (uint8_t)c3;
+  }
+}
+/* The codes of two output pixels, two at a time; a and b: their windows. */
+static $_KERNEL void @_output_pixels(const @_sums *p, const @_lane *a, const @_lane *b, uint8_t *y) {
+  const int32_t channels = p->window.out_channels, depth = p->depth, step = p->step;
+  const @_lane *const end = a + depth;
+  const int32_t *bias = p->bias;
+  const @_weight *w = (const @_weight *)p->weights;
+  int32_t c, m = 0;
+  for (c = 0; c < channels; c += 2, y += 2, m += 2 * step, bias += 2) {
+    const @_lane *x = a;
+    uint32_t s00 = (uint32_t)bias[0], s01 = (uint32_t)bias[1], s10 = s00, s11 = s01;
+    int32_t c00, c01, c10, c11;
+#if $_TARGET == 1
+#define $_FOUR                                                                                               \
+  {                                                                                                          \
+    uint64_t two;                                                                                            \
+    int16x2_t w0, w1, w2, w3;                                                                                \
+    $_TWO_WORDS(two, w, 16);                                                                                 \
+    w0 = @_even((uint32_t)two), w1 = @_odd((uint32_t)two);                                                   \
+    w2 = @_even((uint32_t)(two >> 32)), w3 = @_odd((uint32_t)(two >> 32));                                   \
+    $_TWO_WORDS(two, x, 8);                                                                                  \
+    s00 = @_pairs((uint32_t)two, w0, s00), s00 = @_pairs((uint32_t)(two >> 32), w1, s00);                    \
+    s01 = @_pairs((uint32_t)two, w2, s01), s01 = @_pairs((uint32_t)(two >> 32), w3, s01);                    \
+    $_TWO_WORDS(two, x, 8);                                                                                  \
+    s10 = @_pairs((uint32_t)two, w0, s10), s10 = @_pairs((uint32_t)(two >> 32), w1, s10);                    \
+    s11 = @_pairs((uint32_t)two, w2, s11), s11 = @_pairs((uint32_t)(two >> 32), w3, s11);                    \
+  }
+#else
+    const uint8_t *z = b;
+#define $_TAP(i)                                                  \
+  {                                                               \
+    const int32_t x0 = x[i], x1 = z[i], w0 = w[i], w1 = w[i + 4]; \
+    s00 += (uint32_t)(x0 * w0), s10 += (uint32_t)(x1 * w0);       \
+    s01 += (uint32_t)(x0 * w1), s11 += (uint32_t)(x1 * w1);       \
+    $_IN_ORDER(s00) $_IN_ORDER(s01) $_IN_ORDER(s10) $_IN_ORDER(s11) \
+  }
+#define $_FOUR { $_TAP(0) $_TAP(1) $_TAP(2) $_TAP(3) x += 4, z += 4, w += 16; }
+#endif
+    if ((depth & 4) != 0) $_FOUR
+    while (x != end) {
+      $_FOUR
+      $_FOUR
+    }
+#undef $_FOUR
+    c00 = @_rescaled(p, m, s00), c01 = @_rescaled(p, m + step, s01);
+    c10 = @_rescaled(p, m, s10), c11 = @_rescaled(p, m + step, s11);
+    if (p->narrow) {
+      c00 = @_within(p, c00), c01 = @_within(p, c01);
+      c10 = @_within(p, c10), c11 = @_within(p, c11);
+    }
+    y[channels] = (uint8_t)c10;
+    if (c + 1 < channels) y[channels + 1] = (uint8_t)c11;
+    y[0] = (uint8_t)c00;
+    if (c + 1 < channels) y[1] = (uint8_t)c01;
+    w += 2 * $_WEIGHTS - (c % 4 == 0 ? depth * $_WEIGHTS : 4 * $_WEIGHTS); /* the next two of these four, or of the next */
+  }
+  (void)b;
+}
+#undef $_TAP
+static inline void @_outputs(const @_sums *p, const @_lane *a, const @_lane *b, int32_t pixels, uint8_t *y) {
+  if (pixels == 2)
+    @_output_pixels(p, a, b, y);
+  else
+    @_output_pixel(p, a, y);
+}
+#endif
+
+/* Convolution, and with a window of 1x1 a dense layer. */
+static $_KERNEL void @_convolve(const @_sums *p, const uint8_t *x, uint8_t *y, uint32_t *scratch) {
+  const @_window *const g = &p->window;
+  const int32_t apart = $_NEXT_WINDOW(p->depth);
+  @_lane *const first = (@_lane *)scratch;
+  const @_lane *windows[2];
+  int32_t oy, ox, pixels = 0;
+  windows[0] = windows[1] = first;
+  for (oy = 0; oy < g->out_height; ++oy)
+    for (ox = 0; ox < g->out_width; ++ox) {
+#if $_TARGET == 0
+      if (g->kernel_height * g->kernel_width == 1 && g->pad_top == 0 && g->pad_left == 0 &&
+          (g->out_height - 1) * g->stride_height < g->in_height && (g->out_width - 1) * g->stride_width < g->in_width)
+        windows[pixels] = x + (oy * g->stride_height * g->in_width + ox * g->stride_width) * g->in_channels;
+      else
+#endif
+      {
+        windows[pixels] = first + pixels * apart;
+        @_gather(p, x, oy, ox, first + pixels * apart);
+      }
+      if (++pixels == 1) continue;
+      @_outputs(p, windows[0], windows[1], 2, y);
+      y += 2 * g->out_channels, pixels = 0;
+    }
+  if (pixels != 0) @_outputs(p, windows[0], windows[0], 1, y);
+}
+)"},
+    {"convolve_channels", " sums ",
+     R"(#if $_TARGET == 2
+#define $_TOGETHER 8
+/* Eight channels of a depthwise convolution, from channel c, those of even numbers apart: tap t is offsets[t] after x. */
+static inline void @_channels(const @_sums *p, int32_t c, int32_t taps, const uint8_t *x, const int32_t *offsets,
+                              uint8_t *y) {
+  const int32_t channels = p->window.out_channels, left = p->left, zero = p->out_zero;
+  const mve_pred16_t real = vctp16q((uint32_t)(channels - c));
+  const int8_t *w = (const int8_t *)p->weights + c;
+  const int32x4x2_t bias = vld2q_s32(p->bias + c);
+  const int32x4_t low = vdupq_n_s32(p->low), high = vdupq_n_s32(p->high);
+  int32x4_t even = bias.val[0], odd = bias.val[1];
+  int32x4x2_t multiplier;
+  int16x8_t shift, codes = vdupq_n_s16(0);
+  int32_t t;
+  $_UNROLL(9)
+  for (t = 0; t < taps; ++t, w += channels) {
+    const int16x8_t v = vreinterpretq_s16_u16(vldrbq_u16(x + c + offsets[t])), weights = vldrbq_s16(w);
+    even = vaddq_s32(even, vmullbq_int_s16(v, weights));
+    odd = vaddq_s32(odd, vmulltq_int_s16(v, weights));
+    $_BARRIER
+  }
+  if (p->step != 0) {
+    multiplier = vld2q_s32(p->multipliers + c);
+    shift = vreinterpretq_s16_u16(vldrbq_u16(p->shifts + c));
+  } else {
+    multiplier.val[0] = multiplier.val[1] = vdupq_n_s32(*p->multipliers);
+    shift = vdupq_n_s16(*p->shifts);
+  }
+  even = vaddq_n_s32(@_rescale_four(even, left, multiplier.val[0], vmovlbq_s16(shift)), zero);
+  odd = vaddq_n_s32(@_rescale_four(odd, left, multiplier.val[1], vmovltq_s16(shift)), zero);
+  codes = vmovnbq_s32(codes, vminq_s32(vmaxq_s32(even, low), high));
+  codes = vmovntq_s32(codes, vminq_s32(vmaxq_s32(odd, low), high));
+  vstrbq_p_s16((int8_t *)y + c, codes, real);
+}
+#else
+#define $_TOGETHER 4
+/* Four channels of a depthwise convolution, from channel c: tap t is offsets[t] after x. */
+static inline void @_channels(const @_sums *p, int32_t c, int32_t taps, const uint8_t *x, const int32_t *offsets,
+                              uint8_t *y) {
+  const int32_t channels = p->window.out_channels;
+  int32_t t;
+  const int32_t left = channels - c, m = c * p->step, step = p->step;
+  const int32_t *const bias = p->bias + c;
+  uint32_t s0 = (uint32_t)bias[0], s1 = (uint32_t)bias[1], s2 = (uint32_t)bias[2], s3 = (uint32_t)bias[3];
+  int32_t c0, c1, c2, c3;
+#if $_TARGET == 1
+  const uint8_t *w = (const uint8_t *)p->weights + c;
+  $_UNROLL(9)
+  for (t = 0; t < taps; ++t, w += channels) {
+    const uint32_t four = @_word(x + offsets[t] + c), weights = @_word(w);
+    int16x2_t a = (int16x2_t)@_even_bytes(four), b = @_even(weights);
+    s0 = (uint32_t)__smlabb(a, b, (int32_t)s0), s2 = (uint32_t)__smlatt(a, b, (int32_t)s2);
+    a = (int16x2_t)@_odd_bytes(four), b = @_odd(weights);
+    s1 = (uint32_t)__smlabb(a, b, (int32_t)s1), s3 = (uint32_t)__smlatt(a, b, (int32_t)s3);
+    $_BARRIER
+  }
+#else
+  const int8_t *w = (const int8_t *)p->weights + c;
+  for (t = 0; t < taps; ++t, w += channels) {
+    const uint8_t *const four = x + offsets[t] + c;
+    s0 += (uint32_t)(four[0] * w[0]), s1 += (uint32_t)(four[1] * w[1]);
+    s2 += (uint32_t)(four[2] * w[2]), s3 += (uint32_t)(four[3] * w[3]);
+    $_IN_ORDER(s0) $_IN_ORDER(s1) $_IN_ORDER(s2) $_IN_ORDER(s3)
+  }
+#endif
+  c0 = @_rescaled(p, m, s0), c1 = @_rescaled(p, m + step, s1);
+  c2 = @_rescaled(p, m + 2 * step, s2), c3 = @_rescaled(p, m + 3 * step, s3);
+  if (p->narrow) c0 = @_within(p, c0), c1 = @_within(p, c1), c2 = @_within(p, c2), c3 = @_within(p, c3);
+  y[c] = (uint8_t)c0;
+  if (left > 1) y[c + 1] = (uint8_t)c1;
+  if (left > 2) y[c + 2] = (uint8_t)c2;
+  if (left > 3) y[c + 3] = (uint8_t)c3;
+}
+#endif
+
+/* Depthwise convolution with as many outputs as inputs. Weights [height][width][channels]. Scratch memory: where each tap
+   lies, and a pixel of zero points for those outside the image. */
+static $_KERNEL void @_convolve_channels(const @_sums *p, const uint8_t *x, uint8_t *y, uint32_t *scratch) {
+  const @_window *const g = &p->window;
+  const int32_t channels = g->in_channels, taps = g->kernel_height * g->kernel_width;
+  int32_t *const offsets = (int32_t *)scratch;
+  uint8_t *const outside = (uint8_t *)(offsets + taps);
+  int32_t oy, ox, ky, kx, c, plain = 0;
+  for (c = 0; c < channels; ++c) outside[c] = (uint8_t)p->in_zero;
+  for (oy = 0; oy < g->out_height; ++oy)
+    for (ox = 0; ox < g->out_width; ++ox, y += channels) {
+      const int32_t top = oy * g->stride_height - g->pad_top, left = ox * g->stride_width - g->pad_left;
+      const int32_t within = top >= 0 && left >= 0 && top + (g->kernel_height - 1) * g->dilation_height < g->in_height &&
+                             left + (g->kernel_width - 1) * g->dilation_width < g->in_width;
+      const uint8_t *const origin = within ? x + (top * g->in_width + left) * channels : x;
+      if (!within || !plain) {
+        int32_t *offset = offsets;
+        for (ky = 0; ky < g->kernel_height; ++ky)
+          for (kx = 0; kx < g->kernel_width; ++kx) {
+            const int32_t row = top + ky * g->dilation_height, column = left + kx * g->dilation_width;
+            const int32_t inside = row >= 0 && row < g->in_height && column >= 0 && column < g->in_width;
+            *offset++ = inside ? (int32_t)(x + (row * g->in_width + column) * channels - origin) : (int32_t)(outside - x);
+          }
+        plain = within;
+      }
+      if (taps == 9)
+        for (c = 0; c < channels; c += $_TOGETHER) @_channels(p, c, 9, origin, offsets, y);
+      else
+        for (c = 0; c < channels; c += $_TOGETHER) @_channels(p, c, taps, origin, offsets, y);
+    }
+}
+)"},
+    {"sum", " rescale ",
+     R"(/* Sum of a[size] and b[size]. Differences from the zero points are shifted to the left by `lefts`. */
+typedef struct {
+  int32_t size, a_zero, b_zero, a_left, b_left, left, a_multiplier, b_multiplier, multiplier, a_shift, b_shift, shift,
+      out_zero, low, high;
+} @_addends;
+
+static $_INLINE void @_sum(const @_addends *s, const uint8_t *a, const uint8_t *b, uint8_t *y) {
+  int32_t i;
+#if $_TARGET == 2
+  for (i = 0; i < s->size; i += 4) {
+    const mve_pred16_t real = vctp32q((uint32_t)(s->size - i));
+    int32x4_t u = vreinterpretq_s32_u32(vldrbq_u32(a + i)), v = vreinterpretq_s32_u32(vldrbq_u32(b + i));
+    u = vmulhq_s32(vshlq_r_s32(vsubq_n_s32(u, s->a_zero), s->a_left), vdupq_n_s32(s->a_multiplier));
+    v = vmulhq_s32(vshlq_r_s32(vsubq_n_s32(v, s->b_zero), s->b_left), vdupq_n_s32(s->b_multiplier));
+    u = vaddq_s32(vrshlq_s32(u, vdupq_n_s32(-1 - s->a_shift)), vrshlq_s32(v, vdupq_n_s32(-1 - s->b_shift)));
+    u = vmulhq_s32(vshlq_r_s32(u, s->left), vdupq_n_s32(s->multiplier));
+    u = vaddq_n_s32(vrshlq_s32(u, vdupq_n_s32(-1 - s->shift)), s->out_zero);
+    u = vminq_s32(vmaxq_s32(u, vdupq_n_s32(s->low)), vdupq_n_s32(s->high));
+    vstrbq_p_s32((int8_t *)y + i, u, real);
+  }
+#else
+  for (i = 0; i < s->size; ++i) {
+    const int32_t u = @_rescale((a[i] - s->a_zero) * (1 << s->a_left), s->a_multiplier, s->a_shift);
+    const int32_t v = @_rescale((b[i] - s->b_zero) * (1 << s->b_left), s->b_multiplier, s->b_shift);
+    int32_t code = @_rescale((u + v) * (1 << s->left), s->multiplier, s->shift) + s->out_zero;
+    code = @_byte(code);
+    code = code < s->low ? s->low : code;
+    y[i] = (uint8_t)(code > s->high ? s->high : code);
+  }
+#endif
+}
+)"},
+};
+
+}  // namespace detail
+}  // namespace fat::inline FAT_ABI
+
+#endif
