@@ -48,8 +48,9 @@ typedef struct {
 } @_sums;
 
 #if $_TARGET == 2
-static inline int32x4_t @_rescale_four(int32x4_t value, int32_t left, int32x4_t multiplier, int32x4_t shift) {
-  return vrshlq_s32(vmulhq_s32(vshlq_r_s32(value, left), multiplier), vmvnq_s32(shift));
+/* turn: -1 - shift. */
+static inline int32x4_t @_rescale_four(int32x4_t value, int32_t left, int32x4_t multiplier, int32x4_t turn) {
+  return vrshlq_s32(vmulhq_s32(vshlq_r_s32(value, left), multiplier), turn);
 }
 #else
 /* Of one sum; without the bounds low and high. */
@@ -182,7 +183,7 @@ static $_KERNEL void @_outputs(const @_sums *p, const uint8_t *a, const uint8_t 
     const uint8_t *x = a, *z = b;
     int32_t s00 = 0, s01 = 0, s02 = 0, s03 = 0, s10 = 0, s11 = 0, s12 = 0, s13 = 0, count = (depth + 15) / 16;
     const int32_t *from = w;
-    int32x4_t first = vdupq_n_s32(0), second = first, bias, multiplier, shift;
+    int32x4_t first = vdupq_n_s32(0), second = first, bias, multiplier, turn;
     int16x8_t codes = vdupq_n_s16(0);
     __asm__ volatile(
         "1: vldrb.8 q0, [%[x]], #16\n"
@@ -213,13 +214,13 @@ static $_KERNEL void @_outputs(const @_sums *p, const uint8_t *a, const uint8_t 
     bias = vld1q_s32(p->bias + c);
     if (p->step != 0) {
       multiplier = vld1q_s32(p->multipliers + c);
-      shift = vreinterpretq_s32_u32(vldrbq_u32(p->shifts + c));
+      turn = vmvnq_s32(vreinterpretq_s32_u32(vldrbq_u32(p->shifts + c)));
     } else {
       multiplier = vdupq_n_s32(*p->multipliers);
-      shift = vdupq_n_s32(*p->shifts);
+      turn = vdupq_n_s32(-1 - *p->shifts);
     }
-    first = @_rescale_four(vaddq_s32(first, bias), p->left, multiplier, shift);
-    second = @_rescale_four(vaddq_s32(second, bias), p->left, multiplier, shift);
+    first = @_rescale_four(vaddq_s32(first, bias), p->left, multiplier, turn);
+    second = @_rescale_four(vaddq_s32(second, bias), p->left, multiplier, turn);
     codes = vqmovnbq_s32(codes, vaddq_n_s32(first, p->out_zero));
     codes = vqmovntq_s32(codes, vaddq_n_s32(second, p->out_zero));
     codes = vmaxq_s16(codes, vdupq_n_s16((int16_t)p->low));
@@ -365,17 +366,25 @@ static $_KERNEL void @_convolve(const @_sums *p, const uint8_t *x, uint8_t *y, u
   const int32_t apart = $_NEXT_WINDOW(p->depth);
   @_lane *const first = (@_lane *)scratch;
   const @_lane *windows[2];
+  const int32_t plain = g->kernel_height * g->kernel_width == 1 && g->pad_top == 0 && g->pad_left == 0 &&
+                        (g->out_height - 1) * g->stride_height < g->in_height &&
+                        (g->out_width - 1) * g->stride_width < g->in_width;
   int32_t oy, ox, pixels = 0;
   windows[0] = windows[1] = first;
   for (oy = 0; oy < g->out_height; ++oy)
     for (ox = 0; ox < g->out_width; ++ox) {
+      if (plain) {
+        const uint8_t *const pixel = x + (oy * g->stride_height * g->in_width + ox * g->stride_width) * g->in_channels;
 #if $_TARGET == 0
-      if (g->kernel_height * g->kernel_width == 1 && g->pad_top == 0 && g->pad_left == 0 &&
-          (g->out_height - 1) * g->stride_height < g->in_height && (g->out_width - 1) * g->stride_width < g->in_width)
-        windows[pixels] = x + (oy * g->stride_height * g->in_width + ox * g->stride_width) * g->in_channels;
-      else
+        windows[pixels] = pixel;
+#else
+        windows[pixels] = first + pixels * apart;
+        @_take(g->in_channels, pixel, first + pixels * apart);
+#if $_TARGET == 2
+        if (p->depth % 16 != 0) vst1q_u8(first + pixels * apart + p->depth, vdupq_n_u8(0));
 #endif
-      {
+#endif
+      } else {
         windows[pixels] = first + pixels * apart;
         @_gather(p, x, oy, ox, first + pixels * apart);
       }
@@ -392,34 +401,39 @@ static $_KERNEL void @_convolve(const @_sums *p, const uint8_t *x, uint8_t *y, u
 /* Eight channels of a depthwise convolution, from channel c, those of even numbers apart: tap t is offsets[t] after x. */
 static inline void @_channels(const @_sums *p, int32_t c, int32_t taps, const uint8_t *x, const int32_t *offsets,
                               uint8_t *y) {
-  const int32_t channels = p->window.out_channels, left = p->left, zero = p->out_zero;
-  const mve_pred16_t real = vctp16q((uint32_t)(channels - c));
+  const int32_t channels = p->window.out_channels, left = p->left;
   const int8_t *w = (const int8_t *)p->weights + c;
-  const int32x4x2_t bias = vld2q_s32(p->bias + c);
-  const int32x4_t low = vdupq_n_s32(p->low), high = vdupq_n_s32(p->high);
-  int32x4_t even = bias.val[0], odd = bias.val[1];
-  int32x4x2_t multiplier;
-  int16x8_t shift, codes = vdupq_n_s16(0);
+  int32x4_t even = vdupq_n_s32(0), odd = even;
+  int32x4x2_t bias;
+  int16x8_t codes = vdupq_n_s16(0);
   int32_t t;
   $_UNROLL(9)
   for (t = 0; t < taps; ++t, w += channels) {
     const int16x8_t v = vreinterpretq_s16_u16(vldrbq_u16(x + c + offsets[t])), weights = vldrbq_s16(w);
     even = vaddq_s32(even, vmullbq_int_s16(v, weights));
     odd = vaddq_s32(odd, vmulltq_int_s16(v, weights));
-    $_BARRIER
+    __asm__ volatile("" : "+w"(even), "+w"(odd) : : "memory"); /* loads wait, so that registers suffice */
   }
+  bias = vld2q_s32(p->bias + c);
+  even = vaddq_s32(even, bias.val[0]), odd = vaddq_s32(odd, bias.val[1]);
   if (p->step != 0) {
-    multiplier = vld2q_s32(p->multipliers + c);
-    shift = vreinterpretq_s16_u16(vldrbq_u16(p->shifts + c));
+    const int32x4x2_t multiplier = vld2q_s32(p->multipliers + c);
+    const int16x8_t turn = vmvnq_s16(vreinterpretq_s16_u16(vldrbq_u16(p->shifts + c)));
+    even = @_rescale_four(even, left, multiplier.val[0], vmovlbq_s16(turn));
+    odd = @_rescale_four(odd, left, multiplier.val[1], vmovltq_s16(turn));
   } else {
-    multiplier.val[0] = multiplier.val[1] = vdupq_n_s32(*p->multipliers);
-    shift = vdupq_n_s16(*p->shifts);
+    const int32x4_t multiplier = vdupq_n_s32(*p->multipliers), turn = vdupq_n_s32(-1 - *p->shifts);
+    even = @_rescale_four(even, left, multiplier, turn);
+    odd = @_rescale_four(odd, left, multiplier, turn);
   }
-  even = vaddq_n_s32(@_rescale_four(even, left, multiplier.val[0], vmovlbq_s16(shift)), zero);
-  odd = vaddq_n_s32(@_rescale_four(odd, left, multiplier.val[1], vmovltq_s16(shift)), zero);
-  codes = vmovnbq_s32(codes, vminq_s32(vmaxq_s32(even, low), high));
-  codes = vmovntq_s32(codes, vminq_s32(vmaxq_s32(odd, low), high));
-  vstrbq_p_s16((int8_t *)y + c, codes, real);
+  codes = vqmovnbq_s32(codes, vaddq_n_s32(even, p->out_zero));
+  codes = vqmovntq_s32(codes, vaddq_n_s32(odd, p->out_zero));
+  codes = vmaxq_s16(codes, vdupq_n_s16((int16_t)p->low));
+  codes = vminq_s16(codes, vdupq_n_s16((int16_t)p->high));
+  if (c + 8 <= channels)
+    vstrbq_s16((int8_t *)y + c, codes);
+  else
+    vstrbq_p_s16((int8_t *)y + c, codes, vctp16q((uint32_t)(channels - c)));
 }
 #else
 #define $_TOGETHER 4
