@@ -99,7 +99,7 @@ typedef struct {
   int32_t step, in_zero, out_zero, low, high;
 } @_product;
 
-static inline uint8_t @_output(const @_product *p, int32_t channel, int32_t sum) {
+static inline uint8_t @_product_code(const @_product *p, int32_t channel, int32_t sum) {
   const int32_t value = @_scale(sum, p->multipliers[channel * p->step], p->shifts[channel * p->step]);
   return @_code(value, p->out_zero, p->low, p->high);
 }
@@ -123,7 +123,7 @@ static inline void @_convolution(const @_product *p, const uint8_t *x, uint8_t *
             const uint8_t *const pixel = group + tap * g->in_channels;
             for (int32_t k = 0; k < depth; ++k) sum += (pixel[k] - p->in_zero) * (w[k] - w_zero);
           }
-        *y++ = @_output(p, c, sum);
+        *y++ = @_product_code(p, c, sum);
       }
     }
 }
@@ -160,7 +160,7 @@ static inline void @_depthwise(const @_product *p, const uint8_t *x, uint8_t *y)
             const int32_t tap = @_tap(g, oy, ox, ky, kx);
             if (tap >= 0) sum += (channel[tap * g->in_channels] - p->in_zero) * (*w - w_zero);
           }
-        *y++ = @_output(p, c, sum);
+        *y++ = @_product_code(p, c, sum);
       }
 }
 )"},

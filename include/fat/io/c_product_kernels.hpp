@@ -185,6 +185,7 @@ static $_KERNEL void @_outputs(const @_sums *p, const uint8_t *a, const uint8_t 
     const int32_t *from = w;
     int32x4_t first = vdupq_n_s32(0), second = first, bias, multiplier, turn;
     int16x8_t codes = vdupq_n_s16(0);
+#if defined(__OPTIMIZE__)
     __asm__ volatile(
         "1: vldrb.8 q0, [%[x]], #16\n"
         "vldrb.8 q1, [%[z]], #16\n"
@@ -206,6 +207,20 @@ static $_KERNEL void @_outputs(const @_sums *p, const uint8_t *a, const uint8_t 
           [s02] "+Te"(s02), [s03] "+Te"(s03), [s10] "+Te"(s10), [s11] "+Te"(s11), [s12] "+Te"(s12), [s13] "+Te"(s13)
         :
         : "q0", "q1", "q2", "q3", "q4", "q5", "cc", "memory");
+#else /* too few registers are free */
+    for (; count > 0; --count, x += 16, z += 16, from += 16) {
+      const int8x16_t p0 = vreinterpretq_s8_u8(vld1q_u8(x)), p1 = vreinterpretq_s8_u8(vld1q_u8(z));
+      const int32x4x4_t four = vld4q_s32(from);
+      s00 = vmladavaq_s8(s00, p0, vreinterpretq_s8_s32(four.val[0]));
+      s01 = vmladavaq_s8(s01, p0, vreinterpretq_s8_s32(four.val[1]));
+      s02 = vmladavaq_s8(s02, p0, vreinterpretq_s8_s32(four.val[2]));
+      s03 = vmladavaq_s8(s03, p0, vreinterpretq_s8_s32(four.val[3]));
+      s10 = vmladavaq_s8(s10, p1, vreinterpretq_s8_s32(four.val[0]));
+      s11 = vmladavaq_s8(s11, p1, vreinterpretq_s8_s32(four.val[1]));
+      s12 = vmladavaq_s8(s12, p1, vreinterpretq_s8_s32(four.val[2]));
+      s13 = vmladavaq_s8(s13, p1, vreinterpretq_s8_s32(four.val[3]));
+    }
+#endif
     w += depth;
     first = vsetq_lane_s32(s00, first, 0), first = vsetq_lane_s32(s01, first, 1);
     first = vsetq_lane_s32(s02, first, 2), first = vsetq_lane_s32(s03, first, 3);
@@ -244,6 +259,12 @@ typedef uint32_t @_weight;
 typedef int8_t @_weight;
 #define $_WEIGHTS 4
 #endif
+/* Processors whose instructions reach eight registers: the compilers would keep the sums in memory. */
+#if defined(__GNUC__) && defined(__OPTIMIZE__) && (defined(__ARM_ARCH_6M__) || defined(__ARM_ARCH_8M_BASE__))
+#define $_ONLY_LOW_REGISTERS 1
+#else
+#define $_ONLY_LOW_REGISTERS 0
+#endif
 /* The codes of one output pixel, four at a time; a: its window. */
 static $_KERNEL void @_output_pixel(const @_sums *p, const @_lane *a, uint8_t *y) {
   const int32_t channels = p->window.out_channels, step = p->step;
@@ -273,6 +294,18 @@ static $_KERNEL void @_output_pixel(const @_sums *p, const @_lane *a, uint8_t *y
     } while (x != end);
 #else
     do {
+#if $_ONLY_LOW_REGISTERS
+#define $_CHANNEL(sum, at) "movs %[w], #" #at "\n ldrsb %[w], [%[from], %[w]]\n muls %[w], %[x0]\n add %[" #sum "], %[w]\n"
+#define $_TAP(i)                                                                                              \
+  {                                                                                                           \
+    uint32_t x0, w0;                                                                                          \
+    __asm__ volatile(".syntax unified\n ldrb %[x0], [%[x], #" #i "]\n" $_CHANNEL(s0, i) $_CHANNEL(s1, i + 4)  \
+                         $_CHANNEL(s2, i + 8) $_CHANNEL(s3, i + 12)                                           \
+                     : [s0] "+h"(s0), [s1] "+h"(s1), [s2] "+h"(s2), [s3] "+h"(s3), [x0] "=&l"(x0), [w] "=&l"(w0) \
+                     : [x] "l"(x), [from] "l"(w)                                                              \
+                     : "cc", "memory");                                                                       \
+  }
+#else
 #define $_TAP(i)                                                                \
   {                                                                             \
     const int32_t x0 = x[i];                                                    \
@@ -280,8 +313,10 @@ static $_KERNEL void @_output_pixel(const @_sums *p, const @_lane *a, uint8_t *y
     s2 += (uint32_t)(x0 * w[i + 8]), s3 += (uint32_t)(x0 * w[i + 12]);          \
     $_IN_ORDER(s0) $_IN_ORDER(s1) $_IN_ORDER(s2) $_IN_ORDER(s3)                 \
   }
+#endif
       $_TAP(0) $_TAP(1) $_TAP(2) $_TAP(3)
 #undef $_TAP
+#undef $_CHANNEL
       x += 4, w += 16;
     } while (x != end);
 #endif
@@ -322,6 +357,21 @@ static $_KERNEL void @_output_pixels(const @_sums *p, const @_lane *a, const @_l
   }
 #else
     const uint8_t *z = b;
+#if $_ONLY_LOW_REGISTERS
+#define $_TAP(i)                                                                                              \
+  {                                                                                                           \
+    uint32_t x0, x1, w0, t;                                                                                   \
+    __asm__ volatile(".syntax unified\n ldrb %[x0], [%[x], #" #i "]\n ldrb %[x1], [%[z], #" #i "]\n"         \
+                     "movs %[t], #" #i "\n ldrsb %[w], [%[from], %[t]]\n"                                     \
+                     "movs %[t], %[x0]\n muls %[t], %[w]\n add %[s00], %[t]\n muls %[w], %[x1]\n add %[s10], %[w]\n" \
+                     "movs %[t], #" #i " + 4\n ldrsb %[w], [%[from], %[t]]\n"                                 \
+                     "muls %[x0], %[w]\n add %[s01], %[x0]\n muls %[x1], %[w]\n add %[s11], %[x1]\n"          \
+                     : [s00] "+h"(s00), [s01] "+h"(s01), [s10] "+h"(s10), [s11] "+h"(s11), [x0] "=&l"(x0),     \
+                       [x1] "=&l"(x1), [w] "=&l"(w0), [t] "=&l"(t)                                            \
+                     : [x] "l"(x), [z] "l"(z), [from] "l"(w)                                                  \
+                     : "cc", "memory");                                                                       \
+  }
+#else
 #define $_TAP(i)                                                  \
   {                                                               \
     const int32_t x0 = x[i], x1 = z[i], w0 = w[i], w1 = w[i + 4]; \
@@ -329,6 +379,7 @@ static $_KERNEL void @_output_pixels(const @_sums *p, const @_lane *a, const @_l
     s01 += (uint32_t)(x0 * w1), s11 += (uint32_t)(x1 * w1);       \
     $_IN_ORDER(s00) $_IN_ORDER(s01) $_IN_ORDER(s10) $_IN_ORDER(s11) \
   }
+#endif
 #define $_FOUR { $_TAP(0) $_TAP(1) $_TAP(2) $_TAP(3) x += 4, z += 4, w += 16; }
 #endif
     if ((depth & 4) != 0) $_FOUR

@@ -68,15 +68,12 @@ class CWriter {
     }
     expects(largest < std::size_t{1} << 31U, "C source: a tensor has ", largest,
             " elements; indices of 32 bits reach 2^31 - 1");
-    plan_ = plan_arena(value_lifetimes(graph));
+    place_values();
     for (const Node& node : graph.nodes) {
-      node_ = &node;
       const std::size_t n = static_cast<std::size_t>(&node - graph.nodes.data());
       weights_ = model.weights[n] ? &*model.weights[n] : nullptr;
       symbol_ = prefix_ + "_" + std::to_string(n);
-      x_.clear();
-      for (const ValueId input : node.inputs) x_.emplace_back(*model.activations[input]);
-      y_ = ByteGrid{*model.activations[node.output]};
+      start(node);
       constants_ += "\n/* " + c_comment(node.name) + ": " + std::string{kind_name(node.op)};
       for (const ValueId input : node.inputs) constants_ += " " + extent_text(graph.extent(input));
       constants_ += " -> " + extent_text(out()) + "; " + grid_text(*model.activations[node.output]) + " */\n";
@@ -117,22 +114,38 @@ class CWriter {
     for (const CKernel& kernel : c_product_kernels)
       if (kernels_.contains(kernel.name)) text += "\n" + std::string{kernel.text};
     const std::string first = at(graph.input), last = at(graph.output);
+    const std::string unused = "#if defined(__GNUC__)\n__attribute__((unused))\n#endif\n";
     text += constants_ +
             "\nstatic uint32_t @_arena[$_ARENA_SIZE / 4];\n\n"
-            "/* One image. Not reentrant: every call works in @_arena. Bytes in it are codes, raised by 128 where they "
-            "are signed. */\n"
-            "#if defined(__GNUC__)\n__attribute__((unused))\n#endif\n"
-            "static inline void @_run(const " +
-            in_type + " *input, " + out_type + " *output) {\n  uint8_t *const arena = (uint8_t *)@_arena;\n";
+            "/* Not reentrant: every call works in @_arena. Bytes in it are codes, raised by 128 where they are signed. "
+            "*/\n" +
+            unused + "static void @_layers(void) {\n  uint8_t *const arena = (uint8_t *)@_arena;\n";
     if (scratch_ != 0)
       text += "  uint32_t *const scratch = @_arena + " + std::to_string(plan_.size / 4) + ";\n";
-    text += in.is_signed()
-                ? "  for (int32_t i = 0; i < $_INPUT_SIZE; ++i) (" + first + ")[i] = (uint8_t)(input[i] + 128);\n"
-                : "  memcpy(" + first + ", input, $_INPUT_SIZE);\n";
-    text += calls_;
-    text += out.is_signed()
-                ? "  for (int32_t i = 0; i < $_OUTPUT_SIZE; ++i) output[i] = (int8_t)((" + last + ")[i] - 128);\n"
-                : "  memcpy(output, " + last + ", $_OUTPUT_SIZE);\n";
+    if (calls_.find("arena") == std::string::npos) text += "  (void)arena;\n";
+    text += calls_ + "}\n\n/* `size` bytes of codes raised or lowered by 128. */\n" + unused +
+            "static inline void @_flip(int32_t size, const uint8_t *from, uint8_t *to) {\n"
+            "  int32_t i = 0;\n"
+            "#if defined(__ARM_FEATURE_UNALIGNED) || !defined(__arm__)\n"
+            "  for (; i + 4 <= size; i += 4) {\n    uint32_t word;\n    memcpy(&word, from + i, 4);\n"
+            "    word ^= 0x80808080U;\n    memcpy(to + i, &word, 4);\n  }\n#endif\n"
+            "  for (; i < size; ++i) to[i] = (uint8_t)(from[i] ^ 128);\n}\n\n"
+            "/* One image: from `input` to `output`. */\n" +
+            unused + "static inline void @_run(const " + in_type + " *input, " + out_type + " *output) {\n";
+    const auto arena = [](const std::string& place) { return "(uint8_t *)@_" + place; };
+    text += in.is_signed() ? "  @_flip($_INPUT_SIZE, (const uint8_t *)input, " + arena(first) + ");\n"
+                           : "  memcpy(" + arena(first) + ", input, $_INPUT_SIZE);\n";
+    text += "  @_layers();\n";
+    text += out.is_signed() ? "  @_flip($_OUTPUT_SIZE, " + arena(last) + ", (uint8_t *)output);\n"
+                            : "  memcpy(output, " + arena(last) + ", $_OUTPUT_SIZE);\n";
+    text += "}\n\n/* The same without copies: fill @_input(), call @_invoke(), read @_output(). Each call of @_invoke needs the "
+            "input anew. */\n" +
+            unused + "static inline " + in_type + " *@_input(void) { return (" + in_type + " *)(void *)(" + arena(first) +
+            "); }\n" + unused + "static inline const " + out_type + " *@_output(void) { return (const " + out_type +
+            " *)(const void *)(" + arena(last) + "); }\n" + unused + "static inline void @_invoke(void) {\n";
+    if (in.is_signed()) text += "  @_flip($_INPUT_SIZE, " + arena(first) + ", " + arena(first) + ");\n";
+    text += "  @_layers();\n";
+    if (out.is_signed()) text += "  @_flip($_OUTPUT_SIZE, " + arena(last) + ", " + arena(last) + ");\n";
     text += "}\n\n#endif\n";
     return replaced(text, capitals);
   }
@@ -166,6 +179,30 @@ class CWriter {
     return result;
   }
 
+  void start(const Node& node) {
+    node_ = &node;
+    x_.clear();
+    for (const ValueId input : node.inputs) x_.emplace_back(*model_.activations[input]);
+    y_ = ByteGrid{*model_.activations[node.output]};
+  }
+  /// Plans the arena; a reshape's output that has the bytes of its input lies where that does.
+  void place_values() {
+    std::vector<Lifetime> lifetimes = value_lifetimes(model_.graph);
+    std::vector<ValueId> home(lifetimes.size());
+    for (std::size_t v = 0; v != home.size(); ++v) home[v] = v;
+    for (const Node& node : model_.graph.nodes) {
+      start(node);
+      const auto* const reshape = std::get_if<Reshape>(&node.op);
+      if (reshape == nullptr || moves(*reshape) || changed_codes(0)) continue;
+      Lifetime& whole = lifetimes[home[node.inputs[0]]];
+      home[node.output] = home[node.inputs[0]];
+      whole.last = std::max(whole.last, lifetimes[node.output].last);
+      lifetimes[node.output] = {};
+    }
+    plan_ = plan_small_arena(lifetimes);
+    for (std::size_t v = 0; v != home.size(); ++v) plan_.offset[v] = plan_.offset[home[v]];
+  }
+
   /// static const <type> <symbol>_<what>[] = {...}; returns its name.
   template <class Values>
   std::string constant(const char* type, std::size_t element, const std::string& what, const Values& values) {
@@ -196,14 +233,19 @@ class CWriter {
   std::string table(const ByteTable& table) {
     return constant("uint8_t", 1, "table" + std::to_string(tables_++), table);
   }
-  /// NULL where the table changes no code that the value can hold: all of the network's input, else those of its grid.
-  std::string regrid(std::size_t input) {
+  /// Codes on the output's grid for those of an input, unless the table changes no code that the value can hold: all of
+  /// the network's input, else those of its grid.
+  std::optional<ByteTable> changed_codes(std::size_t input) const {
     const ByteTable all = regrid_table(x_[input], y_, product_rounding(model_.requantize, node_->op));
     const bool given = node_->inputs[input] == model_.graph.input;
     const std::int32_t low = given ? 0 : x_[input].low, high = given ? 255 : x_[input].high;
     for (std::int32_t code = low; code <= high; ++code)
-      if (all[static_cast<std::size_t>(code)] != code) return table(all);
-    return "NULL";
+      if (all[static_cast<std::size_t>(code)] != code) return all;
+    return {};
+  }
+  std::string regrid(std::size_t input) {
+    const std::optional<ByteTable> changed = changed_codes(input);
+    return changed ? table(*changed) : "NULL";
   }
   void structure(const char* type, std::initializer_list<std::string> fields) {
     constants_ += "static const @_" + std::string{type} + " " + symbol_ + " = {" + list(fields) + "};\n";
@@ -461,11 +503,15 @@ class CWriter {
       before += inner(in(i));
     }
   }
+  bool moves(const Reshape& op) const {
+    const std::size_t from = in(0).height * in(0).width, to = out().height * out().width;
+    const bool plain = (from == 1 || in(0).channels == 1) && (to == 1 || out().channels == 1);
+    return op.channels_first && !plain && from != to;
+  }
   void layer(const Reshape& op) {
     const std::size_t from = in(0).height * in(0).width, to = out().height * out().width;
-    const bool plain = (from == 1 || in(0).channels == 1) && (to == 1 || out().channels == 1),
-               moves = op.channels_first && !plain && from != to;
-    if (!moves)
+    if (plan_.offset[node_->inputs[0]] == plan_.offset[node_->output]) return;  // the same bytes: place_values
+    if (!moves(op))
       tabulated(regrid(0));
     else
       call("permute", {std::to_string(from), std::to_string(in(0).channels), std::to_string(to),
