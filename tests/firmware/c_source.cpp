@@ -52,15 +52,16 @@ class Firmware {
     write("wrong/vectors.h", array_text("inputs", inputs) + array_text("expected", outputs));
     const std::string type = std::is_signed_v<Out> ? "int8_t" : "uint8_t";
     for (const char* const main : {"main.c", "wrong/main.c"})
-      write(main, "#include \"net.h\"\n#include \"vectors.h\"\nint main(void) {\n  static " + type +
-                      " output[NET_OUTPUT_SIZE];\n"
-                      "  for (int n = 0; n < " +
-                      std::to_string(count) +
-                      "; ++n) {\n    net_run(inputs + n * NET_INPUT_SIZE, output);\n"
-                      "    if (memcmp(output, expected + n * NET_OUTPUT_SIZE, NET_OUTPUT_SIZE) != 0) return 1 + n;\n"
-                      "    memcpy(net_input(), inputs + n * NET_INPUT_SIZE, NET_INPUT_SIZE);\n    net_invoke();\n"
-                      "    if (memcmp(net_output(), expected + n * NET_OUTPUT_SIZE, NET_OUTPUT_SIZE) != 0) return 1 + n;\n  "
-                      "}\n  return 0;\n}\n");
+      write(main,
+            "#include \"net.h\"\n#include \"vectors.h\"\nint main(void) {\n  static " + type +
+                " output[NET_OUTPUT_SIZE];\n"
+                "  for (int n = 0; n < " +
+                std::to_string(count) +
+                "; ++n) {\n    net_run(inputs + n * NET_INPUT_SIZE, output);\n"
+                "    if (memcmp(output, expected + n * NET_OUTPUT_SIZE, NET_OUTPUT_SIZE) != 0) return 1 + n;\n"
+                "    memcpy(net_input(), inputs + n * NET_INPUT_SIZE, NET_INPUT_SIZE);\n    net_invoke();\n"
+                "    if (memcmp(net_output(), expected + n * NET_OUTPUT_SIZE, NET_OUTPUT_SIZE) != 0) return 1 + n;\n  "
+                "}\n  return 0;\n}\n");
   }
 
   std::filesystem::path path() const { return folder_.path(); }
@@ -86,10 +87,9 @@ class Firmware {
 
  private:
   fat::test::ProgramRun compile(const std::string& compiler, const std::string& source, const std::string& rest) const {
-    return run_program(
-        path(), compiler + (compiler.find(" -O") == std::string::npos ? " -O2" : "") +
-                    " -Wall -Wextra -Wpedantic -Wconversion -Wsign-conversion -Werror -I. " + source + " -o program " +
-                    rest);
+    return run_program(path(), compiler + (compiler.find(" -O") == std::string::npos ? " -O2" : "") +
+                                   " -Wall -Wextra -Wpedantic -Wconversion -Wsign-conversion -Werror -I. " + source +
+                                   " -o program " + rest);
   }
 
   fat::test::TemporaryFolder folder_;
@@ -245,7 +245,7 @@ fat::QuantizedModel every_shape(const fat::test::CodeStyle& style) {
   };
   const fat::ValueId first = net.convolution(net.input(), 16, window({3, 3}, {1, 1}, {1, 1, 1, 1}));  // 9x7x16
   fat::ValueId x = net.depthwise(first, window({3, 3}, {1, 1}, {1, 1, 1, 1}), 1, fat::relu);
-  x = net.convolution(x, 21, window({1, 1}, {1, 1}, {}));                                // 9x7x21
+  x = net.convolution(x, 21, window({1, 1}, {1, 1}, {}));                                 // 9x7x21
   const fat::ValueId a = net.depthwise(x, window({3, 3}, {1, 1}, {2, 2, 2, 2}, {2, 2}));  // dilated
   const fat::ValueId b = net.depthwise(x, window({5, 2}, {1, 1}, {2, 0, 2, 1}), 1, {-0.6F, 0.6F});
   x = net.add(fat::Add{}, {a, b});
@@ -277,9 +277,9 @@ BOOST_AUTO_TEST_CASE(on_boards, *needs_program("arm-none-eabi-gcc") * needs_prog
     if (!has_board(board)) continue;
     for (const Firmware* const firmware : {&demo, &operators, &own, &own_unsigned}) {
       firmware->write("target.c", "#include \"net.h\"\n#if NET_TARGET != " + board.target + "\n#error\n#endif\n");
-      const auto target =
-          run_program(firmware->path(), "arm-none-eabi-gcc -mthumb -mcpu=" + board.processor +
-                                            (board.target == "2" ? " -mfloat-abi=hard" : "") + " -c target.c -o /dev/null");
+      const auto target = run_program(firmware->path(), "arm-none-eabi-gcc -mthumb -mcpu=" + board.processor +
+                                                            (board.target == "2" ? " -mfloat-abi=hard" : "") +
+                                                            " -c target.c -o /dev/null");
       BOOST_TEST(target.status == 0, board.processor << ": another target than " << board.target);
       check_on_board(*firmware, board.processor, board.name);
     }
@@ -308,7 +308,8 @@ BOOST_AUTO_TEST_CASE(a_header_has_the_rounding_of_its_network) {
   BOOST_TEST((has(up, "nearest integer, halves up") && !has(up, "halves to") && !has(up, "rounded twice")));
   BOOST_TEST(
       (has(even, "nearest integer, halves to even") && !has(even, "integer, halves up") && !has(even, "code 0")));
-  BOOST_TEST((has(lite, "rounded twice") && has(lite, "net_convolve(&") && has(lite, "net_convolution(&") && !has(lite, "halves to")));
+  BOOST_TEST((has(lite, "rounded twice") && has(lite, "net_convolve(&") && has(lite, "net_convolution(&") &&
+              !has(lite, "halves to")));
 }
 
 BOOST_AUTO_TEST_CASE(needs_no_library_and_no_floating_point, *needs_program("arm-none-eabi-gcc")) {

@@ -21,11 +21,12 @@ struct CKernel {
 
 /// The same arithmetic as kernel/reference, on bytes (signed codes raised by 128), for one image.
 inline constexpr CKernel c_kernels[] = {
-    {"target", "", R"(/* The instructions that kernels use: 2 Helium, 1 the DSP extension, 0 those that compilers make of C. */
+    {"target", "",
+     R"(/* The instructions that kernels use: 2 Helium, 1 the DSP extension, 0 those that compilers make of C. */
 #ifndef $_TARGET
 #if defined(__ARM_FEATURE_MVE) && !defined(__ARM_BIG_ENDIAN)
 #define $_TARGET 2
-#elif defined(__ARM_FEATURE_DSP) && defined(__ARM_FEATURE_SIMD32) && !defined(__ARM_BIG_ENDIAN)
+#elif defined(__ARM_FEATURE_DSP) && defined(__ARM_FEATURE_SIMD32) && defined(__thumb2__) && !defined(__ARM_BIG_ENDIAN)
 #define $_TARGET 1
 #else
 #define $_TARGET 0

@@ -2,8 +2,7 @@
 #ifndef FAT_IO_C_SOURCE_HPP_INCLUDED
 #define FAT_IO_C_SOURCE_HPP_INCLUDED
 
-#include <fat/io/c_kernels.hpp>
-#include <fat/io/c_product_kernels.hpp>
+#include <fat/io/c_convolution_kernels.hpp>
 #include <fat/io/file.hpp>
 #include <fat/kernel/reference/pool.hpp>
 #include <fat/model/float_layer.hpp>
@@ -109,19 +108,17 @@ class CWriter {
                        std::to_string(to.size()) + "\n#define $_OUTPUT_STEP " + float_text(out.step) +
                        "\n#define $_OUTPUT_ZERO_POINT (" + std::to_string(out.zero_point) + ")\n#define $_ARENA_SIZE " +
                        std::to_string(std::max<std::size_t>(plan_.size + scratch_, 4)) + "\n";
-    for (const CKernel& kernel : c_kernels)
-      if (kernels_.contains(kernel.name)) text += "\n" + std::string{text_of(kernel, model_.requantize)};
-    for (const CKernel& kernel : c_product_kernels)
-      if (kernels_.contains(kernel.name)) text += "\n" + std::string{kernel.text};
+    for (const CKernel* const kernel : all_kernels())
+      if (kernels_.contains(kernel->name)) text += "\n" + std::string{text_of(*kernel, model_.requantize)};
     const std::string first = at(graph.input), last = at(graph.output);
     const std::string unused = "#if defined(__GNUC__)\n__attribute__((unused))\n#endif\n";
-    text += constants_ +
-            "\nstatic uint32_t @_arena[$_ARENA_SIZE / 4];\n\n"
-            "/* Not reentrant: every call works in @_arena. Bytes in it are codes, raised by 128 where they are signed. "
-            "*/\n" +
-            unused + "static void @_layers(void) {\n  uint8_t *const arena = (uint8_t *)@_arena;\n";
-    if (scratch_ != 0)
-      text += "  uint32_t *const scratch = @_arena + " + std::to_string(plan_.size / 4) + ";\n";
+    text +=
+        constants_ +
+        "\nstatic uint32_t @_arena[$_ARENA_SIZE / 4];\n\n"
+        "/* Not reentrant: every call works in @_arena. Bytes in it are codes, raised by 128 where they are signed. "
+        "*/\n" +
+        unused + "static void @_layers(void) {\n  uint8_t *const arena = (uint8_t *)@_arena;\n";
+    if (scratch_ != 0) text += "  uint32_t *const scratch = @_arena + " + std::to_string(plan_.size / 4) + ";\n";
     if (calls_.find("arena") == std::string::npos) text += "  (void)arena;\n";
     text += calls_ + "}\n\n/* `size` bytes of codes raised or lowered by 128. */\n" + unused +
             "static inline void @_flip(int32_t size, const uint8_t *from, uint8_t *to) {\n"
@@ -138,11 +135,13 @@ class CWriter {
     text += "  @_layers();\n";
     text += out.is_signed() ? "  @_flip($_OUTPUT_SIZE, " + arena(last) + ", (uint8_t *)output);\n"
                             : "  memcpy(output, " + arena(last) + ", $_OUTPUT_SIZE);\n";
-    text += "}\n\n/* The same without copies: fill @_input(), call @_invoke(), read @_output(). Each call of @_invoke needs the "
-            "input anew. */\n" +
-            unused + "static inline " + in_type + " *@_input(void) { return (" + in_type + " *)(void *)(" + arena(first) +
-            "); }\n" + unused + "static inline const " + out_type + " *@_output(void) { return (const " + out_type +
-            " *)(const void *)(" + arena(last) + "); }\n" + unused + "static inline void @_invoke(void) {\n";
+    text +=
+        "}\n\n/* The same without copies: fill @_input(), call @_invoke(), read @_output(). Each call of @_invoke "
+        "needs the "
+        "input anew. */\n" +
+        unused + "static inline " + in_type + " *@_input(void) { return (" + in_type + " *)(void *)(" + arena(first) +
+        "); }\n" + unused + "static inline const " + out_type + " *@_output(void) { return (const " + out_type +
+        " *)(const void *)(" + arena(last) + "); }\n" + unused + "static inline void @_invoke(void) {\n";
     if (in.is_signed()) text += "  @_flip($_INPUT_SIZE, " + arena(first) + ", " + arena(first) + ");\n";
     text += "  @_layers();\n";
     if (out.is_signed()) text += "  @_flip($_OUTPUT_SIZE, " + arena(last) + ", " + arena(last) + ");\n";
@@ -272,14 +271,17 @@ class CWriter {
   const Extent& in(std::size_t i) const { return model_.graph.extent(node_->inputs[i]); }
   const Extent& out() const { return model_.graph.extent(node_->output); }
 
-  static const CKernel& kernel_named(std::string_view name) {
-    for (const CKernel& kernel : c_kernels)
-      if (kernel.name == name) return kernel;
-    return *std::find_if(std::begin(c_product_kernels), std::end(c_product_kernels),
-                         [&](const CKernel& kernel) { return kernel.name == name; });
+  /// In the order in which a header has them.
+  static std::vector<const CKernel*> all_kernels() {
+    std::vector<const CKernel*> all;
+    for (const CKernel& kernel : c_kernels) all.push_back(&kernel);
+    for (const CKernel& kernel : c_product_kernels) all.push_back(&kernel);
+    for (const CKernel& kernel : c_convolution_kernels) all.push_back(&kernel);
+    return all;
   }
   void use(std::string_view name) {
-    const CKernel& kernel = kernel_named(name);
+    const std::vector<const CKernel*> all = all_kernels();
+    const CKernel& kernel = **std::find_if(all.begin(), all.end(), [&](const CKernel* k) { return k->name == name; });
     if (!kernels_.insert(kernel.name).second) return;
     std::istringstream needs{std::string{kernel.needs}};
     for (std::string each; needs >> each;) use(each);
@@ -360,7 +362,8 @@ class CWriter {
                       rights = constant("uint8_t", 1, "shifts", filled(shifts));
     structure("sums", {window_text(g), std::to_string(runs[0]), std::to_string(runs[1]), std::to_string(runs[2]),
                        weights_->step.size() == 1 ? "0" : "1", number(left), number(x_[0].zero), number(y_.zero),
-                       y_.low > 0 || y_.high < 255 ? "1" : "0", number(y_.low), number(y_.high), weights, bias, mantissas, rights});
+                       y_.low > 0 || y_.high < 255 ? "1" : "0", number(y_.low), number(y_.high), weights, bias,
+                       mantissas, rights});
     bytes_ += 13 * 4;  // the window is a structure of its own
     scratch_ = std::max(scratch_, (scratch + 15) / 16 * 16);
     call(kernel, {"&" + symbol_, at(node_->inputs[0]), at(node_->output), "scratch"});
@@ -384,7 +387,8 @@ class CWriter {
         weight_sums[c] += code;
       }
     const std::string weights = words(std::move(packed)), bias = folded_bias(weight_sums, true);
-    sums("convolve", g, {depth, taps, runs}, std::max(4 * depth, 2 * whole + 16), multipliers, shifts, left, weights, bias);
+    sums("convolve", g, {depth, taps, runs}, std::max(4 * depth, 2 * whole + 16), multipliers, shifts, left, weights,
+         bias);
   }
   void convolve_channels(const Geometry& g, const std::vector<std::int32_t>& multipliers,
                          const std::vector<std::int32_t>& shifts, std::int32_t left) {
