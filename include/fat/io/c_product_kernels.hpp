@@ -76,7 +76,11 @@ static inline int16x2_t @_odd(uint32_t word) {
   __asm__("sxtb16 %0, %1, ror #8" : "=r"(result) : "r"(word));
   return result;
 }
-static inline uint32_t @_even_bytes(uint32_t word) { return (uint32_t)__uxtb16((uint8x4_t)word); }
+static inline uint32_t @_even_bytes(uint32_t word) { /* arm_acle.h differs between compilers in the type of __uxtb16 */
+  uint32_t result;
+  __asm__("uxtb16 %0, %1" : "=r"(result) : "r"(word));
+  return result;
+}
 static inline uint32_t @_odd_bytes(uint32_t word) {
   uint32_t result;
   __asm__("uxtb16 %0, %1, ror #8" : "=r"(result) : "r"(word));
