@@ -52,13 +52,16 @@ class Firmware {
     write("wrong/vectors.h", array_text("inputs", inputs) + array_text("expected", outputs));
     const std::string type = std::is_signed_v<Out> ? "int8_t" : "uint8_t";
     for (const char* const main : {"main.c", "wrong/main.c"})
-      write(main, "#include \"net.h\"\n#include \"vectors.h\"\nint main(void) {\n  static " + type +
-                      " output[NET_OUTPUT_SIZE];\n"
-                      "  for (int n = 0; n < " +
-                      std::to_string(count) +
-                      "; ++n) {\n    net_run(inputs + n * NET_INPUT_SIZE, output);\n"
-                      "    if (memcmp(output, expected + n * NET_OUTPUT_SIZE, NET_OUTPUT_SIZE) != 0) return 1 + n;\n  "
-                      "}\n  return 0;\n}\n");
+      write(main,
+            "#include \"net.h\"\n#include \"vectors.h\"\nint main(void) {\n  static " + type +
+                " output[NET_OUTPUT_SIZE];\n"
+                "  for (int n = 0; n < " +
+                std::to_string(count) +
+                "; ++n) {\n    net_run(inputs + n * NET_INPUT_SIZE, output);\n"
+                "    if (memcmp(output, expected + n * NET_OUTPUT_SIZE, NET_OUTPUT_SIZE) != 0) return 1 + n;\n"
+                "    memcpy(net_input(), inputs + n * NET_INPUT_SIZE, NET_INPUT_SIZE);\n    net_invoke();\n"
+                "    if (memcmp(net_output(), expected + n * NET_OUTPUT_SIZE, NET_OUTPUT_SIZE) != 0) return 1 + n;\n  "
+                "}\n  return 0;\n}\n");
   }
 
   std::filesystem::path path() const { return folder_.path(); }
@@ -84,8 +87,9 @@ class Firmware {
 
  private:
   fat::test::ProgramRun compile(const std::string& compiler, const std::string& source, const std::string& rest) const {
-    return run_program(
-        path(), compiler + " -O2 -Wall -Wextra -Wpedantic -Wconversion -Werror -I. " + source + " -o program " + rest);
+    return run_program(path(), compiler + (compiler.find(" -O") == std::string::npos ? " -O2" : "") +
+                                   " -Wall -Wextra -Wpedantic -Wconversion -Wsign-conversion -Werror -I. " + source +
+                                   " -o program " + rest);
   }
 
   fat::test::TemporaryFolder folder_;
@@ -126,7 +130,8 @@ Firmware demo_firmware(std::size_t pictures) {
 void check_on_this_machine(const Firmware& firmware) {
   for (const char* const compiler :
        {"gcc -std=c99", "clang -std=c99", "g++ -std=c++11 -x c++", "clang++ -std=c++20 -x c++",
-        "gcc -std=c99 -fsanitize=undefined -fno-sanitize-recover=all"}) {
+        "gcc -std=c99 -fsanitize=address,undefined -fno-sanitize-recover=all",
+        "clang -std=c99 -fsanitize=address,undefined -fno-sanitize-recover=all"}) {
     const std::string text = compiler;
     if (has_program(text.substr(0, text.find(' '))))
       firmware.check(compiler);
@@ -136,16 +141,39 @@ void check_on_this_machine(const Firmware& firmware) {
 }
 
 /// Compiles for a Cortex-M processor without operating system, runs on the board that qemu emulates.
-void check_on_board(const Firmware& firmware, const std::string& processor, const std::string& board) {
+void check_on_board(const Firmware& firmware, const std::string& processor, const std::string& board,
+                    const std::string& optimization = "") {
   const std::string folder = std::string{FAT_PROJECT_DIR} + "/tests/support/";
   const std::string rest = "-x none " + folder + "cortex_m.c -T " + folder + "cortex_m.ld";
   const std::string run =
       "qemu-system-arm -M " + board +
       " -nographic -monitor none -serial none -semihosting-config enable=on,target=native -kernel program";
-  const std::string flags = " -mthumb -mcpu=" + processor + " -nostartfiles";
+  // a Cortex-M55 has Helium with floating-point registers, the others are taken without
+  const std::string floats = processor == "cortex-m55" ? " -mfloat-abi=hard" : " -mfloat-abi=soft";
+  const std::string flags = " -mthumb -mcpu=" + processor + floats + " -nostartfiles " + optimization;
   firmware.check("arm-none-eabi-gcc -std=c99" + flags, rest, run);
   firmware.check_notices("arm-none-eabi-gcc -std=c99" + flags, rest, run);
   firmware.check("arm-none-eabi-g++ -fno-exceptions -x c++" + flags, rest, run);
+}
+
+/// The boards of this project's tests; each stands for one set of instructions that kernels use.
+struct Board {
+  std::string processor, name, target;
+};
+const std::vector<Board> boards = {{"cortex-m0plus", "mps2-an385", "0"},
+                                   {"cortex-m3", "mps2-an385", "0"},
+                                   {"cortex-m4", "mps2-an386", "1"},
+                                   {"cortex-m7", "mps2-an500", "1"},
+                                   {"cortex-m55", "mps3-an547", "2"}};
+
+/// Whether qemu and the compiler here know the board.
+bool has_board(const Board& board) {
+  const fat::test::TemporaryFolder folder;
+  const auto known = [&](const std::string& command) { return run_program(folder.path(), command).status == 0; };
+  const bool here = known("qemu-system-arm -M help | grep -qw " + board.name) &&
+                    known("echo | arm-none-eabi-gcc -mthumb -mcpu=" + board.processor + " -E - > /dev/null");
+  if (!here) BOOST_TEST_MESSAGE("SKIPPED " << board.processor << " on " << board.name << ": not here");
+  return here;
 }
 
 /// Every tensor of the network takes many codes, so that a comparison says something.
@@ -208,11 +236,55 @@ BOOST_AUTO_TEST_CASE(demo_network_on_this_machine, *needs_program("gcc")) {
   firmware.check_notices("gcc -std=c99");
 }
 
+/// Layers of the shapes that kernels treat apart: windows that overlap the borders, runs of taps and channels that are no
+/// multiples of 4, 8 and 16, an odd number of pixels, single channels, dilation, strides, and results past 1/4 of a sum.
+fat::QuantizedModel every_shape(const fat::test::CodeStyle& style) {
+  fat::test::CodeNetwork net{{9, 7, 3}, style};
+  const auto window = [](fat::Pair kernel, fat::Pair stride, fat::Padding padding, fat::Pair dilation = {1, 1}) {
+    return fat::Window{kernel, stride, dilation, padding};
+  };
+  const fat::ValueId first = net.convolution(net.input(), 16, window({3, 3}, {1, 1}, {1, 1, 1, 1}));  // 9x7x16
+  fat::ValueId x = net.depthwise(first, window({3, 3}, {1, 1}, {1, 1, 1, 1}), 1, fat::relu);
+  x = net.convolution(x, 21, window({1, 1}, {1, 1}, {}));                                 // 9x7x21
+  const fat::ValueId a = net.depthwise(x, window({3, 3}, {1, 1}, {2, 2, 2, 2}, {2, 2}));  // dilated
+  const fat::ValueId b = net.depthwise(x, window({5, 2}, {1, 1}, {2, 0, 2, 1}), 1, {-0.6F, 0.6F});
+  x = net.add(fat::Add{}, {a, b});
+  x = net.convolution(x, 5, window({3, 2}, {2, 1}, {1, 0, 1, 1}, {1, 2}));  // columns apart
+  x = net.convolution(x, 1, window({1, 1}, {1, 1}, {}));
+  x = net.depthwise(x, window({3, 3}, {1, 2}, {1, 1, 1, 1}), 6);  // of one channel
+  x = net.convolution(x, 18, window({2, 3}, {1, 1}, {0, 1, 1, 1}), 1, {-0.7F, 0.4F});
+  x = net.dense(x, 37);
+  x = net.dense(x, 8, fat::relu);
+  return net.finish(net.dense(x, 11));
+}
+template <class Code>
+Firmware shapes(const fat::test::CodeStyle& style) {
+  const fat::QuantizedModel model = every_shape(style);
+  return {model, random_codes<Code>(8 * model.graph.input_extent().size()), Code{}};
+}
+
+BOOST_AUTO_TEST_CASE(every_shape_on_this_machine, *needs_program("gcc")) {
+  check_on_this_machine(shapes<std::int8_t>({}));
+  check_on_this_machine(shapes<std::uint8_t>({.is_signed = false, .per_channel = false, .seed = 2}));
+  check_variety(every_shape({}));
+  check_variety(every_shape({.is_signed = false, .per_channel = false, .seed = 2}));
+}
+
 BOOST_AUTO_TEST_CASE(on_boards, *needs_program("arm-none-eabi-gcc") * needs_program("qemu-system-arm")) {
-  const Firmware demo = demo_firmware(3);
-  check_on_board(demo, "cortex-m3", "mps2-an385");
-  check_on_board(demo, "cortex-m7", "mps2-an500");
-  check_on_board(every_operator<std::int8_t>({}), "cortex-m3", "mps2-an385");
+  const Firmware demo = demo_firmware(3), operators = every_operator<std::int8_t>({}), own = shapes<std::int8_t>({}),
+                 own_unsigned = shapes<std::uint8_t>({.is_signed = false, .per_channel = false, .seed = 2});
+  for (const Board& board : boards) {
+    if (!has_board(board)) continue;
+    for (const Firmware* const firmware : {&demo, &operators, &own, &own_unsigned}) {
+      firmware->write("target.c", "#include \"net.h\"\n#if NET_TARGET != " + board.target + "\n#error\n#endif\n");
+      const auto target = run_program(firmware->path(), "arm-none-eabi-gcc -mthumb -mcpu=" + board.processor +
+                                                            (board.target == "2" ? " -mfloat-abi=hard" : "") +
+                                                            " -c target.c -o /dev/null");
+      BOOST_TEST(target.status == 0, board.processor << ": another target than " << board.target);
+      check_on_board(*firmware, board.processor, board.name);
+    }
+    check_on_board(own, board.processor, board.name, "-O0");
+  }
   for (const auto how : {fat::Requantization::half_even, fat::Requantization::tflite})
     check_on_board(every_operator<std::int8_t>({.requantize = how, .power_of_two = true}), "cortex-m3", "mps2-an385");
 }
@@ -236,7 +308,8 @@ BOOST_AUTO_TEST_CASE(a_header_has_the_rounding_of_its_network) {
   BOOST_TEST((has(up, "nearest integer, halves up") && !has(up, "halves to") && !has(up, "rounded twice")));
   BOOST_TEST(
       (has(even, "nearest integer, halves to even") && !has(even, "integer, halves up") && !has(even, "code 0")));
-  BOOST_TEST((has(lite, "rounded twice") && has(lite, "net_dense(&") && !has(lite, "halves to")));
+  BOOST_TEST((has(lite, "rounded twice") && has(lite, "net_convolve(&") && has(lite, "net_convolution(&") &&
+              !has(lite, "halves to")));
 }
 
 BOOST_AUTO_TEST_CASE(needs_no_library_and_no_floating_point, *needs_program("arm-none-eabi-gcc")) {

@@ -16,7 +16,17 @@ static void leave(uint32_t code) {
 }
 
 static void fault(void) { leave(254); }
-void reset(void) { leave((uint32_t)main()); }
+void reset(void) {
+#if defined(__ARM_FP) || defined(__ARM_FEATURE_MVE)
+  *(volatile uint32_t *)0xE000ED88U |= 0xFU << 20; /* CPACR: coprocessors 10 and 11, floating point and Helium */
+  __asm__ volatile("dsb\n isb" : : : "memory");
+#endif
+#if defined(__ARM_ARCH_8_1M_MAIN__)
+  *(volatile uint32_t *)0xE000ED14U |= 1U << 19; /* CCR.LOB: low-overhead loops */
+  __asm__ volatile("dsb\n isb" : : : "memory");
+#endif
+  leave((uint32_t)main());
+}
 
 typedef void (*handler)(void);
 __attribute__((section(".vectors"), used)) static const struct {

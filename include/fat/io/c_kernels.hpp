@@ -21,6 +21,40 @@ struct CKernel {
 
 /// The same arithmetic as kernel/reference, on bytes (signed codes raised by 128), for one image.
 inline constexpr CKernel c_kernels[] = {
+    {"target", "",
+     R"(/* The instructions that kernels use: 2 Helium, 1 the DSP extension, 0 those that compilers make of C. */
+#ifndef $_TARGET
+#if defined(__ARM_FEATURE_MVE) && !defined(__ARM_BIG_ENDIAN)
+#define $_TARGET 2
+#elif defined(__ARM_FEATURE_DSP) && defined(__ARM_FEATURE_SIMD32) && defined(__thumb2__) && !defined(__ARM_BIG_ENDIAN)
+#define $_TARGET 1
+#else
+#define $_TARGET 0
+#endif
+#endif
+#if $_TARGET == 2
+#include <arm_mve.h>
+#elif $_TARGET == 1
+#include <arm_acle.h>
+#endif
+#if defined(__GNUC__)
+#define $_KERNEL __attribute__((noinline, unused))
+#define $_INLINE inline __attribute__((always_inline))
+#define $_BARRIER __asm__ volatile("" : : : "memory"); /* loads wait, so that registers suffice */
+#define $_IN_ORDER(sum) __asm__("" : "+r"(sum)); /* multiply and accumulate, no sums of products first */
+#else
+#define $_KERNEL
+#define $_INLINE inline
+#define $_BARRIER
+#define $_IN_ORDER(sum)
+#endif
+#if defined(__GNUC__) && !defined(__clang__)
+#define $_PRAGMA(words) _Pragma(#words)
+#define $_UNROLL(times) $_PRAGMA(GCC unroll times)
+#else
+#define $_UNROLL(times)
+#endif
+)"},
     {"scale", "",
      R"(/* value * multiplier / 2^right to the nearest integer, halves up, held in 32 bits; 1 <= right <= 62. */
 static inline int32_t @_scale(int32_t value, int32_t multiplier, int32_t right) {
@@ -66,7 +100,7 @@ typedef struct {
   int32_t step, in_zero, out_zero, low, high;
 } @_product;
 
-static inline uint8_t @_output(const @_product *p, int32_t channel, int32_t sum) {
+static inline uint8_t @_product_code(const @_product *p, int32_t channel, int32_t sum) {
   const int32_t value = @_scale(sum, p->multipliers[channel * p->step], p->shifts[channel * p->step]);
   return @_code(value, p->out_zero, p->low, p->high);
 }
@@ -90,7 +124,7 @@ static inline void @_convolution(const @_product *p, const uint8_t *x, uint8_t *
             const uint8_t *const pixel = group + tap * g->in_channels;
             for (int32_t k = 0; k < depth; ++k) sum += (pixel[k] - p->in_zero) * (w[k] - w_zero);
           }
-        *y++ = @_output(p, c, sum);
+        *y++ = @_product_code(p, c, sum);
       }
     }
 }
@@ -127,7 +161,7 @@ static inline void @_depthwise(const @_product *p, const uint8_t *x, uint8_t *y)
             const int32_t tap = @_tap(g, oy, ox, ky, kx);
             if (tap >= 0) sum += (channel[tap * g->in_channels] - p->in_zero) * (*w - w_zero);
           }
-        *y++ = @_output(p, c, sum);
+        *y++ = @_product_code(p, c, sum);
       }
 }
 )"},

@@ -2,7 +2,7 @@
 #ifndef FAT_IO_C_SOURCE_HPP_INCLUDED
 #define FAT_IO_C_SOURCE_HPP_INCLUDED
 
-#include <fat/io/c_kernels.hpp>
+#include <fat/io/c_convolution_kernels.hpp>
 #include <fat/io/file.hpp>
 #include <fat/kernel/reference/pool.hpp>
 #include <fat/model/float_layer.hpp>
@@ -12,12 +12,16 @@
 #include <fat/model/sums.hpp>
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
 #include <filesystem>
+#include <limits>
+#include <optional>
 #include <set>
+#include <sstream>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -63,15 +67,12 @@ class CWriter {
     }
     expects(largest < std::size_t{1} << 31U, "C source: a tensor has ", largest,
             " elements; indices of 32 bits reach 2^31 - 1");
-    plan_ = plan_arena(value_lifetimes(graph));
+    place_values();
     for (const Node& node : graph.nodes) {
-      node_ = &node;
       const std::size_t n = static_cast<std::size_t>(&node - graph.nodes.data());
       weights_ = model.weights[n] ? &*model.weights[n] : nullptr;
       symbol_ = prefix_ + "_" + std::to_string(n);
-      x_.clear();
-      for (const ValueId input : node.inputs) x_.emplace_back(*model.activations[input]);
-      y_ = ByteGrid{*model.activations[node.output]};
+      start(node);
       constants_ += "\n/* " + c_comment(node.name) + ": " + std::string{kind_name(node.op)};
       for (const ValueId input : node.inputs) constants_ += " " + extent_text(graph.extent(input));
       constants_ += " -> " + extent_text(out()) + "; " + grid_text(*model.activations[node.output]) + " */\n";
@@ -106,24 +107,44 @@ class CWriter {
                        "\n#define $_INPUT_ZERO_POINT (" + std::to_string(in.zero_point) + ")\n#define $_OUTPUT_SIZE " +
                        std::to_string(to.size()) + "\n#define $_OUTPUT_STEP " + float_text(out.step) +
                        "\n#define $_OUTPUT_ZERO_POINT (" + std::to_string(out.zero_point) + ")\n#define $_ARENA_SIZE " +
-                       std::to_string(std::max<std::size_t>(plan_.size, 1)) + "\n";
-    for (const CKernel& kernel : c_kernels)
-      if (kernels_.contains(kernel.name)) text += "\n" + std::string{text_of(kernel, model_.requantize)};
+                       std::to_string(std::max<std::size_t>(plan_.size + scratch_, 4)) + "\n";
+    for (const CKernel* const kernel : all_kernels())
+      if (kernels_.contains(kernel->name)) text += "\n" + std::string{text_of(*kernel, model_.requantize)};
     const std::string first = at(graph.input), last = at(graph.output);
-    text += constants_ +
-            "\nstatic uint8_t @_arena[$_ARENA_SIZE];\n\n"
-            "/* One image. Not reentrant: every call works in @_arena. Bytes in it are codes, raised by 128 where they "
-            "are signed. */\n"
-            "#if defined(__GNUC__)\n__attribute__((unused))\n#endif\n"
-            "static inline void @_run(const " +
-            in_type + " *input, " + out_type + " *output) {\n  uint8_t *const arena = @_arena;\n";
-    text += in.is_signed()
-                ? "  for (int32_t i = 0; i < $_INPUT_SIZE; ++i) (" + first + ")[i] = (uint8_t)(input[i] + 128);\n"
-                : "  memcpy(" + first + ", input, $_INPUT_SIZE);\n";
-    text += calls_;
-    text += out.is_signed()
-                ? "  for (int32_t i = 0; i < $_OUTPUT_SIZE; ++i) output[i] = (int8_t)((" + last + ")[i] - 128);\n"
-                : "  memcpy(output, " + last + ", $_OUTPUT_SIZE);\n";
+    const std::string unused = "#if defined(__GNUC__)\n__attribute__((unused))\n#endif\n";
+    text +=
+        constants_ +
+        "\nstatic uint32_t @_arena[$_ARENA_SIZE / 4];\n\n"
+        "/* Not reentrant: every call works in @_arena. Bytes in it are codes, raised by 128 where they are signed. "
+        "*/\n" +
+        unused + "static void @_layers(void) {\n  uint8_t *const arena = (uint8_t *)@_arena;\n";
+    if (scratch_ != 0) text += "  uint32_t *const scratch = @_arena + " + std::to_string(plan_.size / 4) + ";\n";
+    if (calls_.find("arena") == std::string::npos) text += "  (void)arena;\n";
+    text += calls_ + "}\n\n/* `size` bytes of codes raised or lowered by 128. */\n" + unused +
+            "static inline void @_flip(int32_t size, const uint8_t *from, uint8_t *to) {\n"
+            "  int32_t i = 0;\n"
+            "#if defined(__ARM_FEATURE_UNALIGNED) || !defined(__arm__)\n"
+            "  for (; i + 4 <= size; i += 4) {\n    uint32_t word;\n    memcpy(&word, from + i, 4);\n"
+            "    word ^= 0x80808080U;\n    memcpy(to + i, &word, 4);\n  }\n#endif\n"
+            "  for (; i < size; ++i) to[i] = (uint8_t)(from[i] ^ 128);\n}\n\n"
+            "/* One image: from `input` to `output`. */\n" +
+            unused + "static inline void @_run(const " + in_type + " *input, " + out_type + " *output) {\n";
+    const auto arena = [](const std::string& place) { return "(uint8_t *)@_" + place; };
+    text += in.is_signed() ? "  @_flip($_INPUT_SIZE, (const uint8_t *)input, " + arena(first) + ");\n"
+                           : "  memcpy(" + arena(first) + ", input, $_INPUT_SIZE);\n";
+    text += "  @_layers();\n";
+    text += out.is_signed() ? "  @_flip($_OUTPUT_SIZE, " + arena(last) + ", (uint8_t *)output);\n"
+                            : "  memcpy(output, " + arena(last) + ", $_OUTPUT_SIZE);\n";
+    text +=
+        "}\n\n/* The same without copies: fill @_input(), call @_invoke(), read @_output(). Each call of @_invoke "
+        "needs the "
+        "input anew. */\n" +
+        unused + "static inline " + in_type + " *@_input(void) { return (" + in_type + " *)(void *)(" + arena(first) +
+        "); }\n" + unused + "static inline const " + out_type + " *@_output(void) { return (const " + out_type +
+        " *)(const void *)(" + arena(last) + "); }\n" + unused + "static inline void @_invoke(void) {\n";
+    if (in.is_signed()) text += "  @_flip($_INPUT_SIZE, " + arena(first) + ", " + arena(first) + ");\n";
+    text += "  @_layers();\n";
+    if (out.is_signed()) text += "  @_flip($_OUTPUT_SIZE, " + arena(last) + ", " + arena(last) + ");\n";
     text += "}\n\n#endif\n";
     return replaced(text, capitals);
   }
@@ -157,11 +178,39 @@ class CWriter {
     return result;
   }
 
+  void start(const Node& node) {
+    node_ = &node;
+    x_.clear();
+    for (const ValueId input : node.inputs) x_.emplace_back(*model_.activations[input]);
+    y_ = ByteGrid{*model_.activations[node.output]};
+  }
+  /// Plans the arena; a reshape's output that has the bytes of its input lies where that does.
+  void place_values() {
+    std::vector<Lifetime> lifetimes = value_lifetimes(model_.graph);
+    std::vector<ValueId> home(lifetimes.size());
+    for (std::size_t v = 0; v != home.size(); ++v) home[v] = v;
+    for (const Node& node : model_.graph.nodes) {
+      start(node);
+      const auto* const reshape = std::get_if<Reshape>(&node.op);
+      if (reshape == nullptr || moves(*reshape) || changed_codes(0)) continue;
+      Lifetime& whole = lifetimes[home[node.inputs[0]]];
+      home[node.output] = home[node.inputs[0]];
+      whole.last = std::max(whole.last, lifetimes[node.output].last);
+      lifetimes[node.output] = {};
+    }
+    plan_ = plan_small_arena(lifetimes);
+    for (std::size_t v = 0; v != home.size(); ++v) plan_.offset[v] = plan_.offset[home[v]];
+  }
+
   /// static const <type> <symbol>_<what>[] = {...}; returns its name.
   template <class Values>
   std::string constant(const char* type, std::size_t element, const std::string& what, const Values& values) {
     std::string name = symbol_ + "_" + what;
-    constants_ += "static const " + std::string{type} + " " + name + "[" + std::to_string(values.size()) + "] = {";
+    const std::string size = "[" + std::to_string(values.size()) + "]";
+    const bool words = std::string_view{type} == "@";
+    constants_ += words ? "static const union {\n  int8_t bytes" + size + ";\n  uint32_t words[" +
+                              std::to_string(values.size() / 4) + "];\n} " + name + " = {{"
+                        : "static const " + std::string{type} + " " + name + size + " = {";
     std::size_t column = 0;
     char digits[16];
     for (std::size_t i = 0; i != values.size(); ++i) {
@@ -176,21 +225,26 @@ class CWriter {
       constants_ += i + 1 == values.size() ? "" : ",";
       column += 2 + static_cast<std::size_t>(end - digits);
     }
-    constants_ += "};\n";
+    constants_ += words ? "}};\n" : "};\n";
     bytes_ += values.size() * element;
     return name;
   }
   std::string table(const ByteTable& table) {
     return constant("uint8_t", 1, "table" + std::to_string(tables_++), table);
   }
-  /// NULL where the table changes no code that the value can hold: all of the network's input, else those of its grid.
-  std::string regrid(std::size_t input) {
+  /// Codes on the output's grid for those of an input, unless the table changes no code that the value can hold: all of
+  /// the network's input, else those of its grid.
+  std::optional<ByteTable> changed_codes(std::size_t input) const {
     const ByteTable all = regrid_table(x_[input], y_, product_rounding(model_.requantize, node_->op));
     const bool given = node_->inputs[input] == model_.graph.input;
     const std::int32_t low = given ? 0 : x_[input].low, high = given ? 255 : x_[input].high;
     for (std::int32_t code = low; code <= high; ++code)
-      if (all[static_cast<std::size_t>(code)] != code) return table(all);
-    return "NULL";
+      if (all[static_cast<std::size_t>(code)] != code) return all;
+    return {};
+  }
+  std::string regrid(std::size_t input) {
+    const std::optional<ByteTable> changed = changed_codes(input);
+    return changed ? table(*changed) : "NULL";
   }
   void structure(const char* type, std::initializer_list<std::string> fields) {
     constants_ += "static const @_" + std::string{type} + " " + symbol_ + " = {" + list(fields) + "};\n";
@@ -217,12 +271,20 @@ class CWriter {
   const Extent& in(std::size_t i) const { return model_.graph.extent(node_->inputs[i]); }
   const Extent& out() const { return model_.graph.extent(node_->output); }
 
-  void use(std::string_view kernel) {
-    const auto found =
-        std::find_if(std::begin(c_kernels), std::end(c_kernels), [&](const CKernel& k) { return k.name == kernel; });
-    kernels_.insert(found->name);
-    for (const CKernel& other : c_kernels)
-      if (found->needs.find(" " + std::string{other.name} + " ") != std::string_view::npos) use(other.name);
+  /// In the order in which a header has them.
+  static std::vector<const CKernel*> all_kernels() {
+    std::vector<const CKernel*> all;
+    for (const CKernel& kernel : c_kernels) all.push_back(&kernel);
+    for (const CKernel& kernel : c_product_kernels) all.push_back(&kernel);
+    for (const CKernel& kernel : c_convolution_kernels) all.push_back(&kernel);
+    return all;
+  }
+  void use(std::string_view name) {
+    const std::vector<const CKernel*> all = all_kernels();
+    const CKernel& kernel = **std::find_if(all.begin(), all.end(), [&](const CKernel* k) { return k->name == name; });
+    if (!kernels_.insert(kernel.name).second) return;
+    std::istringstream needs{std::string{kernel.needs}};
+    for (std::string each; needs >> each;) use(each);
   }
   void call(std::string_view kernel, const std::vector<std::string>& arguments) {
     use(kernel);
@@ -248,7 +310,100 @@ class CWriter {
     product("depthwise", g, op.clamp);
   }
 
+  /// How far to shift sums to the left, and `shifts` up, so that all of them are 33 at least; nothing where sums do not
+  /// fit then or results round otherwise than halves up.
+  std::optional<std::int32_t> lift(const std::vector<std::int32_t>& shifts) const {
+    if (product_rounding(model_.requantize, node_->op) != ProductRounding::once_up) return {};
+    const auto [least, most] = std::minmax_element(shifts.begin(), shifts.end());
+    const std::int32_t left = std::max(0, 33 - *least);
+    if (left > 30 || *most + left > 64) return {};
+    std::vector<std::int64_t> sums;
+    with_weighted(node_->op, [&]<class Layer>(const Layer&) {
+      sums = largest_sums(*weights_, partition(weights_->codes.shape(), Layer::channel_axis), x_[0].zero);
+    });
+    const std::int64_t largest = *std::max_element(sums.begin(), sums.end());
+    return largest <= largest_int32 >> left ? std::optional{left} : std::nullopt;
+  }
+
+  /// Values of channels, as many as the kernels read: a multiple of four, for depthwise layers of eight; one for all
+  /// channels remains one.
+  template <class Value>
+  std::vector<Value> filled(std::vector<Value> values) const {
+    const std::size_t together = columns_ ? 4 : 8;
+    if (values.size() != 1 || out().channels == 1) values.resize((values.size() + together - 1) / together * together);
+    return values;
+  }
+  /// A union of bytes, filled up to words, with words; the name of the words.
+  std::string words(std::vector<std::int8_t> codes) {
+    codes.resize((codes.size() + 3) / 4 * 4);
+    const std::string name = constant("@", 1, "weights", codes);
+    return name + ".words";
+  }
+  /// Biases with the input's zero point folded in; where Helium's codes are signed, another one.
+  std::string folded_bias(const std::vector<std::int64_t>& weight_sums, bool is_signed) {
+    const auto fold = [&](std::int64_t zero) {
+      std::vector<std::int64_t> bias(weights_->bias.begin(), weights_->bias.end());
+      for (std::size_t c = 0; c != bias.size(); ++c) bias[c] -= zero * weight_sums[c];
+      return constant("int32_t", 4, "bias", filled(std::move(bias)));
+    };
+    if (!is_signed) return fold(x_[0].zero);
+    constants_ += "#if $_TARGET == 2\n";
+    fold(x_[0].zero - 128);
+    bytes_ -= 4 * weight_sums.size();
+    constants_ += "#else\n";
+    const std::string name = fold(x_[0].zero);
+    constants_ += "#endif\n";
+    return name;
+  }
+  void sums(const char* kernel, const Geometry& g, const std::array<std::size_t, 3>& runs, std::size_t scratch,
+            const std::vector<std::int32_t>& multipliers, const std::vector<std::int32_t>& shifts, std::int32_t left,
+            const std::string& weights, const std::string& bias) {
+    const std::string mantissas = constant("int32_t", 4, "multipliers", filled(multipliers)),
+                      rights = constant("uint8_t", 1, "shifts", filled(shifts));
+    structure("sums", {window_text(g), std::to_string(runs[0]), std::to_string(runs[1]), std::to_string(runs[2]),
+                       weights_->step.size() == 1 ? "0" : "1", number(left), number(x_[0].zero), number(y_.zero),
+                       y_.low > 0 || y_.high < 255 ? "1" : "0", number(y_.low), number(y_.high), weights, bias,
+                       mantissas, rights});
+    bytes_ += 13 * 4;  // the window is a structure of its own
+    scratch_ = std::max(scratch_, (scratch + 15) / 16 * 16);
+    call(kernel, {"&" + symbol_, at(node_->inputs[0]), at(node_->output), "scratch"});
+  }
+  /// Weights in fours of channels, four of each, as c_product_kernels says.
+  void convolve(const Geometry& g, const std::vector<std::int32_t>& multipliers,
+                const std::vector<std::int32_t>& shifts, std::int32_t left) {
+    const std::size_t channels = g.out_channels, all = weights_->codes.size() / channels,
+                      taps = g.dilation_width == 1 ? g.kernel_width : 1, runs = g.kernel_width / taps,
+                      run = taps * g.in_channels, filled = (run + 3) / 4 * 4, depth = g.kernel_height * runs * filled,
+                      whole = (depth + 15) / 16 * 16;
+    const bool last = std::holds_alternative<DepthwiseConvolution>(node_->op);  // channels are
+    // Helium reads windows of `whole` weights
+    std::vector<std::int8_t> packed((channels + 3) / 4 * 4 * depth + 4 * (whole - depth));
+    std::vector<std::int64_t> weight_sums(channels);
+    for (std::size_t c = 0; c != channels; ++c)
+      for (std::size_t k = 0; k != all; ++k) {
+        const std::int8_t code = weights_->codes.data()[last ? k * channels + c : c * all + k];
+        const std::size_t at = k / run * filled + k % run;
+        packed[c / 4 * 4 * depth + at / 4 * 16 + c % 4 * 4 + at % 4] = code;
+        weight_sums[c] += code;
+      }
+    const std::string weights = words(std::move(packed)), bias = folded_bias(weight_sums, true);
+    sums("convolve", g, {depth, taps, runs}, std::max(4 * depth, 2 * whole + 16), multipliers, shifts, left, weights,
+         bias);
+  }
+  void convolve_channels(const Geometry& g, const std::vector<std::int32_t>& multipliers,
+                         const std::vector<std::int32_t>& shifts, std::int32_t left) {
+    const std::size_t channels = g.out_channels;
+    std::vector<std::int8_t> codes(weights_->codes.begin(), weights_->codes.end());
+    std::vector<std::int64_t> weight_sums(channels);
+    for (std::size_t i = 0; i != codes.size(); ++i) weight_sums[i % channels] += codes[i];
+    const std::size_t taps = codes.size() / channels;
+    codes.resize(codes.size() + 7);  // kernels read eight channels
+    const std::string weights = words(std::move(codes)), bias = folded_bias(weight_sums, false);
+    sums("convolve_channels", g, {taps, 1, 1}, 4 * taps + channels + 16, multipliers, shifts, left, weights, bias);
+  }
+
   void product(const char* kernel, const Geometry& g, const Clamp& clamp) {
+    const bool depthwise = std::holds_alternative<DepthwiseConvolution>(node_->op);
     expects(weights_ != nullptr, "C source: layer '", std::string_view{node_->name},
             "' has float weights; quantize it");
     y_.clamp_to(clamp);
@@ -258,9 +413,19 @@ class CWriter {
       zeros.push_back(weights_->channel_zero_point(c));
       if (one && c != 0) continue;
       const FixedPointMultiplier m = product_multiplier(x_[0], *weights_, c, y_);
-      multipliers.push_back(m.mantissa), shifts.push_back(31 - m.shift);
+      multipliers.push_back(m.mantissa), shifts.push_back(m.mantissa == 0 ? 33 : 31 - m.shift);  // of 0 any shift
     }
     const bool asymmetric = std::any_of(zeros.begin(), zeros.end(), [](std::int32_t zero) { return zero != 0; });
+    const std::optional<std::int32_t> left = lift(shifts);
+    columns_ = g.groups == 1 && (!depthwise || g.in_channels == 1);
+    if (left && !asymmetric && (columns_ || (depthwise && g.in_channels == g.out_channels))) {
+      for (std::int32_t& shift : shifts) shift += *left - 33;
+      if (columns_)
+        convolve(g, multipliers, shifts, *left);
+      else
+        convolve_channels(g, multipliers, shifts, *left);
+      return;
+    }
     const std::string weights = constant("int8_t", 1, "weights", weights_->codes);
     const std::string weight_zeros = asymmetric ? constant("int8_t", 1, "weight_zeros", zeros) : "NULL";
     const std::string bias = constant("int32_t", 4, "bias", weights_->bias);
@@ -276,6 +441,19 @@ class CWriter {
   void layer(const Add& op) {
     y_.clamp_to(op.clamp);
     const AddStage s = add_stage(x_[0], x_[1], y_);
+    // differences of bytes are below 2^8, sums of two at half their size below 2^28
+    const auto up = [](FixedPointMultiplier m) { return std::max(0, 2 + m.shift); };
+    if (model_.requantize == Requantization::half_up && in(0).size() == in(1).size() && up(s.a_multiplier) <= 2 &&
+        up(s.b_multiplier) <= 2 && up(s.multiplier) <= 2) {
+      const auto apart = [&](FixedPointMultiplier m) { return number(m.mantissa == 0 ? 0 : up(m) - 2 - m.shift); };
+      structure("addends",
+                {std::to_string(in(0).size()), number(s.a_zero), number(s.b_zero), number(20 + up(s.a_multiplier)),
+                 number(20 + up(s.b_multiplier)), number(up(s.multiplier)), mantissa(s.a_multiplier),
+                 mantissa(s.b_multiplier), mantissa(s.multiplier), apart(s.a_multiplier), apart(s.b_multiplier),
+                 apart(s.multiplier), number(s.zero_out), number(s.low), number(s.high)});
+      call("sum", {"&" + symbol_, at(node_->inputs[0]), at(node_->inputs[1]), at(node_->output)});
+      return;
+    }
     structure("addition",
               {std::to_string(in(0).size()), std::to_string(in(1).size()), number(s.a_zero), number(s.b_zero),
                mantissa(s.a_multiplier), mantissa(s.b_multiplier), mantissa(s.multiplier), shift(s.a_multiplier),
@@ -329,11 +507,15 @@ class CWriter {
       before += inner(in(i));
     }
   }
+  bool moves(const Reshape& op) const {
+    const std::size_t from = in(0).height * in(0).width, to = out().height * out().width;
+    const bool plain = (from == 1 || in(0).channels == 1) && (to == 1 || out().channels == 1);
+    return op.channels_first && !plain && from != to;
+  }
   void layer(const Reshape& op) {
     const std::size_t from = in(0).height * in(0).width, to = out().height * out().width;
-    const bool plain = (from == 1 || in(0).channels == 1) && (to == 1 || out().channels == 1),
-               moves = op.channels_first && !plain && from != to;
-    if (!moves)
+    if (plan_.offset[node_->inputs[0]] == plan_.offset[node_->output]) return;  // the same bytes: place_values
+    if (!moves(op))
       tabulated(regrid(0));
     else
       call("permute", {std::to_string(from), std::to_string(in(0).channels), std::to_string(to),
@@ -412,7 +594,8 @@ class CWriter {
   std::vector<ByteGrid> x_;
   ByteGrid y_;
   std::set<std::string_view> kernels_;
-  std::size_t bytes_ = 0, tables_ = 0;
+  std::size_t bytes_ = 0, tables_ = 0, scratch_ = 0;
+  bool columns_ = false;
 };
 
 }  // namespace detail

@@ -6,6 +6,8 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
+#include <utility>
 #include <vector>
 
 namespace fat::inline FAT_ABI {
@@ -23,13 +25,18 @@ struct ArenaPlan {
   std::size_t size = 0;
 };
 
-/// Places the largest buffers first, each at the lowest offset where no buffer alive at the same time lies. Offsets are
-/// multiples of 16 elements (a cache line of floats).
-inline ArenaPlan plan_arena(const std::vector<Lifetime>& lifetimes) {
-  ArenaPlan plan{std::vector<std::size_t>(lifetimes.size(), 0), 0};
+/// Every buffer, the largest first.
+inline std::vector<std::size_t> largest_first(const std::vector<Lifetime>& lifetimes) {
   std::vector<std::size_t> order(lifetimes.size());
   for (std::size_t at = 0; at != order.size(); ++at) order[at] = at;
   std::stable_sort(order.begin(), order.end(), [&](auto a, auto b) { return lifetimes[a].size > lifetimes[b].size; });
+  return order;
+}
+
+/// Places buffers in the given order, each at the lowest offset where no buffer alive at the same time lies. Offsets are
+/// multiples of 16 elements (a cache line of floats).
+inline ArenaPlan plan_in_order(const std::vector<Lifetime>& lifetimes, const std::vector<std::size_t>& order) {
+  ArenaPlan plan{std::vector<std::size_t>(lifetimes.size(), 0), 0};
   std::vector<std::size_t> placed;
   for (const std::size_t each : order) {
     const Lifetime& mine = lifetimes[each];
@@ -50,6 +57,11 @@ inline ArenaPlan plan_arena(const std::vector<Lifetime>& lifetimes) {
   return plan;
 }
 
+/// The largest buffers first.
+inline ArenaPlan plan_arena(const std::vector<Lifetime>& lifetimes) {
+  return plan_in_order(lifetimes, largest_first(lifetimes));
+}
+
 /// Elements alive at the busiest step: no plan needs fewer.
 inline std::size_t busiest_step(const std::vector<Lifetime>& lifetimes) {
   std::size_t most = 0;
@@ -60,6 +72,30 @@ inline std::size_t busiest_step(const std::vector<Lifetime>& lifetimes) {
     most = std::max(most, alive);
   }
   return most;
+}
+
+/// The smallest of plans in at most `tries` orders: two buffers of the best order so far change places, the same ones in
+/// every run. Ends where no plan can be smaller.
+inline ArenaPlan plan_small_arena(const std::vector<Lifetime>& lifetimes, std::size_t tries = 4000) {
+  std::vector<std::size_t> order = largest_first(lifetimes);
+  std::erase_if(order, [&](std::size_t each) { return lifetimes[each].size == 0; });
+  const std::size_t least = (busiest_step(lifetimes) + 15) / 16 * 16;
+  ArenaPlan best = plan_in_order(lifetimes, order);
+  std::uint32_t state = 1;
+  const auto place = [&] {
+    state = state * 1664525U + 1013904223U;
+    return (state >> 8U) % order.size();
+  };
+  for (std::size_t n = 0; n != tries && best.size > least && order.size() > 1; ++n) {
+    const std::size_t a = place(), b = place();
+    std::swap(order[a], order[b]);
+    ArenaPlan plan = plan_in_order(lifetimes, order);
+    if (plan.size <= best.size)
+      best = std::move(plan);
+    else
+      std::swap(order[a], order[b]);
+  }
+  return best;
 }
 
 /// Lifetimes of a model's values for one forward pass over one image: from the step that makes a value to the last that
