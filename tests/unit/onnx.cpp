@@ -39,7 +39,7 @@ const std::map<std::string, std::string> reasons{
     {"doubled_list", "Concat 'Concat_h24': makes a constant of 33554432 elements"},
     {"dynamic_weights", "is no constant"},
     {"empty_weights", "empty"},
-    {"external", "another file"},
+    {"external", "keeps its data in"},
     {"huge_extent", "needs"},
     {"huge_fill", "elements"},
     {"huge_pad", "pads"},
