@@ -13,6 +13,7 @@
 #include <cstdio>
 #include <exception>
 #include <random>
+#include <stdexcept>
 #include <string>
 #include <type_traits>
 #include <variant>
@@ -90,6 +91,11 @@ struct Describe {
     return {{"op", "hard_sigmoid"}, {"slope", op.slope}, {"intercept", op.intercept}};
   }
   Json operator()(const fat::Sigmoid&) const { return {{"op", "sigmoid"}}; }
+  /// No case has one; law/layer_gradient checks their gradients.
+  template <fat::OwnOperator Op>
+  Json operator()(const Op&) const {
+    throw std::invalid_argument{"gradients: an operator that gradients.py does not repeat"};
+  }
 };
 
 Json extent(const fat::Extent& e) { return {e.height, e.width, e.channels}; }

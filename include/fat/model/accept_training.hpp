@@ -53,8 +53,8 @@ inline TrainingVerdict judge_training(std::span<const double> before, std::span<
   for (std::size_t i = 0; i != before.size(); ++i) sum += ratio(i);
   for (std::size_t i = 0; i != before.size(); ++i) squares += (ratio(i) - sum / count) * (ratio(i) - sum / count);
   const double error = found.images == 1 ? 0.0 : std::sqrt(squares / (count - 1.0) / count);
-  const double far = std::numeric_limits<double>::infinity();
-  found.deviations = error > 0.0 ? sum / count / error : sum < 0.0 ? -far : sum > 0.0 ? far : 0.0;
+  const double infinite = std::numeric_limits<double>::infinity();
+  found.deviations = error > 0.0 ? sum / count / error : sum < 0.0 ? -infinite : sum > 0.0 ? infinite : 0.0;
   found.kept = std::isfinite(sum_after) && sum_after < sum_before && found.deviations <= significant;
   return found;
 }

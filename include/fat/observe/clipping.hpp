@@ -81,13 +81,13 @@ class ClippingError {
 
   double operator()(const Cut& cut) const {
     const double step = cut.width() / levels_;
-    const std::size_t near = std::clamp(seen_.bins_below(-0.5 * step), cut.first, cut.last);
-    const std::size_t far = std::clamp(seen_.bins_below(0.5 * step), near, cut.last);
-    double rounded = count(cut.first, near) + count(far, cut.last);
+    const std::size_t zero_begin = std::clamp(seen_.bins_below(-0.5 * step), cut.first, cut.last);
+    const std::size_t zero_end = std::clamp(seen_.bins_below(0.5 * step), zero_begin, cut.last);
+    double rounded = count(cut.first, zero_begin) + count(zero_end, cut.last);
     if (!cut.cuts_low && -cut.range.low > 0.5 * step) rounded -= static_cast<double>(seen_.at_low());
     if (!cut.cuts_high && cut.range.high > 0.5 * step) rounded -= static_cast<double>(seen_.at_high());
     return clipped(0, cut.first, cut.range.low) + clipped(cut.last, Histogram::bins, cut.range.high) +
-           (inner_[far] - inner_[near]) + std::max(rounded, 0.0) * step * step / 12.0;
+           (inner_[zero_end] - inner_[zero_begin]) + std::max(rounded, 0.0) * step * step / 12.0;
   }
   /// Of the range that cuts nothing.
   double whole() const { return (*this)(Cut{seen_, whole_range(seen_), whole_range(seen_)}); }

@@ -88,7 +88,8 @@ void resize_bilinear(const Code* x, std::size_t in_width, std::size_t channels, 
         const std::int32_t top = at(r.low, k.low) * (1024 - k.weight) + at(r.low, k.high) * k.weight;
         const std::int32_t bottom = at(r.high, k.low) * (1024 - k.weight) + at(r.high, k.high) * k.weight;
         const std::int32_t sum = top * (1024 - r.weight) + bottom * r.weight;  // below 2^29, as codes have 8 bits
-        const std::int32_t mean = rounding.to_even ? mean_half_even(sum, 1 << 20) : mean_half_away(sum, 1 << 20);
+        constexpr std::int32_t count = std::int32_t{1} << 20;  // of the weights
+        const std::int32_t mean = rounding.to_even ? mean_half_even(sum, count) : mean_half_away(sum, count);
         *y++ = static_cast<Code>(mean + rounding.origin);
       }
 }
