@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <numeric>
+#include <string>
 
 namespace fat::inline FAT_ABI::reader {
 
@@ -113,11 +114,29 @@ ValueId Builder::without_front(const Tensor& image, const Pair& cropped) {
   return with_extent(cut.value, natural(cut, {0, 2, 3, 1}));
 }
 
+namespace {
+
+/// An attribute that says what the weights say already may not say something else.
+void require_kernel(const FileNode& node, const Dims& kernel) {
+  const Dims declared = node.integers("kernel_shape", kernel);
+  if (declared == kernel) return;
+  const auto joined = [](const Dims& sizes, const char* between) {
+    std::string all;
+    for (const std::int64_t size : sizes) all += (all.empty() ? "" : between) + std::to_string(size);
+    return all;
+  };
+  expects(false, "kernel_shape is [", std::string_view{joined(declared, ",")}, "], the weights are ",
+          std::string_view{joined(kernel, " x ")}, "; export the model again");
+}
+
+}  // namespace
+
 void Builder::convolution() {
   const Tensor given = activation(0), x = image(given);
   const Data& w = constant(1, "the weights");
   expects(w.dims.size() == given.rank(), "the weights have ", w.dims.size(), " dimensions, the input has ", given.rank());
   const Dims kernel(w.dims.begin() + 2, w.dims.end());
+  require_kernel(*node_, kernel);
   const auto out = static_cast<std::size_t>(w.dims[0]), depth = static_cast<std::size_t>(w.dims[1]);
   const std::int64_t group = node_->integer("group", 1);
   expects(group > 0 && group <= most_elements && w.size() != 0, "group must be positive; export the model again");
@@ -185,6 +204,7 @@ void Builder::transposed_convolution() {
   const Dims strides = numbers("strides", 1, 1), dilations = numbers("dilations", 1, 1),
              more = numbers("output_padding", 0, 0);
   Dims kernel(w.dims.begin() + 2, w.dims.end());
+  require_kernel(*node_, kernel);
   if (axes == 1) kernel.insert(kernel.begin(), 1);
   const Dims size{static_cast<std::int64_t>(in.height), static_cast<std::int64_t>(in.width)};
   // Padding takes away from the full result.
