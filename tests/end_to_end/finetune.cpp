@@ -8,6 +8,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <chrono>
 #include <csignal>
 #include <cstdlib>
@@ -27,7 +29,7 @@ namespace {
 
 const std::string model = "models/resnet8_cifar10.onnx";
 
-/// `fat quantize` of the small network, all output to `log`.
+/// `fat quantize` of the small network, whose training starts at once: no search for a rate, nothing learned before.
 std::vector<std::string> words(const std::filesystem::path& folder, std::vector<std::string> more) {
   std::vector<std::string> all{FAT_PROGRAM,
                                "quantize",
@@ -42,6 +44,10 @@ std::vector<std::string> words(const std::filesystem::path& folder, std::vector<
                                "thresholds",
                                "-o",
                                (folder / "out.npz").string()};
+  const std::array<std::array<const char*, 2>, 3> plain{
+      {{"--learning-rate", "0.003"}, {"--rounding", "nearest"}, {"--bias-correction", "off"}}};
+  for (const auto& option : plain)
+    if (std::find(more.begin(), more.end(), option[0]) == more.end()) all.insert(all.end(), option.begin(), option.end());
   all.insert(all.end(), more.begin(), more.end());
   return all;
 }
