@@ -118,8 +118,9 @@ void Builder::transpose() {
   order = node_->integers("perm", order);
   Dims sorted = order;
   std::sort(sorted.begin(), sorted.end());
+  expects(order.size() == x.rank(), "perm is no permutation of the axes");
   for (std::size_t i = 0; i != x.rank(); ++i)
-    expects(order.size() == x.rank() && sorted[i] == static_cast<std::int64_t>(i), "perm is no permutation of the axes");
+    expects(sorted[i] == static_cast<std::int64_t>(i), "perm is no permutation of the axes");
   set_output(permuted(x, order));
 }
 
